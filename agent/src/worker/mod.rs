@@ -1,0 +1,3 @@
+//! Worker processes: one per GPU slot, restartable, without keys and without network.
+
+pub mod messages;

@@ -1,0 +1,13 @@
+//! The shared language of Tweenfarm: ids, units, tasks, the agents' service and the operator API's bodies.
+//!
+//! Everything here is plain data. Decisions live in the daemon's rules, pixels in the engine.
+
+pub mod codec;
+pub mod ids;
+pub mod operator;
+pub mod service;
+pub mod task;
+pub mod units;
+
+pub use ids::*;
+pub use units::*;

@@ -1,0 +1,106 @@
+//! Bodies of the operator API: HTTP and JSON over the daemon's local socket, used by `tweenfarm`.
+
+use crate::{AccountId, AgentId, JobId, Xeconds};
+use serde::{Deserialize, Serialize};
+
+/// `POST /operator/users`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddUser {
+    pub email: String,
+    /// An operator's grant booked with the account; 0 for none.
+    #[serde(default)]
+    pub xeconds: Xeconds,
+}
+
+/// Answer of `POST /operator/users`: the key is shown this once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedUser {
+    pub account: AccountId,
+    pub email: String,
+    pub api_key: String,
+    pub balance: Xeconds,
+}
+
+/// `POST /operator/users/{account}/grants`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    pub xeconds: Xeconds,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    pub account: AccountId,
+    pub balance: Xeconds,
+}
+
+/// One row of `GET /operator/users`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRow {
+    pub account: AccountId,
+    pub email: String,
+    pub tier: String,
+    pub balance: Xeconds,
+    pub has_key: bool,
+    pub created_at: String,
+}
+
+/// One row of `GET /operator/jobs`, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRow {
+    pub job: JobId,
+    pub account: AccountId,
+    pub state: String,
+    /// 0..=100
+    pub progress_percent: u8,
+    pub target_fps: u32,
+    pub xeconds_charged: Xeconds,
+    pub xeconds_refunded: Xeconds,
+    pub created_at: String,
+    pub completed_at: Option<String>,
+    pub error: Option<String>,
+}
+
+/// One row of `GET /operator/agents`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRow {
+    pub agent: AgentId,
+    pub name: String,
+    pub version: String,
+    pub connected: bool,
+    pub last_seen: String,
+    pub workers: Vec<WorkerRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerRow {
+    pub worker: u32,
+    pub device_name: String,
+    pub device_uuid: String,
+    pub engine: String,
+    /// The job in hand, if any.
+    pub job: Option<JobId>,
+}
+
+/// `GET /operator/status`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub workers_idle: u32,
+    pub workers_running: u32,
+    pub queue_depth: u64,
+    pub accounts: u64,
+    pub jobs: u64,
+    /// Result of the last audit: accounts whose balance differs from the sum of their entries.
+    pub ledger_differences: u64,
+    /// Reports that came under a lease that was over; they changed nothing.
+    pub late_reports: u64,
+}
+
+/// Every refusal of the operator API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    pub error: String,
+}
