@@ -1,0 +1,74 @@
+# make demo   convert a clip end to end on this machine      make test   everything CI checks
+# make bench  quality and speed against peers, one run       make build  the programs, optimised
+#
+# CLIP=path FPS=60 choose what `make demo` converts; BENCH="--quick" passes options to the bench.
+
+SHELL := /bin/bash
+CARGO ?= cargo
+CLIP  ?=
+FPS   ?= 60
+BENCH ?=
+
+PACKAGES_BUILD := build-essential pkg-config glslc libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+PACKAGES_RUN   := libvulkan1 mesa-vulkan-drivers ffmpeg util-linux gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+                  gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+PACKAGES_TEST  := vulkan-validationlayers
+ROOT           := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# Compiled lavapipe shaders are kept between runs: compiling them again costs a second per process.
+export MESA_SHADER_CACHE_DIR ?= $(CURDIR)/target/mesa-shader-cache
+
+.PHONY: demo test bench build deny packages packages-test rust
+
+demo: packages rust
+	@echo "== build the programs (release; minutes the first time, seconds after)"
+	$(CARGO) build --release --locked --bins
+	@target/release/tweenfarm-demo $(if $(CLIP),--clip "$(CLIP)") --fps $(FPS)
+
+build: packages rust
+	$(CARGO) build --release --locked --bins
+
+test: packages-test rust
+	@echo "== format"
+	$(CARGO) fmt --all --check
+	@echo "== lints"
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	@$(MAKE) --no-print-directory deny-if-there
+	@echo "== the programs, for the end-to-end tests"
+	$(CARGO) build --workspace --bins --locked
+	@echo "== tests"
+	$(CARGO) test --workspace --locked
+
+bench: packages rust
+	$(CARGO) build --release --locked --bins
+	target/release/tweenfarm-bench $(BENCH)
+
+# Licences, duplicate and banned crates, sources; needs cargo-deny (`cargo install cargo-deny --locked`).
+deny:
+	$(CARGO) deny --all-features check bans licenses sources
+
+.PHONY: deny-if-there
+deny-if-there:
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \
+	 else echo "== cargo-deny is not installed: licences are not checked here (cargo install cargo-deny --locked, then make deny)"; fi
+
+rust:
+	@$(CARGO) --version >/dev/null 2>&1 || { echo "Rust is missing: install it with rustup (https://rustup.rs), then run make again."; exit 1; }
+
+packages:
+	@$(call install-missing,$(PACKAGES_BUILD) $(PACKAGES_RUN))
+
+packages-test:
+	@$(call install-missing,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST))
+
+# Names what is missing, then installs it; quiet when everything is there.
+define install-missing
+missing=(); \
+for package in $(1); do \
+  [ "$$(dpkg-query -W -f='$${Status}' $$package 2>/dev/null)" = "install ok installed" ] || missing+=($$package); \
+done; \
+if [ $${#missing[@]} -gt 0 ]; then \
+  echo "== install system packages with apt: $${missing[*]}"; \
+  $(ROOT) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(ROOT) apt-get install -y -q --no-install-recommends "$${missing[@]}"; \
+fi
+endef
