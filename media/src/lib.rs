@@ -3,8 +3,13 @@
 //! Used by the daemon (to price and plan a job) and by the agent (to render it), so that both count alike.
 //! Looks at files through `ffprobe` in a child process with limits; never decodes pixels itself.
 
+mod boxes;
 pub mod facts;
+mod limited;
 pub mod probe;
+mod report;
+pub mod timeline;
 
 pub use facts::{AudioFacts, SourceFacts, VideoFacts};
-pub use probe::{ProbeError, ProbeLimits, probe};
+pub use probe::{ProbeError, ProbeLimits, probe, probe_with_timeline};
+pub use timeline::{Stamps, Timeline, TimelineError};

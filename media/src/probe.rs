@@ -1,7 +1,17 @@
 //! The probe: one look into a file by `ffprobe`, in a child process with limits on time and memory.
 
-use crate::SourceFacts;
-use std::{path::Path, time::Duration};
+use crate::{
+    SourceFacts, Timeline,
+    boxes::{self, Boxes},
+    limited::{self, Bounds, Ended},
+    report,
+};
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    path::Path,
+    time::Duration,
+};
 
 /// What one probe may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +49,71 @@ pub enum ProbeError {
     Tool(#[source] std::io::Error),
 }
 
+/// Demuxers of formats that carry their pictures themselves. Playlists and scripts, which name other files and
+/// hosts, are not among them.
+const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,nut,dv,ivf,\
+    h264,hevc,m4v,obu,yuv4mpegpipe,gif,apng,wtv,rm,vc1,swf,mp3,flac,wav,aac,ac3,eac3,aiff,au,caf,w64,amr,\
+    image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe";
+
+/// What is shown of each packet; everything of streams and of the container.
+const ENTRIES: &str =
+    "packet=stream_index,pts,duration,flags:stream:stream_tags:stream_disposition:stream_side_data:format";
+
+/// About 140 bytes of report per packet: a two-minute clip at 240 fps with sound has 5 MB.
+const REPORT_BYTES_MAX: u64 = 256 << 20;
+
 /// Looks into the file at `path`. Blocks; call it off the async runtime.
 pub fn probe(path: &Path, limits: &ProbeLimits) -> Result<SourceFacts, ProbeError> {
-    let _ = (path, limits);
-    Err(ProbeError::NotMedia)
+    probe_with_timeline(path, limits).map(|(facts, _)| facts)
+}
+
+/// Looks into the file at `path` and keeps the exact time of every frame. Blocks like [`probe`].
+pub fn probe_with_timeline(path: &Path, limits: &ProbeLimits) -> Result<(SourceFacts, Timeline), ProbeError> {
+    let mut file = File::open(path).map_err(ProbeError::Tool)?;
+    let size_bytes = file.metadata().map_err(ProbeError::Tool)?.len();
+    if size_bytes == 0 {
+        return Err(ProbeError::Empty);
+    }
+    // A read error here is one for ffprobe as well, which then names it.
+    match boxes::walk(&mut file, size_bytes).unwrap_or(Boxes::Other) {
+        Boxes::Other | Boxes::Whole => {}
+        Boxes::NoIndex => {
+            let cause = "its index is missing, so the recording or the upload was not finished; upload it again";
+            return Err(ProbeError::Damaged(cause.to_owned()));
+        }
+        Boxes::CutOff => {
+            return Err(ProbeError::Damaged("its end is missing; upload it again".to_owned()));
+        }
+    }
+    let (json, complaints) = report_of(path, limits)?;
+    let read = report::read(&json, size_bytes)?;
+    if ["partial file", "File ended prematurely"].iter().any(|cut_off| complaints.contains(cut_off)) {
+        return Err(ProbeError::Damaged("its end is missing; upload it again".to_owned()));
+    }
+    Ok(read)
+}
+
+/// The report of `ffprobe` and what it complained of.
+fn report_of(path: &Path, limits: &ProbeLimits) -> Result<(Vec<u8>, String), ProbeError> {
+    // With its protocol named, no file name is taken for an option or an address.
+    let mut url = OsString::from("file:");
+    url.push(path);
+    let options = ["-v", "error", "-protocol_whitelist", "file", "-format_whitelist", FORMATS];
+    // Containers that keep only decoding times (AVI) get their times of showing from them.
+    let output = ["-fflags", "+genpts", "-of", "json", "-show_entries", ENTRIES, "-i"];
+    let arguments: Vec<&OsStr> = options.iter().chain(&output).map(OsStr::new).chain([url.as_os_str()]).collect();
+    let bounds = Bounds {
+        wall: limits.wall,
+        cpu_seconds: limits.cpu_seconds,
+        memory_bytes: limits.memory_bytes,
+        output_bytes: REPORT_BYTES_MAX,
+    };
+    match limited::run("ffprobe", &arguments, &bounds).map_err(ProbeError::Tool)? {
+        Ended::Exceeded => Err(ProbeError::TooExpensive),
+        Ended::Exited { success: true, stdout, stderr } => Ok((stdout, stderr)),
+        Ended::Exited { stderr, .. } => {
+            tracing::info!(complaints = %stderr.trim(), "ffprobe refuses the file");
+            Err(ProbeError::NotMedia)
+        }
+    }
 }
