@@ -1,3 +1,18 @@
 //! The parts of the agent that need neither GStreamer nor Vulkan; those live in the worker program alone.
 
+pub mod cache;
+pub mod command;
+pub mod config;
+pub mod identity;
+pub mod lease;
+pub mod link;
+pub mod log;
+pub mod outbox;
+pub mod run;
+pub mod slot;
+pub mod state_folder;
+pub mod transfer;
 pub mod worker;
+
+#[cfg(test)]
+mod testing;
