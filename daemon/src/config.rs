@@ -1,0 +1,385 @@
+//! Configuration: raw text in layers (defaults, file, environment, flags), then one checked `Config`.
+//!
+//! An error names where the value came from, the key, the value and what would be accepted. Nothing else in the
+//! daemon reads the environment or knows a default.
+
+use crate::pricing;
+use serde::{Deserialize, Serialize};
+use std::{
+    fmt::Display,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tweenfarm_protocol::task::EncodeSettings;
+use url::Url;
+
+/// First path parts of the public API, now and to come: a bucket of that name would hide them.
+const ROUTE_NAMES: [&str; 13] = [
+    "me",
+    "api-tokens",
+    "pricing",
+    "upload",
+    "probe",
+    "projects",
+    "jobs",
+    "share",
+    "v2",
+    "healthz",
+    "metrics",
+    "docs",
+    "operator",
+];
+/// `sun_path` of Linux holds 108 bytes with the closing zero.
+const SOCKET_BYTES_MAX: usize = 107;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// Everything the daemon is told, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub http_listen: SocketAddr,
+    /// `None`: the bound address.
+    pub public_url: Option<Url>,
+    pub http_connections_max: usize,
+    pub rpc_listen: SocketAddr,
+    pub state_folder: PathBuf,
+    pub operator_socket: PathBuf,
+    pub blobs_folder: PathBuf,
+    pub bucket: String,
+    pub upload_bytes_max: u64,
+    pub disk_reserve_bytes: u64,
+    pub queue_jobs_max: u64,
+    pub lease_for: Duration,
+    pub attempts_max: u32,
+    pub retry_after: Duration,
+    pub segment_slots_max: u64,
+    pub encode: EncodeSettings,
+    pub keep_free: Duration,
+    pub keep_paid: Duration,
+    pub log: LogConfig,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogConfig {
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{origin}: {source}")]
+    Unreadable {
+        origin: String,
+        #[source]
+        source: config::ConfigError,
+    },
+    #[error("{origin}: {key} = {value}: {accepted}")]
+    Value { origin: String, key: &'static str, value: String, accepted: String },
+    #[error("{origin}: {key}: {needed}")]
+    Missing { origin: String, key: &'static str, needed: &'static str },
+}
+
+/// What flags of the command line set; they win over everything.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Flags {
+    /// Address and port of the public API (http.listen)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub http_listen: Option<String>,
+    /// Origin under which clients reach the API (http.public_url)
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Where agents dial in (rpc.listen)
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub rpc_listen: Option<String>,
+    /// Folder of accounts, ledger, jobs and keys (state.folder)
+    #[arg(long, value_name = "FOLDER")]
+    pub state_folder: Option<String>,
+    /// Log filter (log.level)
+    #[arg(long, value_name = "FILTER")]
+    pub log_level: Option<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Raw {
+    http: RawHttp,
+    rpc: RawRpc,
+    state: RawState,
+    operator: RawOperator,
+    blobs: RawBlobs,
+    limits: RawLimits,
+    work: RawWork,
+    retention: RawRetention,
+    log: RawLog,
+}
+
+/// A section of the file with its defaults: `config/daemon.toml` says what each key means.
+macro_rules! section {
+    ($name:ident { $($key:ident: $kind:ty = $default:expr),+ $(,)? }) => {
+        #[derive(Debug, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        struct $name { $($key: $kind),+ }
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default),+ }
+            }
+        }
+    };
+}
+
+section!(RawHttp { listen: String = "127.0.0.1:8080".into(), public_url: Option<String> = None, connections_max: u64 = 1024 });
+section!(RawRpc { listen: String = "127.0.0.1:8090".into() });
+section!(RawState { folder: PathBuf = "/var/lib/tweenfarm".into() });
+section!(RawOperator { socket: Option<PathBuf> = None });
+section!(RawBlobs { folder: Option<PathBuf> = None, bucket: String = "tweenfarm".into() });
+section!(RawLimits {
+    upload_bytes_max: u64 = pricing::VIDEO_BYTES_MAX,
+    disk_reserve_bytes: u64 = 2 << 30,
+    queue_jobs_max: u64 = 10_000,
+});
+section!(RawWork {
+    lease_seconds: u64 = 60,
+    attempts_max: u64 = 3,
+    retry_seconds: u64 = 5,
+    segment_slots_max: u64 = 1200,
+    encode_crf: u64 = 16,
+});
+section!(RawRetention { free_days: u64 = 3, paid_days: u64 = 90 });
+section!(RawLog { level: String = "info".into(), format: String = "text".into() });
+
+impl Config {
+    /// Reads all layers: defaults, `file`, the environment's `TWEENFARMD__…`, `flags`.
+    pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Config, ConfigError> {
+        let environment = config::Environment::with_prefix("TWEENFARMD").separator("__").try_parsing(true);
+        Config::from_layers(file, environment, flags)
+    }
+
+    fn from_layers(
+        file: Option<&Path>,
+        environment: config::Environment,
+        flags: &Flags,
+    ) -> Result<Config, ConfigError> {
+        let origin = file.map_or("the configuration".to_owned(), |path| path.display().to_string());
+        let unreadable = |source| ConfigError::Unreadable { origin: origin.clone(), source };
+        let mut layers = config::Config::builder();
+        if let Some(path) = file {
+            layers = layers.add_source(config::File::from(path).format(config::FileFormat::Toml));
+        }
+        layers = layers.add_source(environment);
+        for (key, value) in [
+            ("http.listen", &flags.http_listen),
+            ("http.public_url", &flags.public_url),
+            ("rpc.listen", &flags.rpc_listen),
+            ("state.folder", &flags.state_folder),
+            ("log.level", &flags.log_level),
+        ] {
+            layers = layers.set_override_option(key, value.clone()).map_err(unreadable)?;
+        }
+        let raw: Raw = layers.build().and_then(config::Config::try_deserialize).map_err(unreadable)?;
+        Check { origin: &origin }.check(raw)
+    }
+}
+
+/// Turns raw values into checked ones; every refusal says what would be accepted.
+struct Check<'a> {
+    origin: &'a str,
+}
+
+impl Check<'_> {
+    fn check(&self, raw: Raw) -> Result<Config, ConfigError> {
+        let http_listen = self.address("http.listen", &raw.http.listen)?;
+        let public_url = raw.http.public_url.map(|text| self.origin_url("http.public_url", &text)).transpose()?;
+        if http_listen.ip().is_unspecified() && public_url.is_none() {
+            return Err(ConfigError::Missing {
+                origin: self.origin.to_owned(),
+                key: "http.public_url",
+                needed: "needed when http.listen is all addresses, because those name no host that clients could reach",
+            });
+        }
+        let rpc_listen = self.address("rpc.listen", &raw.rpc.listen)?;
+        if !rpc_listen.ip().is_loopback() {
+            let accepted = "a loopback address such as 127.0.0.1:8090: agents on other machines wait for TLS, and TLS comes with joining";
+            return Err(self.wrong("rpc.listen", format!("{rpc_listen:?}"), accepted));
+        }
+        let operator_socket = raw.operator.socket.unwrap_or_else(|| raw.state.folder.join("operator.sock"));
+        if operator_socket.as_os_str().len() > SOCKET_BYTES_MAX {
+            let accepted =
+                format!("a path of at most {SOCKET_BYTES_MAX} bytes, because Unix sockets take no longer one");
+            return Err(self.wrong("operator.socket", format!("{operator_socket:?}"), accepted));
+        }
+        let crf = self.within("work.encode_crf", raw.work.encode_crf, 0..=51)?;
+        Ok(Config {
+            http_listen,
+            public_url,
+            http_connections_max: self.within("http.connections_max", raw.http.connections_max, 1..=100_000)? as usize,
+            rpc_listen,
+            operator_socket,
+            blobs_folder: raw.blobs.folder.unwrap_or_else(|| raw.state.folder.join("blobs")),
+            state_folder: raw.state.folder,
+            bucket: self.bucket(raw.blobs.bucket)?,
+            upload_bytes_max: self.within(
+                "limits.upload_bytes_max",
+                raw.limits.upload_bytes_max,
+                1..=pricing::VIDEO_BYTES_MAX,
+            )?,
+            disk_reserve_bytes: raw.limits.disk_reserve_bytes,
+            queue_jobs_max: self.within("limits.queue_jobs_max", raw.limits.queue_jobs_max, 1..=1_000_000)?,
+            lease_for: Duration::from_secs(self.within("work.lease_seconds", raw.work.lease_seconds, 5..=3600)?),
+            attempts_max: self.within("work.attempts_max", raw.work.attempts_max, 1..=10)? as u32,
+            retry_after: Duration::from_secs(self.within("work.retry_seconds", raw.work.retry_seconds, 0..=3600)?),
+            segment_slots_max: self.within("work.segment_slots_max", raw.work.segment_slots_max, 24..=28_800)?,
+            encode: EncodeSettings::Quality { crf: crf as u8 },
+            keep_free: DAY * self.within("retention.free_days", raw.retention.free_days, 1..=3650)? as u32,
+            keep_paid: DAY * self.within("retention.paid_days", raw.retention.paid_days, 1..=3650)? as u32,
+            log: self.log(raw.log)?,
+        })
+    }
+
+    fn wrong(&self, key: &'static str, value: impl Display, accepted: impl Into<String>) -> ConfigError {
+        ConfigError::Value { origin: self.origin.to_owned(), key, value: value.to_string(), accepted: accepted.into() }
+    }
+
+    fn within(&self, key: &'static str, value: u64, accepted: RangeInclusive<u64>) -> Result<u64, ConfigError> {
+        if accepted.contains(&value) {
+            return Ok(value);
+        }
+        Err(self.wrong(key, value, format!("{} to {}", accepted.start(), accepted.end())))
+    }
+
+    fn address(&self, key: &'static str, text: &str) -> Result<SocketAddr, ConfigError> {
+        text.parse().map_err(|_| self.wrong(key, format!("{text:?}"), "an address with a port, such as 127.0.0.1:8080"))
+    }
+
+    fn origin_url(&self, key: &'static str, text: &str) -> Result<Url, ConfigError> {
+        let accepted = "an origin such as https://farm.example.org, without path, query or credentials";
+        let url = Url::parse(text).map_err(|_| self.wrong(key, format!("{text:?}"), accepted))?;
+        let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        if !plain || url.password().is_some() || url.host().is_none() || !matches!(url.scheme(), "http" | "https") {
+            return Err(self.wrong(key, format!("{:?}", url.as_str()), accepted));
+        }
+        Ok(url)
+    }
+
+    fn bucket(&self, name: String) -> Result<String, ConfigError> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if !(3..=63).contains(&name.len()) || !name.bytes().all(plain) || name.starts_with('-') || name.ends_with('-') {
+            return Err(self.wrong("blobs.bucket", format!("{name:?}"), "3 to 63 of a-z, 0-9 and -, no - at an end"));
+        }
+        if ROUTE_NAMES.contains(&name.as_str()) {
+            return Err(self.wrong("blobs.bucket", format!("{name:?}"), "not the name of a route of the API"));
+        }
+        Ok(name)
+    }
+
+    fn log(&self, raw: RawLog) -> Result<LogConfig, ConfigError> {
+        if raw.level.trim().is_empty() || tracing_subscriber::EnvFilter::try_new(&raw.level).is_err() {
+            let accepted = "error, warn, info, debug, trace, or a filter such as info,tweenfarm_daemon=debug";
+            return Err(self.wrong("log.level", format!("{:?}", raw.level), accepted));
+        }
+        let format = match raw.format.as_str() {
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            other => return Err(self.wrong("log.format", format!("{other:?}"), "text or json")),
+        };
+        Ok(LogConfig { filter: raw.level, format })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::HashMap, error::Error};
+
+    fn load(file: Option<&Path>, environment: &[(&str, &str)], flags: &Flags) -> Result<Config, ConfigError> {
+        let values: HashMap<String, String> =
+            environment.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        let environment = config::Environment::with_prefix("TWEENFARMD").separator("__").try_parsing(true);
+        Config::from_layers(file, environment.source(Some(values)), flags)
+    }
+
+    fn config_folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
+    }
+
+    fn whole_text(error: &dyn Error) -> String {
+        let mut text = error.to_string();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            text = format!("{text}: {cause}");
+            next = cause.source();
+        }
+        text
+    }
+
+    #[test]
+    fn the_documented_file_is_the_defaults() {
+        let path = config_folder().join("daemon.toml");
+        let flags = Flags::default();
+        assert_eq!(load(Some(&path), &[], &flags).unwrap(), load(None, &[], &flags).unwrap());
+    }
+
+    #[test]
+    fn the_documented_file_names_every_key() {
+        let text = std::fs::read_to_string(config_folder().join("daemon.toml")).unwrap();
+        let raw = serde_json::to_value(Raw::default()).unwrap();
+        for (section, keys) in raw.as_object().unwrap() {
+            let from = text.find(&format!("[{section}]")).unwrap_or_else(|| panic!("[{section}] is not documented"));
+            let body = text[from + 1..].split("\n[").next().unwrap();
+            for key in keys.as_object().unwrap().keys() {
+                let written = body.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} =")));
+                assert!(written, "{section}.{key} is not documented");
+            }
+        }
+    }
+
+    #[test]
+    fn each_broken_file_is_refused_with_its_phrase() {
+        let mut seen = 0;
+        for entry in std::fs::read_dir(config_folder().join("broken")).unwrap() {
+            let path = entry.unwrap().path();
+            if !path.file_name().unwrap().to_string_lossy().starts_with("daemon-") {
+                continue;
+            }
+            seen += 1;
+            let text = std::fs::read_to_string(&path).unwrap();
+            let phrase = text.lines().next().unwrap().strip_prefix("# expects: ").expect("the first line has a phrase");
+            let error = load(Some(&path), &[], &Flags::default()).expect_err(&format!("{path:?} is accepted"));
+            let said = whole_text(&error);
+            assert!(said.contains(phrase), "{path:?}\n  expected: {phrase}\n  said:     {said}");
+            assert!(said.contains(&*path.file_name().unwrap().to_string_lossy()), "the file is not named: {said}");
+        }
+        assert!(seen >= 20, "only {seen} broken files were found");
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_flags_over_both() {
+        let path = config_folder().join("daemon.toml");
+        let environment = [("TWEENFARMD__HTTP__LISTEN", "127.0.0.1:1"), ("TWEENFARMD__WORK__LEASE_SECONDS", "7")];
+        let config = load(Some(&path), &environment, &Flags::default()).unwrap();
+        assert_eq!(config.http_listen.port(), 1);
+        assert_eq!(config.lease_for, Duration::from_secs(7));
+        let flags = Flags { http_listen: Some("127.0.0.1:2".into()), ..Flags::default() };
+        assert_eq!(load(Some(&path), &environment, &flags).unwrap().http_listen.port(), 2);
+    }
+
+    #[test]
+    fn an_unknown_variable_of_ours_is_refused() {
+        let error = load(None, &[("TWEENFARMD__HTTP__LISEN", "x")], &Flags::default()).unwrap_err();
+        assert!(whole_text(&error).contains("lisen"), "{}", whole_text(&error));
+    }
+
+    #[test]
+    fn folders_follow_the_state_folder_unless_they_are_named() {
+        let flags = Flags { state_folder: Some("/srv/farm".into()), ..Flags::default() };
+        let config = load(None, &[("TWEENFARMD__BLOBS__FOLDER", "/mnt/blobs")], &flags).unwrap();
+        assert_eq!(config.operator_socket, Path::new("/srv/farm/operator.sock"));
+        assert_eq!(config.blobs_folder, Path::new("/mnt/blobs"));
+    }
+}

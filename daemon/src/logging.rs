@@ -1,0 +1,17 @@
+//! Logging: one subscriber, to standard error, as text for people or JSON for collectors. Never a secret: requests are
+//! logged by method and path, without query, headers or body.
+
+use crate::config::{LogConfig, LogFormat};
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Starts logging for the whole process. Called once, by `main`.
+pub fn start(config: &LogConfig) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&config.filter)?;
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match config.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(filter).with(lines).try_init()?;
+    Ok(())
+}
