@@ -1,0 +1,115 @@
+//! The jobs under way and who holds which lease, in memory: made from the store at start, kept by the writer.
+
+use crate::{
+    model::{Job, JobState, SegmentState, Spot},
+    schedule::queue::{self, Turns},
+    store::Write,
+};
+use std::collections::{BTreeMap, HashMap};
+use tweenfarm_protocol::{AccountId, AgentId, JobId, LeaseId, Timestamp};
+
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    jobs: BTreeMap<JobId, Job>,
+    leases: HashMap<LeaseId, Held>,
+    turns: Turns,
+}
+
+/// One current lease.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    pub(super) job: JobId,
+    pub(super) spot: Spot,
+    pub(super) agent: AgentId,
+    pub(super) worker: u32,
+    pub(super) deadline: Timestamp,
+}
+
+impl Board {
+    pub(super) fn new(open_jobs: Vec<Job>) -> Board {
+        let mut board = Board::default();
+        open_jobs.into_iter().for_each(|job| board.put(job));
+        board
+    }
+
+    /// Follows what a transaction committed.
+    pub(super) fn observe(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            if let Write::PutJob(job) = write {
+                self.put(job);
+            }
+        }
+    }
+
+    fn put(&mut self, job: Job) {
+        if let Some(before) = self.jobs.remove(&job.id) {
+            for (lease, _) in leases_of(&before) {
+                self.leases.remove(&lease);
+            }
+        }
+        self.leases.extend(leases_of(&job));
+        if !job.has_ended() {
+            self.jobs.insert(job.id, job);
+        }
+    }
+
+    pub(super) fn served(&mut self, account: AccountId) {
+        self.turns.served(account);
+    }
+
+    pub(super) fn next(&self, now: Timestamp) -> Option<(JobId, Spot)> {
+        queue::next(self.jobs.values(), &self.turns, now)
+    }
+
+    pub(super) fn next_ready_at(&self) -> Option<Timestamp> {
+        queue::next_ready_at(self.jobs.values())
+    }
+
+    pub(super) fn open_jobs(&self) -> u64 {
+        self.jobs.len() as u64
+    }
+
+    /// Jobs of which nothing is leased or rendered.
+    pub(super) fn untouched_jobs(&self) -> u64 {
+        let untouched = |job: &&Job| match &job.state {
+            JobState::Rendering { segments } => {
+                segments.iter().all(|segment| matches!(segment.state, SegmentState::Ready { .. }))
+            }
+            JobState::Joining { .. } | JobState::Ended { .. } => false,
+        };
+        self.jobs.values().filter(untouched).count() as u64
+    }
+
+    pub(super) fn held(&self, lease: LeaseId) -> Option<Held> {
+        self.leases.get(&lease).copied()
+    }
+
+    pub(super) fn leases(&self) -> impl Iterator<Item = (LeaseId, Held)> {
+        self.leases.iter().map(|(lease, held)| (*lease, *held))
+    }
+
+    /// Leases whose deadline has passed, in a fixed order.
+    pub(super) fn overdue(&self, now: Timestamp) -> Vec<(LeaseId, Held)> {
+        let mut overdue: Vec<_> = self.leases().filter(|(_, held)| held.deadline <= now).collect();
+        overdue.sort_by_key(|(lease, _)| *lease);
+        overdue
+    }
+
+    /// Jobs that somebody holds a lease of.
+    pub(super) fn leased_jobs(&self) -> Vec<JobId> {
+        let mut jobs: Vec<_> = self.leases.values().map(|held| held.job).collect();
+        jobs.sort_unstable();
+        jobs.dedup();
+        jobs
+    }
+}
+
+fn leases_of(job: &Job) -> Vec<(LeaseId, Held)> {
+    let held = job.state.pieces().filter_map(|(spot, piece)| match piece.state {
+        SegmentState::Leased { lease, agent, worker, deadline, .. } => {
+            Some((lease, Held { job: job.id, spot, agent, worker, deadline }))
+        }
+        SegmentState::Ready { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => None,
+    });
+    held.collect()
+}

@@ -1,0 +1,169 @@
+//! Commands on jobs: submit and cancel, and how a job ends.
+
+use super::{
+    error::FarmError,
+    handle::{Effect, FarmRules},
+    request::{Idempotency, Submission, Submitted},
+    transaction::Transaction,
+};
+use crate::{
+    model::{
+        Abandoned, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, MediaFile, ObjectKey, Segment, SegmentState,
+    },
+    schedule::{plan, retry},
+    store::Write,
+};
+use tweenfarm_media::SourceFacts;
+use tweenfarm_protocol::{
+    FileId, JobId, Rational,
+    task::{EncodeSettings, RenderFacts},
+};
+
+/// Charge, job, pin of the input and the remembered answer: one transaction.
+pub(super) fn submit(
+    tx: &mut Transaction,
+    rules: &FarmRules,
+    open_jobs: u64,
+    submission: Submission,
+) -> Result<Submitted, FarmError> {
+    let account = tx.account(submission.account)?;
+    if let Some(idempotency) = &submission.idempotency
+        && let Some(first) = tx.answer(account.id, idempotency.route, &idempotency.key)?
+        && first.at.plus(rules.idempotency_for) > tx.now
+    {
+        return replay(tx, idempotency, first);
+    }
+    let file = tx.file_with_key(&submission.input_key)?.ok_or(FarmError::NotUploaded)?;
+    let input = pinned_input(tx, file, &submission)?;
+    if open_jobs >= rules.queue_jobs_max {
+        return Err(FarmError::QueueFull);
+    }
+
+    let id = JobId(tx.fresh_id());
+    let slot_count = submission.source.video.slot_count(Rational::whole(i64::from(submission.target_fps)));
+    let ranges = plan::segments(slot_count, rules.segment_slots_max);
+    let ready = || SegmentState::Ready { attempt: 1, not_before: tx.now };
+    let segments = ranges.into_iter().map(|slots| Segment { slots, state: ready() }).collect();
+    let charge = tx.charge(account.id, id, submission.price)?;
+    let job = Job {
+        id,
+        account: account.id,
+        project: input.project,
+        input: input.id,
+        input_key: input.key.clone(),
+        source: submission.source,
+        target_fps: submission.target_fps,
+        slot_count,
+        encode: EncodeSettings::default(),
+        tier: account.tier,
+        charge: charge.id,
+        charged: submission.price,
+        created_at: tx.now,
+        progress_percent: 0,
+        state: JobState::Rendering { segments },
+    };
+    tx.put(Write::PutFile(input));
+    let job = tx.put_job(job);
+    if let Some(Idempotency { route, key, request }) = submission.idempotency {
+        let at = tx.now;
+        let (account, job, route) = (account.id, job.id, route.to_owned());
+        let answer = FirstAnswer { account, route, key, request, job, balance_after: charge.balance_after, at };
+        tx.put(Write::PutAnswer(answer));
+    }
+    tx.wakes_workers = true;
+    Ok(Submitted { job, balance_after: charge.balance_after, replayed: false })
+}
+
+fn replay(tx: &Transaction, idempotency: &Idempotency, first: FirstAnswer) -> Result<Submitted, FarmError> {
+    if first.request != idempotency.request {
+        return Err(FarmError::IdempotencyConflict);
+    }
+    Ok(Submitted { job: tx.job(first.job)?, balance_after: first.balance_after, replayed: true })
+}
+
+/// The file as it will be once this job uses it.
+fn pinned_input(tx: &Transaction, mut file: MediaFile, submission: &Submission) -> Result<MediaFile, FarmError> {
+    if file.account != submission.account {
+        return Err(FarmError::NotYours { what: "file" });
+    }
+    if submission.project.is_some_and(|project| project != file.project) {
+        return Err(FarmError::OtherProject(file.project));
+    }
+    if file.expires_at <= tx.now {
+        return Err(FarmError::NotUploaded);
+    }
+    let FileState::Stored { size_bytes, facts, pinned, .. } = &mut file.state else {
+        return Err(FarmError::NotUploaded);
+    };
+    // The price was made from these facts: they must be those of the bytes that are there now.
+    let same = *size_bytes == submission.source.size_bytes
+        && facts.as_ref().is_none_or(|known: &SourceFacts| *known == submission.source);
+    if !same {
+        return Err(FarmError::Replaced);
+    }
+    *pinned = true;
+    Ok(file)
+}
+
+/// By the operator. A job that has ended stays as it is.
+pub(super) fn cancel(tx: &mut Transaction, id: JobId) -> Result<Job, FarmError> {
+    let job = tx.job(id)?;
+    if job.has_ended() {
+        return Ok(job);
+    }
+    let refund = tx.refund(&job)?;
+    end(tx, job, JobEnd::Cancelled { refund: refund.id, refunded: refund.change })
+}
+
+/// A piece was given up: the job fails and its charge is given back, in this transaction.
+pub(super) fn fail(tx: &mut Transaction, job: Job, abandoned: &Abandoned) -> Result<Job, FarmError> {
+    let refund = tx.refund(&job)?;
+    let error = retry::sentence(abandoned);
+    end(tx, job, JobEnd::Failed { error, refund: refund.id, refunded: refund.change })
+}
+
+/// What the join delivered.
+pub(super) struct Joined {
+    pub(super) output: ObjectKey,
+    pub(super) size_bytes: u64,
+    pub(super) sha256: String,
+    pub(super) facts: RenderFacts,
+}
+
+/// The output is there: it becomes a file of the project, and the job is done.
+pub(super) fn finish(tx: &mut Transaction, rules: &FarmRules, job: Job, joined: Joined) -> Result<Job, FarmError> {
+    let Joined { output, size_bytes, sha256, facts } = joined;
+    let filename = output.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+    let file = MediaFile {
+        id: FileId(tx.fresh_id()),
+        account: job.account,
+        project: job.project,
+        kind: FileKind::Output { job: job.id },
+        key: output.clone(),
+        filename,
+        content_type: "video/mp4".into(),
+        tier: job.tier,
+        created_at: tx.now,
+        expires_at: tx.now.plus(rules.keep(job.tier)),
+        state: FileState::Stored { size_bytes, sha256, facts: None, pinned: false },
+    };
+    let end_state = JobEnd::Done { output: file.id, output_key: output, facts };
+    tx.put(Write::PutFile(file));
+    end(tx, job, end_state)
+}
+
+fn end(tx: &mut Transaction, mut job: Job, end: JobEnd) -> Result<Job, FarmError> {
+    job.state = JobState::Ended { at: tx.now, end };
+    tx.effects.push(Effect::DeleteWork(job.id));
+    Ok(tx.put_job(job))
+}
+
+/// Forgets first answers past their time, so that their number follows the jobs of one day.
+pub(super) fn forget_answers(tx: &mut Transaction, rules: &FarmRules) -> Result<u64, FarmError> {
+    let due = tx.answers_before(tx.now.minus(rules.idempotency_for))?;
+    let count = due.len() as u64;
+    for FirstAnswer { account, route, key, .. } in due {
+        tx.put(Write::ForgetAnswer { account, route, key });
+    }
+    Ok(count)
+}

@@ -1,0 +1,174 @@
+//! Commands on leases: handed out, renewed, reported, given back, run out.
+
+use super::{
+    error::FarmError,
+    handle::FarmRules,
+    jobs::{self, Joined},
+    transaction::Transaction,
+    view::{LeasedWork, Piece},
+};
+use crate::{
+    model::{Job, JobState, ObjectKey, Segment, SegmentEvent, SegmentState, Spot},
+    schedule::{
+        advance::{Advance, advance},
+        step::step,
+    },
+};
+use tweenfarm_protocol::{
+    AgentId, JobId, LeaseId,
+    service::{Receipt, Renewal},
+    task::{Delivered, Failure, FailureClass, Outcome, Progress},
+};
+
+/// What a leased worker is to do.
+pub(super) fn piece(job: &Job, spot: Spot) -> Option<Piece> {
+    match (&job.state, spot) {
+        (JobState::Rendering { segments }, Spot::Segment(position)) => {
+            segments.get(position).map(|segment| Piece::Render(segment.slots))
+        }
+        (JobState::Joining { segments, .. }, Spot::Join) => Some(Piece::Join(segments.clone())),
+        (JobState::Rendering { .. }, Spot::Join)
+        | (JobState::Joining { .. }, Spot::Segment(_))
+        | (JobState::Ended { .. }, _) => None,
+    }
+}
+
+/// Leases one ready piece to a worker.
+pub(super) fn lease(
+    tx: &mut Transaction,
+    rules: &FarmRules,
+    (id, spot): (JobId, Spot),
+    (agent, worker): (AgentId, u32),
+) -> Result<Option<LeasedWork>, FarmError> {
+    let job = tx.job(id)?;
+    let lease = LeaseId(tx.fresh_id());
+    let deadline = tx.now.plus(rules.lease_for);
+    let Some(job) = moved(tx, rules, job, spot, SegmentEvent::Leased { lease, agent, worker, deadline })? else {
+        return Ok(None);
+    };
+    let input = tx.file(job.input)?;
+    let Some(piece) = piece(&job, spot) else { return Ok(None) };
+    Ok(Some(LeasedWork { lease, lease_for: rules.lease_for, job, input, piece }))
+}
+
+pub(super) fn renew(
+    tx: &mut Transaction,
+    rules: &FarmRules,
+    found: Option<(JobId, Spot)>,
+    lease: LeaseId,
+    progress: Progress,
+) -> Result<Renewal, FarmError> {
+    let Some((id, spot)) = found else { return Ok(Renewal::Lost) };
+    let job = tx.job(id)?;
+    let deadline = tx.now.plus(rules.lease_for);
+    let kept = moved(tx, rules, job, spot, SegmentEvent::Renewed { lease, deadline, progress })?;
+    Ok(kept.map_or(Renewal::Lost, |_| Renewal::Kept))
+}
+
+pub(super) fn report(
+    tx: &mut Transaction,
+    rules: &FarmRules,
+    found: Option<(JobId, Spot)>,
+    lease: LeaseId,
+    outcome: Outcome,
+) -> Result<Receipt, FarmError> {
+    let Some((id, spot)) = found else { return Ok(Receipt::Stale) };
+    let job = tx.job(id)?;
+    let Some(segment) = job.state.piece(spot) else { return Ok(Receipt::Stale) };
+    let event = match outcome {
+        Outcome::Failed(failure) => SegmentEvent::Failed { lease, failure },
+        Outcome::Done(delivered) if delivered.facts.frames != segment.slots.len() => {
+            SegmentEvent::Failed { lease, failure: wrong_count(segment, &delivered) }
+        }
+        Outcome::Done(Delivered { size_bytes, sha256, facts }) => {
+            let output = output_key(&job, spot, lease);
+            SegmentEvent::Delivered { lease, output, size_bytes, sha256, facts }
+        }
+    };
+    let accepted = moved(tx, rules, job, spot, event)?;
+    Ok(accepted.map_or(Receipt::Stale, |_| Receipt::Accepted))
+}
+
+fn wrong_count(segment: &Segment, delivered: &Delivered) -> Failure {
+    let (expected, found) = (segment.slots.len(), delivered.facts.frames);
+    let message = format!("The worker delivered {found} frames where {expected} were due.");
+    Failure { class: FailureClass::Internal, message }
+}
+
+/// Where the result of a leased piece is stored.
+pub(super) fn output_key(job: &Job, spot: Spot, lease: LeaseId) -> ObjectKey {
+    match spot {
+        Spot::Segment(_) => ObjectKey::segment(job.id, lease),
+        Spot::Join => ObjectKey::output(job.tier, job.account, job.project, job.id, job.target_fps),
+    }
+}
+
+pub(super) fn give_back(
+    tx: &mut Transaction,
+    rules: &FarmRules,
+    found: Option<(JobId, Spot)>,
+    lease: LeaseId,
+) -> Result<Receipt, FarmError> {
+    let Some((id, spot)) = found else { return Ok(Receipt::Stale) };
+    let job = tx.job(id)?;
+    let accepted = moved(tx, rules, job, spot, SegmentEvent::GivenBack { lease })?;
+    Ok(accepted.map_or(Receipt::Stale, |_| Receipt::Accepted))
+}
+
+/// The job after one lease of it ran out; none if it had been renewed or reported meanwhile.
+pub(super) fn expire(
+    tx: &mut Transaction,
+    rules: &FarmRules,
+    (id, spot): (JobId, Spot),
+    lease: LeaseId,
+) -> Result<Option<Job>, FarmError> {
+    let job = tx.job(id)?;
+    moved(tx, rules, job, spot, SegmentEvent::Expired { lease })
+}
+
+/// Gives every lease of a job its full time again, from now.
+pub(super) fn extend(tx: &mut Transaction, rules: &FarmRules, id: JobId) -> Result<(), FarmError> {
+    let mut job = tx.job(id)?;
+    let leased: Vec<_> = job
+        .state
+        .pieces()
+        .filter_map(|(spot, piece)| match piece.state {
+            SegmentState::Leased { lease, progress, .. } => Some((spot, lease, progress)),
+            SegmentState::Ready { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => None,
+        })
+        .collect();
+    let deadline = tx.now.plus(rules.lease_for);
+    for (spot, lease, progress) in leased {
+        let event = SegmentEvent::Renewed { lease, deadline, progress };
+        if let Some(extended) = moved(tx, rules, job.clone(), spot, event)? {
+            job = extended;
+        }
+    }
+    Ok(())
+}
+
+/// Moves one segment and lets the job follow. None, and nothing changed, when the event does not fit.
+fn moved(
+    tx: &mut Transaction,
+    rules: &FarmRules,
+    mut job: Job,
+    spot: Spot,
+    event: SegmentEvent,
+) -> Result<Option<Job>, FarmError> {
+    let frees_work = !matches!(event, SegmentEvent::Leased { .. } | SegmentEvent::Renewed { .. });
+    let Some(segment) = job.state.piece_mut(spot) else { return Ok(None) };
+    let Ok(next) = step(segment.state.clone(), event, &rules.retry(), tx.now) else { return Ok(None) };
+    segment.state = next;
+    tx.wakes_workers |= frees_work;
+    let job = match advance(job.state.clone(), tx.now) {
+        Advance::Go(state) => {
+            job.state = state;
+            tx.put_job(job)
+        }
+        Advance::Finish { output, size_bytes, sha256, facts } => {
+            jobs::finish(tx, rules, job, Joined { output, size_bytes, sha256, facts })?
+        }
+        Advance::Fail(abandoned) => jobs::fail(tx, job, &abandoned)?,
+    };
+    Ok(Some(job))
+}

@@ -1,0 +1,25 @@
+//! The farm: every change is a command applied in one place, in one transaction, by one writer.
+//!
+//! `handle` is what others call; `writer` is the one thread that changes anything. It groups the commands that wait,
+//! applies each through a `transaction`, makes all durable with one sync, and only then answers and runs effects.
+
+mod accounts;
+mod board;
+mod clock;
+mod command;
+mod error;
+pub mod handle;
+mod jobs;
+mod leases;
+mod presence;
+mod request;
+mod transaction;
+mod uploads;
+mod view;
+mod writer;
+
+pub use clock::{Clock, SystemClock};
+pub use error::FarmError;
+pub use handle::{Effect, Farm, FarmRules};
+pub use request::{Idempotency, NewUpload, Submission, Submitted};
+pub use view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece};

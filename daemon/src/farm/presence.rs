@@ -1,0 +1,96 @@
+//! Which agents are here and which of their workers ask for work. In memory only: an agent says hello again.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
+use tweenfarm_protocol::{AgentId, Timestamp, service::Hello};
+
+/// A worker counts as idle this long after it last asked: it asks again at once, so longer means it is gone.
+const ASKED_RECENTLY: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Default)]
+pub(super) struct Presence {
+    agents: BTreeMap<AgentId, Present>,
+}
+
+#[derive(Debug)]
+pub(super) struct Present {
+    pub(super) hello: Hello,
+    /// More than one for a moment, when an agent comes back before its old connection is seen to be closed.
+    connections: u32,
+    pub(super) last_seen: Timestamp,
+    asking: HashMap<u32, Asking>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Asking {
+    pending: u32,
+    last: Timestamp,
+}
+
+impl Present {
+    pub(super) fn is_connected(&self) -> bool {
+        self.connections > 0
+    }
+}
+
+impl Presence {
+    pub(super) fn hello(&mut self, hello: Hello, now: Timestamp) {
+        let agent = hello.agent;
+        let before = self.agents.remove(&agent);
+        let (connections, asking) = before.map_or_else(Default::default, |before| (before.connections, before.asking));
+        let present = Present { hello, connections: connections + 1, last_seen: now, asking };
+        self.agents.insert(agent, present);
+    }
+
+    /// One of its connections closed.
+    pub(super) fn gone(&mut self, agent: AgentId, now: Timestamp) {
+        if let Some(present) = self.agents.get_mut(&agent) {
+            present.connections = present.connections.saturating_sub(1);
+            present.last_seen = now;
+        }
+    }
+
+    pub(super) fn seen(&mut self, agent: AgentId, now: Timestamp) {
+        if let Some(present) = self.agents.get_mut(&agent) {
+            present.last_seen = now;
+        }
+    }
+
+    /// False when the agent, or this worker of it, has not been introduced.
+    pub(super) fn asks(&mut self, agent: AgentId, worker: u32, now: Timestamp) -> bool {
+        let Some(present) = self.agents.get_mut(&agent) else { return false };
+        if !present.hello.workers.iter().any(|facts| facts.worker == worker) {
+            return false;
+        }
+        present.last_seen = now;
+        let asking = present.asking.entry(worker).or_default();
+        asking.pending += 1;
+        asking.last = now;
+        true
+    }
+
+    pub(super) fn asked(&mut self, agent: AgentId, worker: u32, now: Timestamp) {
+        let Some(present) = self.agents.get_mut(&agent) else { return };
+        present.last_seen = now;
+        if let Some(asking) = present.asking.get_mut(&worker) {
+            asking.pending = asking.pending.saturating_sub(1);
+            asking.last = now;
+        }
+    }
+
+    /// Workers of connected agents that wait for work or asked for it a moment ago.
+    pub(super) fn asking(&self, now: Timestamp) -> impl Iterator<Item = (AgentId, u32)> {
+        let connected = self.agents.iter().filter(|(_, present)| present.is_connected());
+        connected.flat_map(move |(agent, present)| {
+            let recent = move |asking: &Asking| asking.pending > 0 || now.since(asking.last) < ASKED_RECENTLY;
+            let workers = present.asking.iter().filter(move |(_, asking)| recent(asking));
+            workers.map(|(worker, _)| (*agent, *worker))
+        })
+    }
+
+    pub(super) fn agents(&self) -> impl Iterator<Item = (&AgentId, &Present)> {
+        self.agents.iter()
+    }
+}

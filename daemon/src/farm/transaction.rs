@@ -1,0 +1,140 @@
+//! One command's changes: reads see the store and what the command has written; dropped without effect if it fails.
+
+use super::{clock::Clock, error::FarmError, handle::Effect};
+use crate::{
+    ledger::{self, Booking, RefundDue},
+    model::*,
+    schedule::progress,
+    store::{Store, Tables, Write},
+};
+use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp, Xeconds};
+use uuid::Uuid;
+
+pub(super) struct Transaction<'a> {
+    store: &'a dyn Store,
+    clock: &'a dyn Clock,
+    written: Tables,
+    pub(super) writes: Vec<Write>,
+    pub(super) effects: Vec<Effect>,
+    /// Work may have become ready: waiting workers should ask again.
+    pub(super) wakes_workers: bool,
+    pub(super) now: Timestamp,
+}
+
+impl<'a> Transaction<'a> {
+    pub(super) fn new(store: &'a dyn Store, clock: &'a dyn Clock) -> Transaction<'a> {
+        Transaction {
+            store,
+            clock,
+            written: Tables::default(),
+            writes: Vec::new(),
+            effects: Vec::new(),
+            wakes_workers: false,
+            now: clock.now(),
+        }
+    }
+
+    pub(super) fn fresh_id(&self) -> Uuid {
+        self.clock.fresh_id()
+    }
+
+    pub(super) fn put(&mut self, write: Write) {
+        self.written.apply(write.clone());
+        self.writes.push(write);
+    }
+
+    /// Stores a job with its progress brought up to date.
+    pub(super) fn put_job(&mut self, mut job: Job) -> Job {
+        job.progress_percent = progress::percent(&job);
+        self.put(Write::PutJob(job.clone()));
+        job
+    }
+
+    pub(super) fn account(&self, id: AccountId) -> Result<Account, FarmError> {
+        let found = self.written.account(id).map_or_else(|| self.store.account(id), |own| Ok(Some(own)))?;
+        found.ok_or(FarmError::NotFound { what: "account" })
+    }
+
+    pub(super) fn account_with_email(&self, email: &str) -> Result<Option<AccountId>, FarmError> {
+        let own = self.written.account_with_email(email);
+        Ok(own.map_or_else(|| self.store.account_with_email(email), |own| Ok(Some(own)))?)
+    }
+
+    pub(super) fn key(&self, hash: KeyHash) -> Result<Option<ApiKey>, FarmError> {
+        Ok(self.written.key(hash).map_or_else(|| self.store.key(hash), |own| Ok(Some(own)))?)
+    }
+
+    pub(super) fn active_key(&self, account: AccountId) -> Result<Option<ApiKey>, FarmError> {
+        let newest = match self.written.newest_key(account) {
+            Some(hash) => self.key(hash)?,
+            None => match self.store.active_key(account)? {
+                Some(stored) => self.key(stored.hash)?,
+                None => None,
+            },
+        };
+        Ok(newest.filter(|key| key.revoked_at.is_none()))
+    }
+
+    pub(super) fn project(&self, id: ProjectId) -> Result<Project, FarmError> {
+        let found = self.written.project(id).map_or_else(|| self.store.project(id), |own| Ok(Some(own)))?;
+        found.ok_or(FarmError::NotFound { what: "project" })
+    }
+
+    pub(super) fn file(&self, id: FileId) -> Result<MediaFile, FarmError> {
+        let found = self.written.file(id).map_or_else(|| self.store.file(id), |own| Ok(Some(own)))?;
+        found.ok_or(FarmError::NotFound { what: "file" })
+    }
+
+    pub(super) fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, FarmError> {
+        let own = self.written.file_with_key(key);
+        Ok(own.map_or_else(|| self.store.file_with_key(key), |own| Ok(Some(own)))?)
+    }
+
+    pub(super) fn job(&self, id: JobId) -> Result<Job, FarmError> {
+        let found = self.written.job(id).map_or_else(|| self.store.job(id), |own| Ok(Some(own)))?;
+        found.ok_or(FarmError::NotFound { what: "job" })
+    }
+
+    pub(super) fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, FarmError> {
+        let own = self.written.answer(account, route, key);
+        Ok(own.map_or_else(|| self.store.answer(account, route, key), |own| Ok(Some(own)))?)
+    }
+
+    pub(super) fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, FarmError> {
+        Ok(self.store.answers_before(cut)?)
+    }
+
+    /// Books a grant.
+    pub(super) fn grant(&mut self, account: AccountId, kind: EntryKind, change: Xeconds) -> Result<Xeconds, FarmError> {
+        let booking = Booking { id: EntryId(self.fresh_id()), account, kind, change, at: self.now };
+        let entry = ledger::book(self.last_entry(account)?.as_ref(), booking)?;
+        Ok(self.put_entry(entry).balance_after)
+    }
+
+    pub(super) fn charge(&mut self, account: AccountId, job: JobId, price: Xeconds) -> Result<LedgerEntry, FarmError> {
+        let ids = (EntryId(self.fresh_id()), account, job);
+        let entry = ledger::charge(self.last_entry(account)?.as_ref(), ids, price, self.now)?;
+        Ok(self.put_entry(entry))
+    }
+
+    /// Gives a job's charge back in full.
+    pub(super) fn refund(&mut self, job: &Job) -> Result<LedgerEntry, FarmError> {
+        let refunded_by =
+            self.written.refund_of(job.charge).map_or_else(|| self.store.refund_of(job.charge), |own| Ok(Some(own)))?;
+        let due =
+            RefundDue { charge: job.charge, account: job.account, job: job.id, charged: job.charged, refunded_by };
+        let last = self.last_entry(job.account)?;
+        let entry = ledger::refund(last.as_ref(), EntryId(self.fresh_id()), due, self.now)?;
+        Ok(self.put_entry(entry))
+    }
+
+    fn put_entry(&mut self, entry: LedgerEntry) -> LedgerEntry {
+        self.put(Write::PutEntry(entry.clone()));
+        entry
+    }
+
+    fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, FarmError> {
+        let own = self.written.last_entry(account);
+        Ok(own.map_or_else(|| self.store.last_entry(account), |own| Ok(Some(own)))?)
+    }
+}

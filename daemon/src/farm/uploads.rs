@@ -1,0 +1,74 @@
+//! Commands on uploads: announced, arrived, looked into.
+
+use super::{error::FarmError, handle::FarmRules, request::NewUpload, transaction::Transaction};
+use crate::{
+    model::{FileKind, FileState, MediaFile, ObjectKey, Project},
+    store::Write,
+};
+use tweenfarm_media::SourceFacts;
+use tweenfarm_protocol::{FileId, ProjectId};
+
+pub(super) fn announce(tx: &mut Transaction, rules: &FarmRules, upload: NewUpload) -> Result<MediaFile, FarmError> {
+    let account = tx.account(upload.account)?;
+    let project = match upload.project {
+        Some(id) => {
+            let project = tx.project(id)?;
+            if project.account != account.id {
+                return Err(FarmError::NotYours { what: "project" });
+            }
+            project.id
+        }
+        None => {
+            let id = ProjectId(tx.fresh_id());
+            let name = upload.filename.clone();
+            tx.put(Write::PutProject(Project { id, account: account.id, name, created_at: tx.now }));
+            id
+        }
+    };
+    let id = FileId(tx.fresh_id());
+    let file = MediaFile {
+        id,
+        account: account.id,
+        project,
+        kind: FileKind::Input,
+        key: ObjectKey::upload(account.tier, account.id, project, id, &upload.filename),
+        filename: upload.filename,
+        content_type: upload.content_type,
+        tier: account.tier,
+        created_at: tx.now,
+        expires_at: tx.now.plus(rules.keep(account.tier)),
+        state: FileState::Awaited,
+    };
+    tx.put(Write::PutFile(file.clone()));
+    Ok(file)
+}
+
+/// The bytes are there. They may come again until a job has used them; what was known of the earlier ones is dropped.
+pub(super) fn stored(
+    tx: &mut Transaction,
+    key: &ObjectKey,
+    size_bytes: u64,
+    sha256: String,
+) -> Result<MediaFile, FarmError> {
+    let Some(mut file) = tx.file_with_key(key)? else { return Err(FarmError::NotFound { what: "upload" }) };
+    match (file.kind, &file.state) {
+        (FileKind::Input, FileState::Awaited | FileState::Stored { pinned: false, .. }) => {}
+        (FileKind::Input, FileState::Stored { pinned: true, .. }) => return Err(FarmError::Pinned),
+        (FileKind::Input, FileState::Deleted { .. }) => return Err(FarmError::NotUploaded),
+        (FileKind::Output { .. }, _) => return Err(FarmError::Pinned),
+    }
+    file.state = FileState::Stored { size_bytes, sha256, facts: None, pinned: false };
+    tx.put(Write::PutFile(file.clone()));
+    Ok(file)
+}
+
+pub(super) fn remember_facts(tx: &mut Transaction, id: FileId, found: SourceFacts) -> Result<(), FarmError> {
+    let mut file = tx.file(id)?;
+    let FileState::Stored { facts, size_bytes, .. } = &mut file.state else { return Err(FarmError::NotUploaded) };
+    if *size_bytes != found.size_bytes {
+        return Err(FarmError::Replaced);
+    }
+    *facts = Some(found);
+    tx.put(Write::PutFile(file));
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What the farm shows of itself: load, jobs with their progress, agents, leased work, findings of sweeps.
+
+use crate::model::{Job, MediaFile, Segment};
+use std::time::Duration;
+use tweenfarm_protocol::{AccountId, JobId, LeaseId, SlotRange, Timestamp, service::Hello};
+
+/// How busy the farm is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    pub workers_idle: u32,
+    pub workers_running: u32,
+    /// Jobs accepted of which nothing is leased or rendered.
+    pub queue_depth: u64,
+}
+
+/// A leased piece of a job with all that `rpc` needs to make a `Task` of it (it adds presigned URLs).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeasedWork {
+    pub lease: LeaseId,
+    pub lease_for: Duration,
+    pub job: Job,
+    pub input: MediaFile,
+    pub piece: Piece,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Piece {
+    /// Render these slots; the result goes to `ObjectKey::segment(job, lease)`.
+    Render(SlotRange),
+    /// Join these; the result goes to `ObjectKey::output(..)` of the job.
+    Join(Vec<Segment>),
+}
+
+/// What `live_status` is derived from, and what a poll shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobView {
+    pub job: Job,
+    pub load: Load,
+    /// 0..=100; never decreases.
+    pub progress_percent: u8,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AgentView {
+    pub hello: Hello,
+    pub connected: bool,
+    pub last_seen: Timestamp,
+    /// (worker, lease, job)
+    pub in_hand: Vec<(u32, LeaseId, JobId)>,
+}
+
+/// What a lease sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeaseSweep {
+    pub expired: u32,
+    pub jobs_failed: u32,
+}
+
+/// What an audit found: accounts whose ledger does not add up. To report, never to correct.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    pub accounts: u64,
+    pub entries: u64,
+    pub differences: Vec<AccountId>,
+}

@@ -1,0 +1,303 @@
+//! The one writer: takes the commands that wait, applies each, makes all durable with one sync, then answers.
+
+use super::{
+    accounts,
+    clock::Clock,
+    command::{Command, NextWork, Reply},
+    error::FarmError,
+    handle::{Effect, FarmRules, Shared},
+    jobs, leases,
+    transaction::Transaction,
+    uploads,
+    view::LeaseSweep,
+};
+use crate::{model::Spot, store::Store};
+use std::sync::{Arc, atomic::Ordering};
+use tokio::sync::{mpsc, oneshot};
+use tweenfarm_protocol::{
+    AgentId, JobId, LeaseId,
+    service::{Receipt, Renewal},
+};
+
+/// Commands made durable by one sync, at most: keeps the first one's wait short when many arrive.
+const GROUP_MAX: usize = 128;
+
+pub(super) struct Writer {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) rules: FarmRules,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) effects: mpsc::Sender<Effect>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) group: Group,
+}
+
+/// What the commands of one group ask for once they are durable.
+#[derive(Default)]
+pub(super) struct Group {
+    answers: Vec<Answer>,
+    effects: Vec<Effect>,
+    needs_sync: bool,
+    wakes_workers: bool,
+}
+
+/// Sends a reply that has waited for the sync; told whether the sync succeeded. Names the lease that nobody was
+/// there to take.
+type Answer = Box<dyn FnOnce(bool) -> Option<LeaseId> + Send>;
+
+/// Whether the reply to a command is a promise that a power cut may not break.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    Durable,
+    /// Losing it costs nothing: leases get their full time again after a restart.
+    Renewal,
+}
+
+impl Writer {
+    /// The thread's body. Says on `started` that leases have their full time again, then serves until it is closed.
+    pub(super) fn start(mut self, started: std::sync::mpsc::SyncSender<Result<(), FarmError>>) {
+        let (reply, mut extended) = oneshot::channel();
+        self.apply(Command::ExtendLeases { reply });
+        self.settle();
+        let extended = extended.try_recv().unwrap_or(Err(FarmError::Unavailable));
+        let serves = extended.is_ok();
+        // Nobody listens when opening was abandoned; then every handle is gone and `run` ends at once.
+        let _ = started.send(extended);
+        if serves {
+            self.run();
+        }
+    }
+
+    fn run(mut self) {
+        while let Some(first) = self.commands.blocking_recv() {
+            let mut waiting = vec![first];
+            while waiting.len() < GROUP_MAX
+                && let Ok(next) = self.commands.try_recv()
+            {
+                waiting.push(next);
+            }
+            let mut closed = None;
+            for command in waiting {
+                match command {
+                    // Whatever waits behind it is dropped, and its callers learn that the farm is closing.
+                    Command::Close { reply } => {
+                        self.shared.closing.store(true, Ordering::SeqCst);
+                        closed = Some(reply);
+                        break;
+                    }
+                    command => self.apply(command),
+                }
+            }
+            self.settle();
+            if let Some(reply) = closed {
+                self.close(reply);
+                return;
+            }
+        }
+        // Every handle is gone.
+        self.close(oneshot::channel().0);
+    }
+
+    fn close(mut self, reply: Reply<()>) {
+        self.commands.close();
+        let synced = self.store.sync().map_err(FarmError::from);
+        // Whoever waits for work asks again, and hears that the farm is closed.
+        self.shared.closing.store(true, Ordering::SeqCst);
+        drop(self.commands);
+        self.shared.work.notify_waiters();
+        drop(self.store);
+        // Who asked may have given up waiting; the store is closed either way.
+        let _ = reply.send(synced);
+    }
+
+    /// One sync for the whole group, then its replies and effects.
+    fn settle(&mut self) {
+        loop {
+            let group = std::mem::take(&mut self.group);
+            let durable = !group.needs_sync || self.shared.may_write() && self.sync();
+            let orphans: Vec<LeaseId> = group.answers.into_iter().filter_map(|answer| answer(durable)).collect();
+            if durable {
+                for effect in group.effects {
+                    // When the queue is full, the sweep of orphans does what this effect would have done.
+                    if let Err(error) = self.effects.try_send(effect) {
+                        tracing::debug!(%error, "an effect is left to the sweep");
+                    }
+                }
+            }
+            if group.wakes_workers {
+                self.shared.work.notify_waiters();
+            }
+            if orphans.is_empty() || !durable {
+                return;
+            }
+            // Nobody waited for these leases any more: they are free again at once, not after their deadline.
+            for lease in orphans {
+                self.apply(Command::GiveBack { lease, reply: oneshot::channel().0 });
+            }
+        }
+    }
+
+    fn sync(&self) -> bool {
+        let synced = self.store.sync();
+        if let Err(error) = &synced {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "the store could not be made durable: the farm takes no more commands until it is restarted"
+            );
+            self.shared.fail();
+        }
+        synced.is_ok()
+    }
+
+    fn apply(&mut self, command: Command) {
+        let rules = self.rules;
+        match command {
+            Command::AddAccount { email, key, grant, reason, reply } => {
+                self.answer(reply, |tx| accounts::add(tx, &email, key, grant, reason));
+            }
+            Command::Grant { account, amount, reason, reply } => {
+                self.answer(reply, |tx| accounts::grant(tx, account, amount, reason));
+            }
+            Command::RotateKey { account, new, reply } => {
+                self.answer(reply, |tx| accounts::rotate_key(tx, account, new));
+            }
+            Command::RevokeKey { account, reply } => self.answer(reply, |tx| accounts::revoke_key(tx, account)),
+            Command::NewUpload { upload, reply } => self.answer(reply, |tx| uploads::announce(tx, &rules, upload)),
+            Command::UploadStored { key, size_bytes, sha256, reply } => {
+                self.answer(reply, |tx| uploads::stored(tx, &key, size_bytes, sha256));
+            }
+            Command::RememberFacts { file, facts, reply } => {
+                self.answer(reply, |tx| uploads::remember_facts(tx, file, *facts));
+            }
+            Command::Submit { submission, reply } => {
+                let open_jobs = self.shared.board().open_jobs();
+                self.answer(reply, |tx| jobs::submit(tx, &rules, open_jobs, *submission));
+            }
+            Command::Cancel { job, reply } => self.answer(reply, |tx| jobs::cancel(tx, job)),
+            Command::LeaseNext { agent, worker, reply } => self.lease_next(agent, worker, reply),
+            Command::Renew { lease, progress, reply } => {
+                let found = self.find(lease);
+                let result = self.change(Promise::Renewal, |tx| leases::renew(tx, &rules, found, lease, progress));
+                if matches!(result, Ok(Renewal::Lost)) {
+                    tracing::debug!(%lease, "a renewal came for a lease that is over");
+                }
+                self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+            }
+            Command::Report { lease, outcome, reply } => {
+                let found = self.find(lease);
+                let result = self.change(Promise::Durable, |tx| leases::report(tx, &rules, found, lease, *outcome));
+                if matches!(result, Ok(Receipt::Stale)) {
+                    self.shared.late_reports.fetch_add(1, Ordering::Relaxed);
+                    tracing::info!(%lease, "a report came under a lease that is over: nothing changed");
+                }
+                self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+            }
+            Command::GiveBack { lease, reply } => {
+                let found = self.find(lease);
+                self.answer(reply, |tx| leases::give_back(tx, &rules, found, lease));
+            }
+            Command::ExpireLeases { reply } => self.expire_leases(reply),
+            Command::ExtendLeases { reply } => {
+                let leased = self.shared.board().leased_jobs();
+                self.answer(reply, |tx| leased.into_iter().try_for_each(|job| leases::extend(tx, &rules, job)));
+            }
+            Command::ForgetAnswers { reply } => self.answer(reply, |tx| jobs::forget_answers(tx, &rules)),
+            Command::Close { .. } => unreachable!("run() ends at a close"),
+        }
+    }
+
+    fn find(&self, lease: LeaseId) -> Option<(JobId, Spot)> {
+        self.shared.board().held(lease).map(|held| (held.job, held.spot))
+    }
+
+    fn lease_next(&mut self, agent: AgentId, worker: u32, reply: Reply<NextWork>) {
+        let rules = self.rules;
+        let picked = self.shared.board().next(self.clock.now());
+        let result = match picked {
+            None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at() }),
+            Some(pick) => {
+                let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, pick, (agent, worker)));
+                leased.map(|work| match work {
+                    Some(work) => {
+                        self.shared.board().served(work.job.account);
+                        NextWork::Work(Box::new(work))
+                    }
+                    // The clock went backwards between choosing and leasing.
+                    None => NextWork::Nothing { ready_at: None },
+                })
+            }
+        };
+        self.group.answers.push(Box::new(move |durable| {
+            let lease = match &result {
+                Ok(NextWork::Work(work)) => Some(work.lease),
+                Ok(NextWork::Nothing { .. }) | Err(_) => None,
+            };
+            let result = if durable { result } else { Err(FarmError::Unavailable) };
+            if reply.send(result).is_err() { lease } else { None }
+        }));
+    }
+
+    /// Each lease in a transaction of its own: a job that cannot be read does not keep the others waiting.
+    fn expire_leases(&mut self, reply: Reply<LeaseSweep>) {
+        let rules = self.rules;
+        let overdue = self.shared.board().overdue(self.clock.now());
+        let mut sweep = LeaseSweep::default();
+        let mut failed = None;
+        for (lease, held) in overdue {
+            let at = (held.job, held.spot);
+            match self.change(Promise::Durable, |tx| leases::expire(tx, &rules, at, lease)) {
+                Ok(Some(job)) => {
+                    sweep.expired += 1;
+                    sweep.jobs_failed += u32::from(job.has_ended());
+                    tracing::warn!(%lease, job = %job.id, agent = %held.agent, worker = held.worker, "a lease ran out");
+                }
+                Ok(None) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        let result = failed.map_or(Ok(sweep), Err);
+        self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+    }
+
+    fn answer<T: Send + 'static>(
+        &mut self,
+        reply: Reply<T>,
+        work: impl FnOnce(&mut Transaction) -> Result<T, FarmError>,
+    ) {
+        let result = self.change(Promise::Durable, work);
+        self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+    }
+
+    /// Runs `work` as one transaction: all of its writes are committed, or none.
+    fn change<T>(
+        &mut self,
+        promise: Promise,
+        work: impl FnOnce(&mut Transaction) -> Result<T, FarmError>,
+    ) -> Result<T, FarmError> {
+        if !self.shared.may_write() {
+            return Err(FarmError::Unavailable);
+        }
+        let mut tx = Transaction::new(self.store.as_ref(), self.clock.as_ref());
+        let value = work(&mut tx)?;
+        let Transaction { writes, effects, wakes_workers, .. } = tx;
+        if writes.is_empty() {
+            return Ok(value);
+        }
+        if let Err(error) = self.store.commit(&writes) {
+            // Whether the write is in the store is unknown: go no further on a guess.
+            self.shared.fail();
+            return Err(error.into());
+        }
+        self.shared.board().observe(writes);
+        self.group.effects.extend(effects);
+        self.group.wakes_workers |= wakes_workers;
+        self.group.needs_sync |= promise == Promise::Durable;
+        Ok(value)
+    }
+}
+
+/// A caller that is gone loses its reply, nothing else.
+fn deliver<T>(reply: Reply<T>, result: Result<T, FarmError>, durable: bool) -> Option<LeaseId> {
+    let _ = reply.send(if durable { result } else { Err(FarmError::Unavailable) });
+    None
+}

@@ -1,0 +1,60 @@
+//! Accounts and their keys.
+
+use tweenfarm_protocol::{AccountId, Timestamp};
+
+/// Who pays: a user with keys, one balance and a tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub id: AccountId,
+    pub email: String,
+    pub tier: Tier,
+    pub created_at: Timestamp,
+}
+
+/// Decides retention and watermark: `Paid` once the account has ever had non-trial credit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    Free,
+    Paid,
+}
+
+impl Tier {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tier::Free => "free",
+            Tier::Paid => "paid",
+        }
+    }
+}
+
+/// SHA-256 of the whole key text. The key itself is shown once and never stored.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(pub [u8; 32]);
+
+impl KeyHash {
+    pub fn to_hex(self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl std::fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyHash({}…)", hex::encode(&self.0[..4]))
+    }
+}
+
+/// Which surface a key opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// `rfx_live_…`, Bearer at the root; one active per account.
+    Rfx,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    pub hash: KeyHash,
+    pub account: AccountId,
+    pub kind: KeyKind,
+    pub created_at: Timestamp,
+    pub revoked_at: Option<Timestamp>,
+}

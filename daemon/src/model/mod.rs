@@ -1,0 +1,15 @@
+//! The nouns of the farm and their states. No I/O, no clock: every moment is an argument.
+
+pub mod account;
+pub mod answer;
+pub mod file;
+pub mod job;
+pub mod ledger;
+pub mod project;
+
+pub use account::{Account, ApiKey, KeyHash, KeyKind, Tier};
+pub use answer::FirstAnswer;
+pub use file::{FileKind, FileState, MediaFile, ObjectKey, ObjectKeyError};
+pub use job::{Abandoned, IllegalStep, Job, JobEnd, JobState, Segment, SegmentEvent, SegmentState, Spot};
+pub use ledger::{EntryKind, LedgerEntry};
+pub use project::Project;

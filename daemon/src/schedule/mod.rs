@@ -1,0 +1,10 @@
+//! The schedule's rules: how a job is cut, which piece is next, what a failure means. Facts in, decision out.
+
+pub mod advance;
+pub mod plan;
+pub mod progress;
+pub mod queue;
+pub mod retry;
+pub mod step;
+
+pub use retry::RetryRules;

@@ -1,0 +1,39 @@
+//! How far a job is, in percent, as its owner sees it.
+
+use crate::model::{Job, JobEnd, JobState, Segment, SegmentState};
+
+/// Share of the whole that rendering makes up; the join copies streams and is quick.
+const RENDER_PERCENT: u128 = 95;
+
+/// 0..=100; never below the job's own high-water mark, and 100 only when it is done.
+pub fn percent(job: &Job) -> u8 {
+    let now = match &job.state {
+        JobState::Rendering { segments } => {
+            let done: u128 = segments.iter().map(slots_done).sum();
+            share(RENDER_PERCENT, done, u128::from(job.slot_count))
+        }
+        JobState::Joining { join, .. } => {
+            RENDER_PERCENT + share(99 - RENDER_PERCENT, slots_done(join), u128::from(job.slot_count))
+        }
+        JobState::Ended { end: JobEnd::Done { .. }, .. } => 100,
+        JobState::Ended { end: JobEnd::Failed { .. } | JobEnd::Cancelled { .. }, .. } => 0,
+    };
+    u8::try_from(now).unwrap_or(100).max(job.progress_percent)
+}
+
+fn slots_done(segment: &Segment) -> u128 {
+    let length = u128::from(segment.slots.len());
+    match &segment.state {
+        SegmentState::Rendered { .. } => length,
+        // The worker counts in its own frames, which need not be slots: only their share is used.
+        SegmentState::Leased { progress, .. } => {
+            share(length, u128::from(progress.frames_done), u128::from(progress.frames_total))
+        }
+        SegmentState::Ready { .. } | SegmentState::Abandoned(_) => 0,
+    }
+}
+
+/// `part` of `of` scaled to `whole`, rounded down, never more than `whole`.
+fn share(whole: u128, part: u128, of: u128) -> u128 {
+    if of == 0 { 0 } else { whole * part.min(of) / of }
+}

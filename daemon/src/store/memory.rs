@@ -1,0 +1,137 @@
+//! The store in memory: the twin that tests run on. It forgets on `crash` what was never synced, as a disk does.
+
+use super::{Store, StoreError, Tables, Write};
+use crate::model::{Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project};
+use std::{
+    cmp::Reverse,
+    sync::{Mutex, PoisonError},
+};
+use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
+
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    committed: Tables,
+    synced: Tables,
+}
+
+impl MemoryStore {
+    pub fn new() -> MemoryStore {
+        MemoryStore::default()
+    }
+
+    /// What a machine finds after a power cut: everything synced, nothing else.
+    pub fn crash(&self) -> MemoryStore {
+        let synced = self.read(|state| state.synced.clone());
+        MemoryStore { state: Mutex::new(State { committed: synced.clone(), synced }) }
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        // Nothing panics while it holds the lock half-way through a change, so a poisoned lock guards whole state.
+        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tables<T>(&self, look: impl FnOnce(&Tables) -> T) -> Result<T, StoreError> {
+        Ok(self.read(|state| look(&state.committed)))
+    }
+}
+
+impl Store for MemoryStore {
+    fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.tables(|tables| tables.account(id))
+    }
+
+    fn account_with_email(&self, email: &str) -> Result<Option<AccountId>, StoreError> {
+        self.tables(|tables| tables.account_with_email(email))
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.tables(|tables| tables.accounts.values().cloned().collect())
+    }
+
+    fn key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError> {
+        self.tables(|tables| tables.key(hash))
+    }
+
+    fn active_key(&self, account: AccountId) -> Result<Option<ApiKey>, StoreError> {
+        self.tables(|tables| {
+            let newest = tables.newest_key(account).and_then(|hash| tables.key(hash));
+            newest.filter(|key| key.revoked_at.is_none())
+        })
+    }
+
+    fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
+        self.tables(|tables| tables.last_entry(account))
+    }
+
+    fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.tables(|tables| {
+            let own = tables.entries.range((account, 0)..=(account, u64::MAX));
+            own.map(|(_, entry)| entry.clone()).collect()
+        })
+    }
+
+    fn refund_of(&self, charge: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.tables(|tables| tables.refund_of(charge))
+    }
+
+    fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
+        self.tables(|tables| tables.project(id))
+    }
+
+    fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {
+        self.tables(|tables| tables.file(id))
+    }
+
+    fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError> {
+        self.tables(|tables| tables.file_with_key(key))
+    }
+
+    fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.tables(|tables| tables.job(id))
+    }
+
+    fn jobs_of(&self, account: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, StoreError> {
+        self.tables(|tables| {
+            let own = tables.jobs.values().filter(|job| job.account == account);
+            newest_first(own.filter(|job| before.is_none_or(|before| job.created_at < before)), limit)
+        })
+    }
+
+    fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
+        self.tables(|tables| newest_first(tables.jobs.values(), limit))
+    }
+
+    fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
+        self.tables(|tables| tables.jobs.values().filter(|job| !job.has_ended()).cloned().collect())
+    }
+
+    fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, StoreError> {
+        self.tables(|tables| tables.answer(account, route, key))
+    }
+
+    fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, StoreError> {
+        self.tables(|tables| tables.answers.values().filter(|answer| answer.at < cut).cloned().collect())
+    }
+
+    fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
+        self.read(|state| writes.iter().cloned().for_each(|write| state.committed.apply(write)));
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.read(|state| state.synced = state.committed.clone());
+        Ok(())
+    }
+}
+
+fn newest_first<'a>(jobs: impl Iterator<Item = &'a Job>, limit: usize) -> Vec<Job> {
+    let mut jobs: Vec<Job> = jobs.cloned().collect();
+    jobs.sort_by_key(|job| Reverse((job.created_at, job.id)));
+    jobs.truncate(limit);
+    jobs
+}

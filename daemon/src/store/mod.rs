@@ -1,0 +1,94 @@
+//! The store: everything the farm has promised to remember, in domain words.
+//!
+//! One writer (`farm`) commits; anyone reads. `sled` keeps it on disk, `memory` is its twin for tests; both pass the
+//! suite in `contract`. What `commit` wrote survives a power cut once `sync` has returned, not before.
+
+pub mod memory;
+mod tables;
+
+pub use memory::MemoryStore;
+pub use tables::Tables;
+
+use crate::model::{Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project};
+use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
+
+/// Why the store could not read or write.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(
+        "the store in {folder} is in use by another process: stop that one, or give this daemon a folder of its own"
+    )]
+    InUse { folder: String },
+    #[error("could not {doing} the store")]
+    Io {
+        doing: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the store's record {key} cannot be read: restore the store from a backup, or export what is readable")]
+    Corrupt {
+        key: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    #[error("the store has format {found}, this release reads format {known}: run the release that wrote it")]
+    Format { found: String, known: u32 },
+}
+
+/// One change. The indexes that the getters of `Store` need follow from it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    PutAccount(Account),
+    /// An active key becomes its account's newest one.
+    PutKey(ApiKey),
+    /// Appended at its account and sequence; a refund is found by its charge.
+    PutEntry(LedgerEntry),
+    PutProject(Project),
+    PutFile(MediaFile),
+    PutJob(Job),
+    PutAnswer(FirstAnswer),
+    ForgetAnswer {
+        account: AccountId,
+        route: String,
+        key: String,
+    },
+}
+
+pub trait Store: Send + Sync + 'static {
+    fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
+    /// By address as stored; the caller has brought it to one form.
+    fn account_with_email(&self, email: &str) -> Result<Option<AccountId>, StoreError>;
+    /// In order of id, which is the order of creation.
+    fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+
+    /// Active or revoked.
+    fn key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError>;
+    /// The key the account was given last, if it has not been revoked since.
+    fn active_key(&self, account: AccountId) -> Result<Option<ApiKey>, StoreError>;
+
+    fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError>;
+    /// In sequence.
+    fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError>;
+    /// The entry that refunded a charge.
+    fn refund_of(&self, charge: EntryId) -> Result<Option<EntryId>, StoreError>;
+
+    fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError>;
+    fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError>;
+    fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError>;
+
+    fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
+    /// Newest first; only jobs created before `before`.
+    fn jobs_of(&self, account: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, StoreError>;
+    /// Of all accounts, newest first.
+    fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError>;
+    /// Jobs that have not ended, in order of id.
+    fn open_jobs(&self) -> Result<Vec<Job>, StoreError>;
+
+    fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, StoreError>;
+    fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, StoreError>;
+
+    /// Applies all writes, in order, or none. Only the farm's writer calls it.
+    fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;
+    /// Returns once everything committed before survives a power cut.
+    fn sync(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,105 @@
+//! The store's content as plain maps: the memory store's body, and what a transaction has written so far.
+
+use super::Write;
+use crate::model::{Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project};
+use std::collections::BTreeMap;
+use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId};
+
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    pub(super) accounts: BTreeMap<AccountId, Account>,
+    pub(super) emails: BTreeMap<String, AccountId>,
+    pub(super) keys: BTreeMap<KeyHash, ApiKey>,
+    pub(super) newest_keys: BTreeMap<AccountId, KeyHash>,
+    pub(super) entries: BTreeMap<(AccountId, u64), LedgerEntry>,
+    pub(super) refunds: BTreeMap<EntryId, EntryId>,
+    pub(super) projects: BTreeMap<ProjectId, Project>,
+    pub(super) files: BTreeMap<FileId, MediaFile>,
+    pub(super) objects: BTreeMap<ObjectKey, FileId>,
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) answers: BTreeMap<(AccountId, String, String), FirstAnswer>,
+}
+
+impl Tables {
+    pub fn apply(&mut self, write: Write) {
+        match write {
+            Write::PutAccount(account) => {
+                self.emails.insert(account.email.clone(), account.id);
+                self.accounts.insert(account.id, account);
+            }
+            Write::PutKey(key) => {
+                if key.revoked_at.is_none() {
+                    self.newest_keys.insert(key.account, key.hash);
+                }
+                self.keys.insert(key.hash, key);
+            }
+            Write::PutEntry(entry) => {
+                if let EntryKind::Refund { charge, .. } = entry.kind {
+                    self.refunds.insert(charge, entry.id);
+                }
+                self.entries.insert((entry.account, entry.sequence), entry);
+            }
+            Write::PutProject(project) => {
+                self.projects.insert(project.id, project);
+            }
+            Write::PutFile(file) => {
+                self.objects.insert(file.key.clone(), file.id);
+                self.files.insert(file.id, file);
+            }
+            Write::PutJob(job) => {
+                self.jobs.insert(job.id, job);
+            }
+            Write::PutAnswer(answer) => {
+                self.answers.insert((answer.account, answer.route.clone(), answer.key.clone()), answer);
+            }
+            Write::ForgetAnswer { account, route, key } => {
+                self.answers.remove(&(account, route, key));
+            }
+        }
+    }
+
+    pub fn account(&self, id: AccountId) -> Option<Account> {
+        self.accounts.get(&id).cloned()
+    }
+
+    pub fn account_with_email(&self, email: &str) -> Option<AccountId> {
+        self.emails.get(email).copied()
+    }
+
+    pub fn key(&self, hash: KeyHash) -> Option<ApiKey> {
+        self.keys.get(&hash).cloned()
+    }
+
+    /// Which key the account was given last, whatever became of it.
+    pub fn newest_key(&self, account: AccountId) -> Option<KeyHash> {
+        self.newest_keys.get(&account).copied()
+    }
+
+    pub fn last_entry(&self, account: AccountId) -> Option<LedgerEntry> {
+        self.entries.range((account, 0)..=(account, u64::MAX)).next_back().map(|(_, entry)| entry.clone())
+    }
+
+    pub fn refund_of(&self, charge: EntryId) -> Option<EntryId> {
+        self.refunds.get(&charge).copied()
+    }
+
+    pub fn project(&self, id: ProjectId) -> Option<Project> {
+        self.projects.get(&id).cloned()
+    }
+
+    pub fn file(&self, id: FileId) -> Option<MediaFile> {
+        self.files.get(&id).cloned()
+    }
+
+    pub fn file_with_key(&self, key: &ObjectKey) -> Option<MediaFile> {
+        self.objects.get(key).and_then(|id| self.file(*id))
+    }
+
+    pub fn job(&self, id: JobId) -> Option<Job> {
+        self.jobs.get(&id).cloned()
+    }
+
+    pub fn answer(&self, account: AccountId, route: &str, key: &str) -> Option<FirstAnswer> {
+        self.answers.get(&(account, route.to_owned(), key.to_owned())).cloned()
+    }
+}
