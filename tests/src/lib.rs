@@ -1,1 +1,11 @@
+//! What Tweenfarm is tested, shown and measured with from outside: real processes, real video, real HTTP.
+//!
+//! Uses the programs as anyone would: their command lines, files and sockets. Depends on none of their crates.
 
+pub mod bench;
+pub mod client;
+pub mod inspect;
+pub mod operator;
+pub mod process;
+pub mod programs;
+pub mod score;

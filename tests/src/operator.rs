@@ -1,0 +1,52 @@
+//! The operator of a farm, over the daemon's local socket: accounts, grants, agents, status.
+
+use anyhow::{Context, Result, bail};
+use reqwest::Method;
+use serde::{Serialize, de::DeserializeOwned};
+use std::path::Path;
+use tweenfarm_protocol::{
+    Xeconds,
+    operator::{AddUser, AddedUser, AgentRow, Problem, Status},
+};
+
+#[derive(Clone, Debug)]
+pub struct Operator {
+    http: reqwest::Client,
+}
+
+impl Operator {
+    pub fn at(socket: &Path) -> Result<Operator> {
+        let http = reqwest::Client::builder().unix_socket(socket).build().context("set up the operator's HTTP")?;
+        Ok(Operator { http })
+    }
+
+    /// A new account with a key, and xeconds to spend.
+    pub async fn add_user(&self, email: &str, xeconds: i64) -> Result<AddedUser> {
+        let body = AddUser { email: email.to_owned(), xeconds: Xeconds(xeconds) };
+        self.call(Method::POST, "/operator/users", Some(&body)).await
+    }
+
+    pub async fn agents(&self) -> Result<Vec<AgentRow>> {
+        self.call(Method::GET, "/operator/agents", None::<&()>).await
+    }
+
+    pub async fn status(&self) -> Result<Status> {
+        self.call(Method::GET, "/operator/status", None::<&()>).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<T> {
+        let what = format!("{method} {path} on the operator's socket");
+        // The host is only a name: the socket decides where it goes.
+        let mut request = self.http.request(method, format!("http://tweenfarmd{path}"));
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.context(what.clone())?;
+        let (status, text) = (answer.status(), answer.text().await.context(what.clone())?);
+        if !status.is_success() {
+            let problem = serde_json::from_str::<Problem>(&text).map_or(text, |problem| problem.error);
+            bail!("{what} was refused with {status}: {problem}");
+        }
+        serde_json::from_str(&text).with_context(|| format!("{what}: unexpected answer {text}"))
+    }
+}
