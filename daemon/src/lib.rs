@@ -1,1 +1,14 @@
+//! tweenfarmd: the HTTP APIs, accounts, ledger, jobs, files and the schedule of a Tweenfarm.
+//!
+//! Data flows one way: `http`, `rpc` and `sweep` use `farm`; `farm` uses the rules (`ledger`, `schedule`, `pricing`);
+//! the rules use `model`. Rules and model read no clock, disk, socket or random source.
 
+pub mod blobs;
+pub mod config;
+pub mod farm;
+pub mod ledger;
+pub mod logging;
+pub mod model;
+pub mod pricing;
+pub mod schedule;
+pub mod store;
