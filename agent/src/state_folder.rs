@@ -1,0 +1,149 @@
+//! The state folder: what lies where, one agent at a time, how much room its disk has, and durable files in it.
+//!
+//! Knows no file's content.
+
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+/// The opened state folder; holds its lock until dropped.
+#[derive(Debug)]
+pub struct StateFolder {
+    root: PathBuf,
+    _lock: fs::File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StateFolderError {
+    #[error("use the state folder {path}: give the agent a folder that it may write (key 'state')")]
+    Unusable {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("another agent uses the state folder {0}: give each agent its own (key 'state')")]
+    InUse(PathBuf),
+}
+
+impl StateFolder {
+    /// Makes what is missing, takes the lock and sweeps the scratch folder: what a killed agent left there is garbage.
+    pub fn open(root: &Path) -> Result<StateFolder, StateFolderError> {
+        let unusable = |source| StateFolderError::Unusable { path: root.to_owned(), source };
+        make_private_folder(root).map_err(unusable)?;
+        let lock =
+            fs::File::options().create(true).truncate(false).write(true).open(root.join("lock")).map_err(unusable)?;
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
+            |cause| match cause {
+                rustix::io::Errno::WOULDBLOCK => StateFolderError::InUse(root.to_owned()),
+                other => unusable(other.into()),
+            },
+        )?;
+        let folder = StateFolder { root: root.to_owned(), _lock: lock };
+        if folder.scratch().exists() {
+            fs::remove_dir_all(folder.scratch()).map_err(unusable)?;
+        }
+        for path in [folder.scratch(), folder.outbox(), folder.cache(), folder.shader_cache()] {
+            make_private_folder(&path).map_err(unusable)?;
+        }
+        Ok(folder)
+    }
+
+    pub fn agent_id_file(&self) -> PathBuf {
+        self.root.join("agent-id")
+    }
+
+    pub fn outbox(&self) -> PathBuf {
+        self.root.join("outbox")
+    }
+
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    pub fn shader_cache(&self) -> PathBuf {
+        self.root.join("shader-cache")
+    }
+
+    /// Work in progress; emptied at every start.
+    pub fn scratch(&self) -> PathBuf {
+        self.root.join("scratch")
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+}
+
+/// Only the agent's user reads it: tasks hold presigned addresses, the cache other people's clips.
+fn make_private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Bytes that may still be written on the disk of `path`.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Writes a small file so that after a crash there is the old one or the new one, whole.
+pub fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+    let partial = partial_of(path);
+    {
+        use io::Write;
+        let mut file = fs::File::create(&partial)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+    }
+    fs::rename(&partial, path)?;
+    sync_folder_of(path)
+}
+
+/// The name a file has until it is whole.
+pub fn partial_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+/// Makes renames and removals in the folder of `path` survive a power cut.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_agent_is_kept_out_of_a_state_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = StateFolder::open(folder.path()).unwrap();
+        assert!(matches!(StateFolder::open(folder.path()), Err(StateFolderError::InUse(_))));
+        drop(first);
+        StateFolder::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn the_scratch_folder_is_swept_at_start_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(folder.path()).unwrap();
+        fs::write(state.scratch().join("half.mp4"), b"half").unwrap();
+        fs::write(state.outbox().join("kept"), b"kept").unwrap();
+        drop(state);
+        let state = StateFolder::open(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(state.scratch()).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(state.outbox()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unusable_state_folder_is_named_with_the_key_to_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, b"").unwrap();
+        let error = StateFolder::open(&file.join("state")).unwrap_err().to_string();
+        assert!(error.contains("key 'state'"), "{error}");
+    }
+}
