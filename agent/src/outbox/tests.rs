@@ -1,0 +1,189 @@
+use super::*;
+use crate::testing::{blob_store::BlobStore, daemon::Daemon, eventually, lease, sha256};
+use tweenfarm_protocol::task::{Delivered, RenderFacts};
+
+const FILE: &[u8] = b"a finished segment";
+
+struct Fixture {
+    folder: tempfile::TempDir,
+    store: BlobStore,
+    daemon: Daemon,
+    stop: CancellationToken,
+    link: Link,
+    leases: Leases,
+}
+
+impl Fixture {
+    async fn new() -> Fixture {
+        let (store, daemon, stop) = (BlobStore::start().await, Daemon::start().await, CancellationToken::new());
+        let link = daemon.link(&stop);
+        let leases = Leases::new(link.clone());
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("outbox")).unwrap();
+        daemon.book().leased.insert(lease(1));
+        Fixture { folder, store, daemon, stop, link, leases }
+    }
+
+    fn outbox(&self) -> Outbox {
+        let patience = Patience { min: Duration::from_millis(5), max: Duration::from_millis(20) };
+        let folder = self.folder.path().join("outbox");
+        Outbox::open(&folder, self.link.clone(), &self.leases, Transfer::new().unwrap(), patience).unwrap()
+    }
+
+    fn entry(&self) -> Entry {
+        let done = Delivered { size_bytes: FILE.len() as u64, sha256: sha256(FILE), facts: RenderFacts::default() };
+        let deliver = Deliver { url: self.store.url("out"), content_type: "video/mp4".to_owned() };
+        Entry { lease: lease(1), job: JobId(uuid::Uuid::nil()), outcome: Outcome::Done(done), deliver: Some(deliver) }
+    }
+
+    async fn put(&self, outbox: &Outbox) {
+        let file = self.folder.path().join("file");
+        fs::write(&file, FILE).unwrap();
+        outbox.put(self.entry(), Some(file.clone()), self.leases.keep(lease(1))).await.unwrap();
+        assert!(!file.exists(), "the outbox takes the file over");
+    }
+
+    /// As if a killed run had left it: the result is in the folder and nobody delivers it.
+    async fn leave_behind(&self) {
+        let outbox = self.outbox();
+        outbox.inner.stop.cancel();
+        self.put(&outbox).await;
+        outbox.close(Duration::ZERO).await;
+        assert_eq!(self.files(), 2);
+    }
+
+    fn files(&self) -> usize {
+        fs::read_dir(self.folder.path().join("outbox")).unwrap().count()
+    }
+
+    async fn is_settled(&self) {
+        eventually("the outbox is empty", || self.files() == 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_finished_file_is_uploaded_reported_and_removed() {
+    let fixture = Fixture::new().await;
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!(fixture.store.blob("out").as_deref(), Some(FILE));
+    assert_eq!(fixture.daemon.book().reports, [(lease(1), fixture.entry().outcome)]);
+}
+
+#[tokio::test]
+async fn a_result_of_an_earlier_run_is_delivered_by_the_next() {
+    let fixture = Fixture::new().await;
+    fixture.leave_behind().await;
+    assert!(fixture.daemon.book().reports.is_empty());
+    let _outbox = fixture.outbox();
+    assert!(fixture.leases.abandoned(&[lease(1)]).is_empty(), "its lease is in hand from the start");
+    fixture.is_settled().await;
+    assert_eq!(fixture.store.blob("out").as_deref(), Some(FILE));
+    assert_eq!(fixture.daemon.book().reports.len(), 1);
+}
+
+#[tokio::test]
+async fn a_result_waits_for_a_daemon_that_is_away() {
+    let mut fixture = Fixture::new().await;
+    fixture.link.connected().await.unwrap();
+    fixture.daemon.kill();
+    let outbox = fixture.outbox();
+    fixture.put(&outbox).await;
+    assert!(!outbox.is_empty());
+    fixture.daemon.restart().await;
+    fixture.is_settled().await;
+    let reports = fixture.daemon.book().reports.clone();
+    assert!(reports.iter().all(|report| *report == (lease(1), fixture.entry().outcome)), "{reports:?}");
+}
+
+#[tokio::test]
+async fn a_stale_report_deletes_the_result() {
+    let fixture = Fixture::new().await;
+    fixture.daemon.book().next_receipts.push_back(Ok(Receipt::Stale));
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!(fixture.daemon.book().reports.len(), 1);
+}
+
+#[tokio::test]
+async fn bytes_the_daemon_does_not_find_are_delivered_again() {
+    let fixture = Fixture::new().await;
+    fixture.daemon.book().next_receipts.push_back(Err(Refusal::NotDelivered));
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!(fixture.store.puts(), 2);
+    assert_eq!(fixture.daemon.book().reports.len(), 2);
+}
+
+#[tokio::test]
+async fn an_upload_whose_answer_was_lost_is_reported_rather_than_repeated() {
+    let fixture = Fixture::new().await;
+    fixture.store.answer_next(&[409]);
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!((fixture.store.puts(), fixture.daemon.book().reports.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_store_or_daemon_that_fails_for_a_moment_is_tried_again() {
+    let fixture = Fixture::new().await;
+    fixture.store.answer_next(&[503, 500]);
+    fixture.daemon.book().next_receipts.push_back(Err(Refusal::Unavailable));
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!((fixture.store.puts(), fixture.daemon.book().reports.len()), (3, 2));
+}
+
+#[tokio::test]
+async fn a_result_whose_lease_is_over_is_deleted_without_a_report() {
+    let fixture = Fixture::new().await;
+    fixture.leave_behind().await;
+    fixture.daemon.book().leased.clear();
+    fixture.store.answer_next(&[403; 1000]);
+    let _outbox = fixture.outbox();
+    fixture.is_settled().await;
+    assert_eq!(fixture.store.blob("out"), None);
+}
+
+#[tokio::test]
+async fn an_expired_address_under_a_current_lease_is_told_as_a_failure() {
+    let fixture = Fixture::new().await;
+    fixture.store.answer_next(&[403; 5]);
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    let reports = fixture.daemon.book().reports.clone();
+    let [(_, Outcome::Failed(failure))] = reports.as_slice() else { panic!("{reports:?}") };
+    assert_eq!(failure.class, FailureClass::Resource);
+    assert!(failure.message.contains("403"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_failure_is_kept_and_reported_like_a_result() {
+    let fixture = Fixture::new().await;
+    let failure = Failure { class: FailureClass::Input, message: "the clip is cut off".to_owned() };
+    let entry = Entry { outcome: Outcome::Failed(failure), deliver: None, ..fixture.entry() };
+    fixture.outbox().put(entry.clone(), None, fixture.leases.keep(lease(1))).await.unwrap();
+    fixture.is_settled().await;
+    assert_eq!((fixture.store.puts(), fixture.daemon.book().reports.clone()), (0, vec![(lease(1), entry.outcome)]));
+}
+
+#[tokio::test]
+async fn a_file_without_a_record_is_swept_and_a_damaged_record_is_set_aside() {
+    let fixture = Fixture::new().await;
+    let folder = fixture.folder.path().join("outbox");
+    fs::write(folder.join(format!("{}.media", lease(5))), b"a record never came").unwrap();
+    fs::write(folder.join(format!("{}.json.partial", lease(6))), b"{").unwrap();
+    fs::write(folder.join(format!("{}.json", lease(7))), b"{").unwrap();
+    let outbox = fixture.outbox();
+    assert!(outbox.is_empty());
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|item| item.unwrap().file_name()).collect();
+    assert_eq!(left, [std::ffi::OsString::from(format!("{}.unreadable", lease(7)))]);
+    fixture.stop.cancel();
+}
+
+#[test]
+fn a_record_of_this_release_stays_readable() {
+    let text = r#"{"version":"1","lease":"00000000-0000-0000-0000-000000000001","job":"00000000-0000-0000-0000-000000000000","outcome":{"Failed":{"class":"Worker","message":"m"}},"deliver":null}"#;
+    let record: Record = serde_json::from_str(text).unwrap();
+    assert_eq!(serde_json::to_string(&record).unwrap(), text);
+}
