@@ -1,5 +1,7 @@
 //! What agent and worker say to each other: one JSON object per line, orders on the worker's standard input,
 //! events on its standard output. The worker's log goes to its standard error.
+//!
+//! The end of its standard input means that the agent is gone: the worker stops at once, in the middle of an order too.
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -28,8 +30,49 @@ pub struct SegmentFile {
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Event {
     /// Sent once at start, when device, engine and encoder are known to work.
-    Ready { device_uuid: String, device_name: String, engine: String, encoders: Vec<String> },
+    Ready {
+        device_uuid: String,
+        device_name: String,
+        engine: String,
+        encoders: Vec<String>,
+    },
     Progress(Progress),
-    Done { facts: RenderFacts },
+    Done {
+        facts: RenderFacts,
+    },
     Failed(Failure),
+}
+
+/// One Vulkan device: `tweenfarm-worker devices` prints an array of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceFacts {
+    /// Vulkan device UUID, 32 lowercase hex digits.
+    #[serde(alias = "device_uuid")]
+    pub uuid: String,
+    #[serde(alias = "device_name")]
+    pub name: String,
+    pub kind: DeviceKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceKind {
+    Discrete,
+    Integrated,
+    Virtual,
+    /// A renderer in software, such as lavapipe.
+    Cpu,
+    #[serde(other)]
+    Other,
+}
+
+/// One line of `tweenfarm-worker doctor`, which prints an array of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoctorItem {
+    /// What was looked at, such as `encoder x264enc`.
+    pub item: String,
+    pub ok: bool,
+    pub detail: String,
+    /// What a person can do about it; absent when it is in order.
+    pub remedy: Option<String>,
 }

@@ -1,3 +1,6 @@
 //! Worker processes: one per GPU slot, restartable, without keys and without network.
 
+pub mod child;
+pub mod devices;
 pub mod messages;
+pub mod program;

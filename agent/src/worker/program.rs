@@ -1,0 +1,88 @@
+//! The worker program: where it is, and its short commands that print JSON and end.
+
+use super::messages::{DeviceFacts, DoctorItem};
+use serde::de::DeserializeOwned;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+use tokio::process::Command;
+
+/// Listing devices loads every Vulkan driver of the machine; the slow ones take seconds.
+const DEVICES: Duration = Duration::from_secs(60);
+/// The doctor interpolates and encodes on every device, in software where there is nothing else.
+const DOCTOR: Duration = Duration::from_secs(300);
+
+const NAME: &str = "tweenfarm-worker";
+
+#[derive(Clone, Debug)]
+pub struct Program {
+    path: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    #[error("the program {NAME} is not beside this one ({0}): install both from the same release")]
+    Missing(PathBuf),
+    #[error("cannot start {NAME}: check that it may be run")]
+    Start(#[source] io::Error),
+    #[error("{NAME} {command} did not end within {} s", limit.as_secs())]
+    Silent { command: &'static str, limit: Duration },
+    #[error("{NAME} {command} ended without a usable answer ({status}): {last_words}")]
+    Answer { command: &'static str, status: String, last_words: String },
+}
+
+impl Program {
+    /// The worker program beside the running one.
+    pub fn beside_this() -> Result<Program, ProgramError> {
+        let own = std::env::current_exe().map_err(ProgramError::Start)?;
+        let path = own.with_file_name(NAME);
+        if path.is_file() { Ok(Program { path }) } else { Err(ProgramError::Missing(path)) }
+    }
+
+    /// A program at another place; tests put a script there.
+    pub fn at(path: &Path) -> Program {
+        Program { path: path.to_owned() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub async fn devices(&self) -> Result<Vec<DeviceFacts>, ProgramError> {
+        self.answer("devices", DEVICES).await
+    }
+
+    /// The items are there whether the worker's verdict (its exit status) is good or bad.
+    pub async fn doctor(&self) -> Result<Vec<DoctorItem>, ProgramError> {
+        self.answer("doctor", DOCTOR).await
+    }
+
+    /// A command of the worker: no keys, no terminal, killed when dropped.
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        // The agent's own settings are none of the worker's business.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TWEENFARM_")) {
+            command.env_remove(name);
+        }
+        // A group of its own: Ctrl-C in a terminal reaches the agent alone, which then ends its workers in order,
+        // and what a worker started (ffmpeg) can be ended with it.
+        command.process_group(0);
+        command.kill_on_drop(true);
+        command
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, name: &'static str, limit: Duration) -> Result<T, ProgramError> {
+        let mut command = self.command();
+        command.arg(name).stdin(Stdio::null());
+        let output = tokio::time::timeout(limit, command.output()).await;
+        let output = output.map_err(|_| ProgramError::Silent { command: name, limit })?.map_err(ProgramError::Start)?;
+        serde_json::from_slice(&output.stdout).map_err(|_| {
+            let text = String::from_utf8_lossy(&output.stderr);
+            let last_words = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+            ProgramError::Answer { command: name, status: output.status.to_string(), last_words: last_words.to_owned() }
+        })
+    }
+}
