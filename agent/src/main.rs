@@ -1,1 +1,208 @@
-fn main() {}
+//! `tweenfarm-agent`: the command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tweenfarm_agent::{
+    command::{doctor, render},
+    config::{self, Config, DeviceChoice, Flags, LogFormat, LogSettings},
+    link::TcpDial,
+    log, run,
+    worker::program::Program,
+};
+use tweenfarm_protocol::{Rational, task::EncodeSettings};
+
+/// Leases interpolation work from a Tweenfarm daemon and renders it on this machine's GPUs.
+#[derive(Parser)]
+#[command(name = "tweenfarm-agent", version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunFlags,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Work for a daemon until stopped (the default).
+    Run(RunFlags),
+    /// Render one file to another frame rate, without any server.
+    Render(RenderFlags),
+    /// Say item by item whether this machine has what the agent needs.
+    Doctor(DoctorFlags),
+}
+
+#[derive(Args, Default)]
+struct RunFlags {
+    /// Configuration file; config/agent.toml shows every key.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Host and port of the daemon's agent service.
+    #[arg(long, value_name = "HOST:PORT")]
+    daemon: Option<String>,
+    /// Name shown to people.
+    #[arg(long)]
+    name: Option<String>,
+    /// Folder of what outlives a restart.
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<String>,
+    /// text or json
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// error, warn, info, debug, trace, or directives per module
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+#[derive(Args)]
+struct RenderFlags {
+    /// The clip.
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+    /// The result; its extension says the container (mp4, m4v, mov or mkv). Replaced when it exists.
+    #[arg(value_name = "OUT", value_parser = output_path)]
+    output: PathBuf,
+    /// Output frames per second, above 0 and up to 240: 60, 59.94 or 60000/1001.
+    #[arg(long, value_name = "N", value_parser = output_rate)]
+    fps: Rational,
+    /// Quality of H.264, 0 to 51, lower is better.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=51), conflicts_with = "lossless")]
+    crf: Option<u8>,
+    /// H.264 without loss, for measuring.
+    #[arg(long)]
+    lossless: bool,
+    /// Vulkan device UUID; by default the first GPU, or the software renderer where there is none.
+    #[arg(long, value_name = "UUID", value_parser = device_uuid)]
+    device: Option<String>,
+    /// Kill the worker when it makes no new frame for this many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=86_400))]
+    stall_seconds: u64,
+    /// Print the facts of the result as JSON, and no progress.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct DoctorFlags {
+    /// Also look at what this configuration names: state folder, disk, daemon.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the items as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn output_rate(text: &str) -> Result<Rational, String> {
+    let rate: Rational = text.parse().map_err(|cause: tweenfarm_protocol::RationalError| cause.to_string())?;
+    if rate.is_positive() && rate <= Rational::whole(240) {
+        Ok(rate)
+    } else {
+        Err("it takes a rate above 0 and up to 240".to_owned())
+    }
+}
+
+fn output_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    match extension.as_deref() {
+        Some("mp4" | "m4v" | "mov" | "mkv") => Ok(path),
+        _ => Err("the name must end in .mp4, .m4v, .mov or .mkv".to_owned()),
+    }
+}
+
+fn device_uuid(text: &str) -> Result<String, String> {
+    config::device_uuid(text).ok_or_else(|| "it takes 32 hex digits; `tweenfarm-agent doctor` shows them".to_owned())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match cli.command {
+        None => work(cli.run).await,
+        Some(Command::Run(flags)) => work(flags).await,
+        Some(Command::Render(flags)) => render_file(flags).await,
+        Some(Command::Doctor(flags)) => examine(flags).await,
+    };
+    ended.unwrap_or_else(|cause| {
+        eprintln!("tweenfarm-agent: {cause:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn work(flags: RunFlags) -> anyhow::Result<ExitCode> {
+    let config = configuration(flags)?;
+    log::start(&config.log);
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone())?;
+    let dial = TcpDial { address: config.daemon.clone() };
+    run::run(&config, Program::beside_this()?, dial, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn configuration(flags: RunFlags) -> Result<Config, config::ConfigError> {
+    let RunFlags { config, daemon, name, state, log_format, log_level } = flags;
+    config::load(config.as_deref(), None, &Flags { daemon, name, state, log_format, log_level })
+}
+
+async fn render_file(flags: RenderFlags) -> anyhow::Result<ExitCode> {
+    // What matters is said by the result and by errors; the log is for those who ask for it.
+    let level = std::env::var("TWEENFARM_LOG").unwrap_or_else(|_| "off".to_owned());
+    log::start(&LogSettings { format: LogFormat::Text, level });
+    let encode = match (flags.lossless, flags.crf) {
+        (true, _) => EncodeSettings::Lossless,
+        (false, Some(crf)) => EncodeSettings::Quality { crf },
+        (false, None) => EncodeSettings::default(),
+    };
+    let request = render::Request {
+        input: flags.input,
+        output: flags.output,
+        rate: flags.fps,
+        encode,
+        device: flags.device.map_or(DeviceChoice::All, |uuid| DeviceChoice::Only(vec![uuid])),
+        quiet: flags.json,
+        stall: Duration::from_secs(flags.stall_seconds),
+    };
+    let stop = CancellationToken::new();
+    stop_on_signals(stop.clone())?;
+    let program = Program::beside_this()?;
+    // Dropping the render ends its worker and removes what it began.
+    let summary = tokio::select! {
+        summary = render::render(&request, &program) => summary?,
+        () = stop.cancelled() => anyhow::bail!("stopped: nothing was written"),
+    };
+    if flags.json {
+        println!("{}", serde_json::to_string_pretty(&summary).context("write the facts as JSON")?);
+    } else {
+        print!("{}", summary.table());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn examine(flags: DoctorFlags) -> anyhow::Result<ExitCode> {
+    let config = match flags.config {
+        Some(file) => Some(config::load(Some(&file), None, &Flags::default())?),
+        None => None,
+    };
+    let items = doctor::examine(Program::beside_this(), config.as_ref()).await;
+    if flags.json {
+        println!("{}", serde_json::to_string_pretty(&items).context("write the items as JSON")?);
+    } else {
+        print!("{}", doctor::report(&items, doctor::colours_wanted()));
+    }
+    Ok(if doctor::is_healthy(&items) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+            _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        }
+        stop.cancel();
+    });
+    Ok(())
+}

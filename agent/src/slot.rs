@@ -1,0 +1,274 @@
+//! One worker's loop: lease, fetch, order, and put the outcome into the outbox.
+
+use crate::{
+    cache::{Cache, Pinned},
+    lease::{KeptLease, Leases},
+    link::{Link, LinkError},
+    outbox::{Entry, Outbox},
+    state_folder::free_bytes,
+    transfer::measured,
+    worker::{
+        child::Worker,
+        messages::{Order, SegmentFile},
+    },
+};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+use tweenfarm_protocol::{
+    AgentId, LeaseId,
+    service::{NEXT_TASK_WAIT_MS_MAX, Refusal},
+    task::{Deliver, Delivered, Failure, FailureClass, Fetch, Outcome, Progress, RenderFacts, Task, Work},
+};
+
+/// How often a slot that may take no task looks again.
+const PAUSE: Duration = Duration::from_secs(2);
+const GIVE_BACK: Duration = Duration::from_secs(4);
+
+/// A worker that cannot start is tried again this often, at most: a driver update may mend it.
+const RESTART_MAX: Duration = Duration::from_secs(60);
+
+pub struct Slot {
+    pub index: u32,
+    pub agent: AgentId,
+    pub worker: Worker,
+    pub link: Link,
+    pub leases: Leases,
+    pub cache: Cache,
+    pub outbox: Outbox,
+    /// On the same disk as the outbox.
+    pub scratch: PathBuf,
+    pub disk_reserve_bytes: u64,
+    pub stop: CancellationToken,
+}
+
+/// How a task left the slot.
+enum End {
+    Outcome(Outcome),
+    Lost,
+    Stopped,
+}
+
+impl Slot {
+    pub async fn run(mut self) {
+        let stop = self.stop.clone();
+        let mut told = None;
+        while !stop.is_cancelled() {
+            let reason = self.reason_to_pause();
+            if reason != told {
+                if let Some(reason) = &reason {
+                    tracing::warn!(worker = self.index, reason, "taking no new task");
+                }
+                told.clone_from(&reason);
+            }
+            if reason.is_some() {
+                pause(PAUSE, &stop).await;
+                continue;
+            }
+            if !self.worker_is_ready().await {
+                continue;
+            }
+            let wait = Duration::from_millis(NEXT_TASK_WAIT_MS_MAX);
+            let answer = tokio::select! {
+                answer = self.link.next_task(self.index, wait, self.agent) => answer,
+                () = stop.cancelled() => break,
+            };
+            match answer {
+                Ok(Some(task)) => {
+                    let lease = self.leases.keep(task.lease);
+                    self.work(task, lease).await;
+                }
+                Ok(None) => {}
+                Err(LinkError::Stopped) => break,
+                // The link says hello again by itself.
+                Err(LinkError::Refused(Refusal::UnknownAgent(_)) | LinkError::Lost(_)) => {
+                    pause(Duration::from_millis(200), &stop).await;
+                }
+                Err(cause) => {
+                    tracing::warn!(worker = self.index, %cause, "no task for now");
+                    pause(PAUSE, &stop).await;
+                }
+            }
+        }
+        self.worker.kill().await;
+    }
+
+    fn reason_to_pause(&self) -> Option<String> {
+        if !self.outbox.has_room() {
+            return Some("too many finished results wait for delivery".to_owned());
+        }
+        match free_bytes(&self.scratch) {
+            Ok(free) if free < self.disk_reserve_bytes => Some(format!(
+                "the state folder's disk is below its reserve of {} bytes: free some space (key 'disk_reserve_bytes')",
+                self.disk_reserve_bytes
+            )),
+            Ok(_) => None,
+            Err(cause) => Some(format!("the state folder cannot be looked at: {cause}")),
+        }
+    }
+
+    /// Starts the worker before a task is taken: a broken device must not hold leases.
+    async fn worker_is_ready(&mut self) -> bool {
+        let mut waits =
+            ExponentialBuilder::default().with_max_delay(RESTART_MAX).without_max_times().with_jitter().build();
+        loop {
+            let ready = tokio::select! {
+                ready = self.worker.ready() => ready,
+                () = self.stop.cancelled() => return false,
+            };
+            match ready {
+                Ok(_) => return true,
+                Err(failure) => tracing::error!(worker = self.index, %failure, "the worker does not start, trying on"),
+            }
+            if !pause(waits.next().unwrap_or(RESTART_MAX), &self.stop).await {
+                return false;
+            }
+        }
+    }
+
+    async fn work(&mut self, task: Task, lease: KeptLease) {
+        let (kind, deliver) = match &task.work {
+            Work::Render(work) => ("render", &work.deliver),
+            Work::Join(work) => ("join", &work.deliver),
+        };
+        tracing::info!(worker = self.index, job = %task.job, lease = %task.lease, kind, "task taken");
+        let output = self.scratch.join(output_name(task.lease, deliver));
+        let stop = self.stop.clone();
+        let end = tokio::select! {
+            outcome = self.outcome(&task, &lease, &output) => End::Outcome(outcome),
+            () = lease.lost() => End::Lost,
+            () = stop.cancelled() => End::Stopped,
+        };
+        match end {
+            End::Outcome(outcome) => self.hand_over(task, outcome, &output, lease).await,
+            End::Lost => self.worker.kill().await,
+            End::Stopped => {
+                self.worker.kill().await;
+                self.give_back(&lease).await;
+            }
+        }
+        // Moved away by a success; else the next start sweeps what cannot be removed now.
+        let _ = tokio::fs::remove_file(&output).await;
+    }
+
+    async fn hand_over(&self, task: Task, outcome: Outcome, output: &Path, lease: KeptLease) {
+        let (deliver, file) = match &outcome {
+            Outcome::Done(_) => (Some(deliver_of(task.work)), Some(output.to_owned())),
+            Outcome::Failed(failure) => {
+                tracing::warn!(job = %task.job, lease = %task.lease, class = ?failure.class, %failure, "task failed");
+                (None, None)
+            }
+        };
+        let entry = Entry { lease: task.lease, job: task.job, outcome, deliver };
+        if let Err(cause) = self.outbox.put(entry, file, lease).await {
+            // The lease runs out, or is given back after the next hello: the task is done again.
+            tracing::error!(lease = %task.lease, %cause, "a finished result could not be kept");
+        }
+    }
+
+    async fn give_back(&self, lease: &KeptLease) {
+        match tokio::time::timeout(GIVE_BACK, self.link.give_back(lease.id())).await {
+            Ok(Ok(_)) => tracing::info!(lease = %lease.id(), "lease given back"),
+            Ok(Err(cause)) => tracing::warn!(lease = %lease.id(), %cause, "cannot give a lease back, it runs out"),
+            Err(_) => tracing::warn!(lease = %lease.id(), "the daemon does not answer, the lease runs out"),
+        }
+    }
+
+    async fn outcome(&mut self, task: &Task, lease: &KeptLease, output: &Path) -> Outcome {
+        match self.produce(task, lease, output).await {
+            Ok(delivered) => Outcome::Done(delivered),
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    async fn produce(&mut self, task: &Task, lease: &KeptLease, output: &Path) -> Result<Delivered, Failure> {
+        // The files stay in the cache for as long as they are in use here.
+        let (order, _in_use) = self.prepare(&task.work, output).await?;
+        let facts = self.worker.perform(&order, |progress| lease.set_progress(progress)).await?;
+        check_frames(&task.work, &facts)?;
+        let (size_bytes, sha256) = measured(output.to_owned()).await.map_err(|cause| Failure {
+            class: FailureClass::Worker,
+            message: format!("the worker said done, but its output cannot be read: {cause}"),
+        })?;
+        // What is kept is told as complete, whatever the worker's last progress was.
+        lease.set_progress(Progress { frames_done: facts.frames, frames_total: facts.frames });
+        Ok(Delivered { size_bytes, sha256, facts })
+    }
+
+    async fn prepare(&self, work: &Work, output: &Path) -> Result<(Order, Vec<Pinned>), Failure> {
+        let output = output.to_owned();
+        match work {
+            Work::Render(work) => {
+                let source = self.fetch(&work.source).await?;
+                let order = Order::Render {
+                    source: source.path().to_owned(),
+                    plan: work.plan.clone(),
+                    slots: work.slots,
+                    output,
+                };
+                Ok((order, vec![source]))
+            }
+            Work::Join(work) => {
+                let source = self.fetch(&work.source).await?;
+                let mut segments = Vec::with_capacity(work.segments.len());
+                let mut in_use = Vec::with_capacity(work.segments.len() + 1);
+                for segment in &work.segments {
+                    let file = self.fetch(&segment.fetch).await?;
+                    segments.push(SegmentFile { slots: segment.slots, path: file.path().to_owned() });
+                    in_use.push(file);
+                }
+                let order = Order::Join { source: source.path().to_owned(), plan: work.plan.clone(), segments, output };
+                in_use.push(source);
+                Ok((order, in_use))
+            }
+        }
+    }
+
+    async fn fetch(&self, fetch: &Fetch) -> Result<Pinned, Failure> {
+        self.cache.get(fetch).await.map_err(|cause| {
+            tracing::warn!(error = &cause as &dyn std::error::Error, "a source could not be fetched");
+            cause.into_failure()
+        })
+    }
+}
+
+/// A result with the wrong number of frames is never delivered.
+fn check_frames(work: &Work, facts: &RenderFacts) -> Result<(), Failure> {
+    let expected = match work {
+        Work::Render(work) => work.slots.len(),
+        Work::Join(work) => work.plan.slot_count,
+    };
+    if facts.frames == expected {
+        return Ok(());
+    }
+    let message = format!("the worker made {} frames where {expected} were ordered", facts.frames);
+    Err(Failure { class: FailureClass::Internal, message })
+}
+
+fn deliver_of(work: Work) -> Deliver {
+    match work {
+        Work::Render(work) => work.deliver,
+        Work::Join(work) => work.deliver,
+    }
+}
+
+/// The worker takes the container from the extension; the daemon says it by the content type it signed for.
+fn output_name(lease: LeaseId, deliver: &Deliver) -> String {
+    let extension = match deliver.content_type.as_str() {
+        "video/x-matroska" => "mkv",
+        "video/quicktime" => "mov",
+        _ => "mp4",
+    };
+    format!("{lease}.{extension}")
+}
+
+/// Waits; false when it was cut short by the stop.
+async fn pause(span: Duration, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(span) => true,
+        () = stop.cancelled() => false,
+    }
+}

@@ -1,0 +1,178 @@
+//! A daemon in memory: the agents' service over real TCP, with scripted answers and a record of all calls.
+
+use crate::link::{Link, TcpDial};
+use futures::StreamExt;
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+use tarpc::{
+    context::Context,
+    server::{BaseChannel, Channel},
+};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tweenfarm_protocol::{
+    AgentId, LeaseId, codec,
+    service::{Farm, Hello, Receipt, Refusal, Renewal, Welcome},
+    task::{Outcome, Progress, Task},
+};
+
+/// What the daemon knows and what it was told; it outlives a restart like a store on disk.
+#[derive(Default)]
+pub struct Book {
+    pub hellos: Vec<Hello>,
+    pub tasks: VecDeque<Task>,
+    /// Leases that a renewal keeps; all others are lost.
+    pub leased: HashSet<LeaseId>,
+    pub renewals: Vec<(LeaseId, Progress)>,
+    pub reports: Vec<(LeaseId, Outcome)>,
+    pub given_back: Vec<LeaseId>,
+    /// Answers of the next reports; without one a current lease is accepted and any other is stale.
+    pub next_receipts: VecDeque<Result<Receipt, Refusal>>,
+    /// Agents that said hello since the last start.
+    known: HashSet<AgentId>,
+}
+
+pub struct Daemon {
+    pub address: String,
+    book: Arc<Mutex<Book>>,
+    serving: Option<AbortOnDropHandle<()>>,
+}
+
+pub fn agent() -> AgentId {
+    AgentId(uuid::Uuid::from_u128(7))
+}
+
+pub fn hello() -> Hello {
+    Hello { protocol: (1, 1), agent: agent(), name: "test".to_owned(), version: "0".to_owned(), workers: Vec::new() }
+}
+
+impl Daemon {
+    pub async fn start() -> Daemon {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let book = Arc::new(Mutex::new(Book::default()));
+        let serving = Some(serve(listener, book.clone()));
+        Daemon { address, book, serving }
+    }
+
+    /// Drops every connection, as a killed process does.
+    pub fn kill(&mut self) {
+        self.serving = None;
+        self.book().known.clear();
+    }
+
+    /// Listens again at the same address, with the same book.
+    pub async fn restart(&mut self) {
+        self.kill();
+        let listener = loop {
+            // The old listener may take a moment to go.
+            match TcpListener::bind(&self.address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        };
+        self.serving = Some(serve(listener, self.book.clone()));
+    }
+
+    pub fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap()
+    }
+
+    /// Forgets who said hello, as a daemon does that lost its memory but not its connections.
+    pub fn forget_agents(&self) {
+        self.book().known.clear();
+    }
+
+    pub fn offer(&self, task: Task) {
+        self.book().tasks.push_back(task);
+    }
+
+    /// A link to this daemon that ends with the token.
+    pub fn link(&self, stop: &CancellationToken) -> Link {
+        Link::start(TcpDial { address: self.address.clone() }, hello(), stop.clone())
+    }
+}
+
+fn serve(listener: TcpListener, book: Arc<Mutex<Book>>) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        // Connections end with the set, and the set with this task.
+        let mut connections = tokio::task::JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = Service { book: book.clone() };
+            connections.spawn(async move {
+                let mut requests =
+                    Box::pin(BaseChannel::with_defaults(codec::transport(stream)).execute(service.serve()));
+                let mut answers = tokio::task::JoinSet::new();
+                while let Some(answer) = requests.next().await {
+                    answers.spawn(answer);
+                }
+            });
+        }
+    }))
+}
+
+#[derive(Clone)]
+struct Service {
+    book: Arc<Mutex<Book>>,
+}
+
+impl Service {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap()
+    }
+}
+
+impl Farm for Service {
+    async fn hello(self, _: Context, hello: Hello) -> Result<Welcome, Refusal> {
+        let mut book = self.book();
+        book.known.insert(hello.agent);
+        book.hellos.push(hello);
+        Ok(Welcome {
+            protocol: 1,
+            daemon_version: "test".to_owned(),
+            renew_every_ms: 100,
+            leases: book.leased.iter().copied().collect(),
+        })
+    }
+
+    async fn next_task(self, _: Context, agent: AgentId, _: u32, wait_ms: u64) -> Result<Option<Task>, Refusal> {
+        for _ in 0..wait_ms / 10 {
+            {
+                let mut book = self.book();
+                if !book.known.contains(&agent) {
+                    return Err(Refusal::UnknownAgent(agent));
+                }
+                if let Some(task) = book.tasks.pop_front() {
+                    book.leased.insert(task.lease);
+                    return Ok(Some(task));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(None)
+    }
+
+    async fn renew(self, _: Context, lease: LeaseId, progress: Progress) -> Result<Renewal, Refusal> {
+        let mut book = self.book();
+        book.renewals.push((lease, progress));
+        Ok(if book.leased.contains(&lease) { Renewal::Kept } else { Renewal::Lost })
+    }
+
+    async fn report(self, _: Context, lease: LeaseId, outcome: Outcome) -> Result<Receipt, Refusal> {
+        let mut book = self.book();
+        book.reports.push((lease, outcome));
+        if let Some(receipt) = book.next_receipts.pop_front() {
+            return receipt;
+        }
+        Ok(if book.leased.remove(&lease) { Receipt::Accepted } else { Receipt::Stale })
+    }
+
+    async fn give_back(self, _: Context, lease: LeaseId) -> Result<Receipt, Refusal> {
+        let mut book = self.book();
+        book.given_back.push(lease);
+        Ok(if book.leased.remove(&lease) { Receipt::Accepted } else { Receipt::Stale })
+    }
+}

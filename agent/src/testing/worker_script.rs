@@ -1,0 +1,46 @@
+//! A shell script in the place of the worker program: it greets, then does to each order what its body says.
+
+use crate::worker::program::Program;
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+/// Done after the greeting: answers every order with a small file and the ordered number of frames.
+pub const GOOD: &str = r#"
+while read -r order; do
+    output=$(printf '%s' "$order" | sed 's/.*"output":"\([^"]*\)".*/\1/')
+    frames=$(printf '%s' "$order" | sed 's/.*"slot_count":\([0-9]*\).*/\1/')
+    printf 'frames of %s' "$$" > "$output"
+    echo "{\"event\":\"progress\",\"frames_done\":$frames,\"frames_total\":$frames}"
+    echo "{\"event\":\"done\",\"facts\":{\"frames\":$frames,\"frames_made\":1,\"width_px\":16,\"height_px\":16,\"elapsed_ms\":1,\"decode_ms\":1,\"interpolate_ms\":1,\"encode_ms\":1,\"device\":\"script\",\"engine\":\"none 1\",\"encoder\":\"none\"}}"
+done
+"#;
+
+const HEAD: &str = r#"#!/bin/sh
+if [ "$1" = devices ]; then
+    echo '[{"uuid":"00000000000000000000000000000001","name":"script","kind":"cpu"}]'
+    exit 0
+fi
+if [ "$1" = doctor ]; then
+    echo '[{"item":"script","ok":true,"detail":"fine","remedy":null}]'
+    exit 0
+fi
+"#;
+
+const GREETING: &str = r#"
+echo '{"event":"ready","device_uuid":"00000000000000000000000000000001","device_name":"script","engine":"none 1","encoders":["none"]}'
+"#;
+
+/// Greets and runs `body`.
+pub fn greeting(folder: &Path, body: &str) -> Program {
+    whole(folder, &format!("{GREETING}{body}"))
+}
+
+/// Runs `body` in the place of the greeting too.
+pub fn whole(folder: &Path, body: &str) -> Program {
+    let path = folder.join("worker-script");
+    // Written under another name and renamed: another test's fork may hold a file that was just written open.
+    let partial = folder.join("worker-script.partial");
+    fs::write(&partial, format!("{HEAD}{body}")).unwrap();
+    fs::set_permissions(&partial, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::rename(&partial, &path).unwrap();
+    Program::at(&path)
+}
