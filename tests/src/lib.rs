@@ -4,8 +4,11 @@
 
 pub mod bench;
 pub mod client;
+pub mod clips;
+pub mod farm;
 pub mod inspect;
 pub mod operator;
 pub mod process;
+pub mod program;
 pub mod programs;
 pub mod score;

@@ -1,0 +1,320 @@
+//! A farm of real processes in a scratch folder: one daemon on free ports of the loopback, and agents that dial in.
+//!
+//! Logs stay in the folder while the farm lives and are shown when a test that holds it fails.
+
+use crate::{
+    client::{Client, Job},
+    operator::Operator,
+    program::{Program, Recipe, children, last_lines},
+    programs,
+};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Signal, kill_process};
+use serde::Deserialize;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
+
+/// A daemon or agent that is not ready by then has failed; the slowest start compiles shaders on a busy machine.
+const READY_LIMIT: Duration = Duration::from_secs(120);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Lines of each log shown for a failed test.
+const LOG_LINES_SHOWN: usize = 60;
+
+/// What differs from the programs' defaults.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub lease_seconds: u64,
+    pub retry_seconds: u64,
+    pub segment_slots_max: u64,
+    pub upload_bytes_max: Option<u64>,
+    pub disk_reserve_bytes: u64,
+    pub log_level: String,
+}
+
+impl Default for Settings {
+    /// Short leases and waits, so that a lost worker is noticed while a test runs.
+    fn default() -> Self {
+        Settings {
+            lease_seconds: 5,
+            retry_seconds: 0,
+            segment_slots_max: 1200,
+            upload_bytes_max: None,
+            disk_reserve_bytes: 0,
+            log_level: "info".to_owned(),
+        }
+    }
+}
+
+/// Where the daemon listens; it writes them down when it is ready.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Addresses {
+    pub http: String,
+    pub rpc: String,
+}
+
+pub struct Farm {
+    settings: Settings,
+    addresses: Addresses,
+    daemon: Program,
+    agents: Vec<Program>,
+    folder: tempfile::TempDir,
+}
+
+impl Farm {
+    /// A daemon alone.
+    pub async fn start(settings: Settings) -> Result<Farm> {
+        let folder = tempfile::Builder::new().prefix("tweenfarm-").tempdir().context("make a scratch folder")?;
+        let state = folder.path().join("daemon");
+        fs::create_dir(&state)?;
+        let config = folder.path().join("daemon.toml");
+        write_daemon_config(&config, &state, &settings, "127.0.0.1:0", "127.0.0.1:0")?;
+        let recipe = Recipe {
+            name: "tweenfarmd".to_owned(),
+            program: programs::find("tweenfarmd")?,
+            arguments: vec!["--config".into(), config.into()],
+            environment: Vec::new(),
+            log: folder.path().join("daemon.log"),
+        };
+        let mut daemon = recipe.start()?;
+        let addresses = ready(&mut daemon, &state).await?;
+        Ok(Farm { settings, addresses, daemon, agents: Vec::new(), folder })
+    }
+
+    /// A daemon and one agent whose workers are idle.
+    pub async fn with_agent(settings: Settings) -> Result<Farm> {
+        let mut farm = Farm::start(settings).await?;
+        farm.add_agent(&[])?;
+        farm.workers_ready().await?;
+        Ok(farm)
+    }
+
+    /// Starts one more agent, with these variables added to its environment; its number.
+    pub fn add_agent(&mut self, environment: &[(&str, &str)]) -> Result<usize> {
+        let number = self.agents.len();
+        let state = self.folder.path().join(format!("agent-{number}"));
+        let config = self.folder.path().join(format!("agent-{number}.toml"));
+        let text = format!(
+            "daemon = {:?}\nname = \"agent-{number}\"\nstate = {:?}\ndisk_reserve_bytes = 0\nlog_level = {:?}\n",
+            self.addresses.rpc, state, self.settings.log_level
+        );
+        fs::write(&config, text)?;
+        let recipe = Recipe {
+            name: format!("agent-{number}"),
+            program: programs::find("tweenfarm-agent")?,
+            arguments: vec!["run".into(), "--config".into(), config.into()],
+            environment: environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
+            log: self.folder.path().join(format!("agent-{number}.log")),
+        };
+        self.agents.push(recipe.start()?);
+        Ok(number)
+    }
+
+    /// Waits until every agent that runs is connected and at least one worker is idle.
+    pub async fn workers_ready(&mut self) -> Result<()> {
+        let (started, operator) = (Instant::now(), self.operator()?);
+        loop {
+            for agent in &mut self.agents {
+                agent.still_runs()?;
+            }
+            if operator.status().await?.workers_idle > 0 {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < READY_LIMIT, "no worker was ready within {} s", READY_LIMIT.as_secs());
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    pub fn operator(&self) -> Result<Operator> {
+        Operator::at(&self.state().join("operator.sock"))
+    }
+
+    /// A new account with xeconds to spend, as the client of its owner.
+    pub async fn client(&self, email: &str, xeconds: i64) -> Result<Client> {
+        let added = self.operator()?.add_user(email, xeconds).await?;
+        Ok(Client::new(&self.addresses.http, &added.api_key)?)
+    }
+
+    pub fn base(&self) -> &str {
+        &self.addresses.http
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("daemon")
+    }
+
+    pub fn blobs(&self) -> PathBuf {
+        self.state().join("blobs")
+    }
+
+    pub fn agent(&mut self, number: usize) -> &mut Program {
+        &mut self.agents[number]
+    }
+
+    /// `kill -9` of the daemon; what it confirmed is on disk.
+    pub fn kill_daemon(&mut self) -> Result<()> {
+        self.daemon.kill()
+    }
+
+    /// Starts it again where clients and agents look for it.
+    pub async fn restart_daemon(&mut self) -> Result<()> {
+        let (config, state) = (self.folder.path().join("daemon.toml"), self.state());
+        write_daemon_config(&config, &state, &self.settings, host_of(&self.addresses.http), &self.addresses.rpc)?;
+        self.daemon = self.daemon.recipe().clone().start()?;
+        self.addresses = ready(&mut self.daemon, &state).await?;
+        Ok(())
+    }
+
+    /// `kill -9` of an agent and a new start over what it left on disk.
+    pub fn kill_and_restart_agent(&mut self, number: usize) -> Result<()> {
+        self.agents[number].kill()?;
+        self.agents[number] = self.agents[number].recipe().clone().start()?;
+        Ok(())
+    }
+
+    /// `kill -9` of an agent's workers; how many there were.
+    pub fn kill_workers(&self, number: usize) -> Result<usize> {
+        let workers = children(self.agents[number].id(), "tweenfarm-worker")?;
+        for worker in &workers {
+            kill_process(*worker, Signal::KILL)?;
+        }
+        Ok(workers.len())
+    }
+
+    /// Waits until a job is over; its last state, whatever it is.
+    pub async fn finished(&mut self, client: &Client, id: &str, limit: Duration) -> Result<Job> {
+        self.job_where(client, id, limit, Job::is_over).await
+    }
+
+    /// Waits until a job is in some state.
+    pub async fn job_where(
+        &mut self,
+        client: &Client,
+        id: &str,
+        limit: Duration,
+        wanted: impl Fn(&Job) -> bool,
+    ) -> Result<Job> {
+        let started = Instant::now();
+        loop {
+            self.daemon.still_runs()?;
+            let job = client.job(id).await?;
+            if wanted(&job) {
+                return Ok(job);
+            }
+            ensure!(!job.is_over(), "job {id} is over: {job:?}");
+            ensure!(started.elapsed() < limit, "job {id} is not there after {} s: {job:?}", limit.as_secs());
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Files of unfinished work: intermediate segments, uploads that never ended, scratch files of the agents.
+    pub fn left_behind(&self) -> Result<Vec<PathBuf>> {
+        let blobs = self.blobs();
+        let mut folders = vec![blobs.join("objects/work"), blobs.join("facts/work"), blobs.join("staging")];
+        for number in 0..self.agents.len() {
+            let state = self.folder.path().join(format!("agent-{number}"));
+            folders.extend([state.join("scratch"), state.join("outbox")]);
+        }
+        let mut files = Vec::new();
+        for folder in folders {
+            files_below(&folder, &mut files)?;
+        }
+        Ok(files)
+    }
+
+    /// Cleaning up follows the commit that ends a job: waits until nothing is left, or says what is.
+    pub async fn nothing_left_behind(&self) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let files = self.left_behind()?;
+            if files.is_empty() {
+                return Ok(());
+            }
+            ensure!(started.elapsed() < Duration::from_secs(20), "left behind: {files:?}");
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The end of every log.
+    pub fn logs(&self) -> String {
+        let recipes = std::iter::once(&self.daemon).chain(&self.agents).map(Program::recipe);
+        let shown = recipes.map(|recipe| format!("== {}\n{}\n", recipe.name, last_lines(&recipe.log, LOG_LINES_SHOWN)));
+        shown.collect()
+    }
+}
+
+impl Drop for Farm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.logs());
+        }
+    }
+}
+
+fn write_daemon_config(path: &Path, state: &Path, settings: &Settings, http: &str, rpc: &str) -> Result<()> {
+    let upload = settings.upload_bytes_max.map_or(String::new(), |limit| format!("upload_bytes_max = {limit}\n"));
+    let text = format!(
+        "[http]\nlisten = {http:?}\n[rpc]\nlisten = {rpc:?}\n[state]\nfolder = {state:?}\n\
+         [limits]\ndisk_reserve_bytes = {}\n{upload}\
+         [work]\nlease_seconds = {}\nretry_seconds = {}\nsegment_slots_max = {}\n\
+         [log]\nlevel = {:?}\n",
+        settings.disk_reserve_bytes,
+        settings.lease_seconds,
+        settings.retry_seconds,
+        settings.segment_slots_max,
+        settings.log_level,
+    );
+    fs::write(path, text).context("write the daemon's configuration")
+}
+
+/// Waits until the daemon has written down where it listens.
+async fn ready(daemon: &mut Program, state: &Path) -> Result<Addresses> {
+    let (path, started) = (state.join("addresses.json"), Instant::now());
+    loop {
+        daemon.still_runs()?;
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        if let Ok(found) = serde_json::from_str::<Addresses>(&text) {
+            let addresses = Addresses { http: format!("http://{}", host_of(&found.http)), rpc: found.rpc };
+            // An older run may have left the file: what counts is an answer.
+            if reqwest::get(format!("{}/pricing/config", addresses.http)).await.is_ok() {
+                return Ok(addresses);
+            }
+        }
+        if started.elapsed() > READY_LIMIT {
+            bail!(
+                "tweenfarmd was not ready within {} s: {}",
+                READY_LIMIT.as_secs(),
+                last_lines(&daemon.recipe().log, 15)
+            );
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Host and port of an origin.
+fn host_of(origin: &str) -> &str {
+    origin.trim_start_matches("http://").trim_end_matches('/')
+}
+
+fn files_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // A file that goes meanwhile is not left behind.
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => files_below(&entry.path(), files)?,
+            Ok(_) => files.push(entry.path()),
+            Err(_) => {}
+        }
+    }
+    Ok(())
+}
