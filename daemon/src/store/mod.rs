@@ -3,7 +3,11 @@
 //! One writer (`farm`) commits; anyone reads. `sled` keeps it on disk, `memory` is its twin for tests; both pass the
 //! suite in `contract`. What `commit` wrote survives a power cut once `sync` has returned, not before.
 
+#[cfg(test)]
+mod contract;
 pub mod memory;
+mod record;
+pub mod sled;
 mod tables;
 
 pub use memory::MemoryStore;

@@ -1,0 +1,475 @@
+//! What every store keeps: one suite, run against the store on disk and its twin in memory.
+
+use super::{MemoryStore, Store, StoreError, Write, sled};
+use crate::model::*;
+use proptest::prelude::*;
+use std::{path::Path, sync::Arc};
+use tweenfarm_protocol::{
+    AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
+    task::{EncodeSettings, Failure, FailureClass, Progress, RenderFacts},
+};
+use uuid::Uuid;
+
+use samples::*;
+
+/// Runs a check against both stores.
+fn both(check: impl Fn(&dyn Store)) {
+    check(&MemoryStore::new());
+    let folder = tempfile::tempdir().unwrap();
+    check(&sled::open(folder.path()).unwrap());
+}
+
+#[test]
+fn what_was_committed_is_read_back_whole() {
+    both(|store| {
+        let (account, project, input) = (account(1, "ada@example.org"), project(1, 1), input(1, 1, 1));
+        let writes = [
+            Write::PutAccount(account.clone()),
+            Write::PutProject(project.clone()),
+            Write::PutFile(input.clone()),
+            Write::PutJob(job(1, 1, 10, rendering())),
+        ];
+        store.commit(&writes).unwrap();
+        assert_eq!(store.account(account.id).unwrap(), Some(account.clone()));
+        assert_eq!(store.account_with_email("ada@example.org").unwrap(), Some(account.id));
+        assert_eq!(store.account_with_email("bob@example.org").unwrap(), None);
+        assert_eq!(store.project(project.id).unwrap(), Some(project));
+        assert_eq!(store.file(input.id).unwrap(), Some(input.clone()));
+        assert_eq!(store.file_with_key(&input.key).unwrap(), Some(input));
+        assert_eq!(store.job(JobId(id(1))).unwrap(), Some(job(1, 1, 10, rendering())));
+        assert_eq!(store.job(JobId(id(2))).unwrap(), None);
+    });
+}
+
+#[test]
+fn a_job_in_any_state_is_read_back_as_it_was() {
+    both(|store| {
+        for (number, state) in (1_u128..).zip(every_state()) {
+            let written = job(number, 1, 10, state);
+            store.commit(&[Write::PutJob(written.clone())]).unwrap();
+            assert_eq!(store.job(written.id).unwrap(), Some(written));
+        }
+    });
+}
+
+#[test]
+fn the_active_key_is_the_newest_one_that_is_not_revoked() {
+    both(|store| {
+        let account = AccountId(id(1));
+        let active = |store: &dyn Store| store.active_key(account).unwrap().map(|key| key.hash.0[0]);
+        assert_eq!(active(store), None);
+        store.commit(&[Write::PutKey(key(1, 1, None))]).unwrap();
+        assert_eq!(active(store), Some(1));
+        store.commit(&[Write::PutKey(key(1, 1, Some(5))), Write::PutKey(key(2, 1, None))]).unwrap();
+        assert_eq!(active(store), Some(2));
+        store.commit(&[Write::PutKey(key(2, 1, Some(6)))]).unwrap();
+        assert_eq!(active(store), None);
+        assert_eq!(store.key(KeyHash([2; 32])).unwrap(), Some(key(2, 1, Some(6))));
+        assert_eq!(store.key(KeyHash([3; 32])).unwrap(), None);
+    });
+}
+
+#[test]
+fn entries_come_in_sequence_and_a_refund_is_found_by_its_charge() {
+    both(|store| {
+        let account = AccountId(id(1));
+        assert_eq!(store.last_entry(account).unwrap(), None);
+        // Enough that an order by text or by a single byte would show.
+        let entries: Vec<_> = (0..300).map(|sequence| entry(1, sequence, EntryKind::TrialGrant)).collect();
+        let writes: Vec<_> = entries.iter().rev().cloned().map(Write::PutEntry).collect();
+        store.commit(&writes).unwrap();
+        let of_another = entry(2, 0, EntryKind::Refund { charge: EntryId(id(77)), job: JobId(id(1)) });
+        store.commit(&[Write::PutEntry(of_another.clone())]).unwrap();
+        assert_eq!(store.entries(account).unwrap(), entries);
+        assert_eq!(store.last_entry(account).unwrap().as_ref(), entries.last());
+        assert_eq!(store.refund_of(EntryId(id(77))).unwrap(), Some(of_another.id));
+        assert_eq!(store.refund_of(EntryId(id(78))).unwrap(), None);
+    });
+}
+
+#[test]
+fn jobs_come_newest_first_and_only_the_accounts_own() {
+    both(|store| {
+        // Before and after 1970, so that the sign of a moment is ordered, too.
+        for (number, at) in [(1, -50), (2, 10), (3, 20), (4, 20), (5, 30)] {
+            store.commit(&[Write::PutJob(job(number, 1, at, rendering()))]).unwrap();
+        }
+        store.commit(&[Write::PutJob(job(6, 2, 25, rendering()))]).unwrap();
+        let numbers = |jobs: Vec<Job>| jobs.iter().map(|job| job.id.0.as_u128()).collect::<Vec<_>>();
+        let of = |account, limit, before: Option<i64>| {
+            numbers(store.jobs_of(AccountId(id(account)), limit, before.map(Timestamp)).unwrap())
+        };
+        assert_eq!(of(1, 10, None), [5, 4, 3, 2, 1]);
+        assert_eq!(of(1, 2, None), [5, 4]);
+        assert_eq!(of(1, 10, Some(20)), [2, 1]);
+        assert_eq!(of(1, 10, Some(-50)), [0_u128; 0]);
+        assert_eq!(of(2, 10, None), [6]);
+        assert_eq!(of(u128::MAX, 10, None), [0_u128; 0]);
+        assert_eq!(numbers(store.jobs_recent(3).unwrap()), [5, 6, 4]);
+    });
+}
+
+#[test]
+fn an_ended_job_is_not_open_any_more() {
+    both(|store| {
+        store.commit(&[Write::PutJob(job(1, 1, 10, rendering())), Write::PutJob(job(2, 1, 5, rendering()))]).unwrap();
+        let open = || store.open_jobs().unwrap().iter().map(|job| job.id.0.as_u128()).collect::<Vec<_>>();
+        assert_eq!(open(), [1, 2]);
+        store.commit(&[Write::PutJob(job(1, 1, 10, cancelled()))]).unwrap();
+        assert_eq!(open(), [2]);
+        assert_eq!(store.jobs_recent(9).unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn a_first_answer_is_kept_by_account_route_and_key_until_it_is_forgotten() {
+    both(|store| {
+        let account = AccountId(id(1));
+        store.commit(&[Write::PutAnswer(answer("/jobs", "a", 10)), Write::PutAnswer(answer("/jobs", "b", 20))]).unwrap();
+        assert_eq!(store.answer(account, "/jobs", "a").unwrap(), Some(answer("/jobs", "a", 10)));
+        assert_eq!(store.answer(account, "/other", "a").unwrap(), None);
+        assert_eq!(store.answer(AccountId(id(2)), "/jobs", "a").unwrap(), None);
+        assert_eq!(store.answers_before(Timestamp(20)).unwrap(), [answer("/jobs", "a", 10)]);
+        store.commit(&[Write::ForgetAnswer { account, route: "/jobs".into(), key: "a".into() }]).unwrap();
+        assert_eq!(store.answer(account, "/jobs", "a").unwrap(), None);
+        assert_eq!(store.answers_before(Timestamp(99)).unwrap(), [answer("/jobs", "b", 20)]);
+    });
+}
+
+#[test]
+fn later_writes_of_one_commit_win() {
+    both(|store| {
+        store.commit(&[Write::PutJob(job(1, 1, 10, rendering())), Write::PutJob(job(1, 1, 10, cancelled()))]).unwrap();
+        assert_eq!(store.job(JobId(id(1))).unwrap().unwrap().state, cancelled());
+        assert_eq!(store.open_jobs().unwrap(), []);
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The same writes leave both stores with the same content, also after the one on disk was reopened.
+    #[test]
+    fn both_stores_answer_alike(commits in prop::collection::vec(prop::collection::vec(any_write(), 1..6), 1..30)) {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = MemoryStore::new();
+        let disk = sled::open(folder.path()).unwrap();
+        for writes in &commits {
+            memory.commit(writes).unwrap();
+            disk.commit(writes).unwrap();
+        }
+        prop_assert_eq!(everything(&memory), everything(&disk));
+        disk.sync().unwrap();
+        drop(disk);
+        prop_assert_eq!(everything(&memory), everything(&sled::open(folder.path()).unwrap()));
+    }
+}
+
+#[test]
+fn what_was_never_synced_may_be_lost_and_what_was_is_kept() {
+    let memory = MemoryStore::new();
+    memory.commit(&[Write::PutAccount(account(1, "kept@example.org"))]).unwrap();
+    memory.sync().unwrap();
+    memory.commit(&[Write::PutAccount(account(2, "lost@example.org"))]).unwrap();
+    let after = memory.crash();
+    assert_eq!(after.accounts().unwrap(), [account(1, "kept@example.org")]);
+}
+
+#[test]
+fn a_store_that_is_open_is_not_opened_a_second_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = sled::open(folder.path()).unwrap();
+    match sled::open(folder.path()).map(|_| ()) {
+        Err(error @ StoreError::InUse { .. }) => assert!(error.to_string().contains("in use by another process")),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_damaged_record_is_named_and_harms_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = sled::open(folder.path()).unwrap();
+    store.commit(&[Write::PutJob(job(1, 1, 10, rendering())), Write::PutJob(job(2, 1, 20, rendering()))]).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    overwrite(folder.path(), &[b"j".as_slice(), id(1).as_bytes()].concat(), b"not a record");
+    overwrite(folder.path(), b"q-too-short", b"");
+    let store = sled::open(folder.path()).unwrap();
+    match store.job(JobId(id(1))) {
+        Err(error @ StoreError::Corrupt { .. }) => assert!(error.to_string().contains(&id(1).simple().to_string())),
+        other => panic!("expected the damage to be named, got {other:?}"),
+    }
+    assert_eq!(store.job(JobId(id(2))).unwrap(), Some(job(2, 1, 20, rendering())));
+    assert!(matches!(store.jobs_recent(5), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(store.open_jobs(), Err(StoreError::Corrupt { .. })));
+}
+
+#[test]
+fn a_store_of_another_format_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(sled::open(folder.path()).unwrap());
+    overwrite(folder.path(), b"format", &9_u32.to_be_bytes());
+    let refusal = sled::open(folder.path()).map(|_| ()).unwrap_err();
+    assert_eq!(refusal.to_string(), "the store has format 9, this release reads format 1: run the release that wrote it");
+}
+
+#[test]
+fn a_job_with_thousands_of_segments_needs_no_large_pages_and_leaves_no_segments_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = sled::open(folder.path()).unwrap();
+    let ready = SegmentState::Ready { attempt: 1, not_before: Timestamp(0) };
+    let segment = |at: u64| Segment { slots: SlotRange::new(at, at + 1), state: ready.clone() };
+    let long = |changed: u64| {
+        let mut segments: Vec<_> = (0..3_000).map(segment).collect();
+        segments[usize::try_from(changed).unwrap()].state = SegmentState::Ready { attempt: 2, not_before: Timestamp(1) };
+        job(1, 1, 10, JobState::Rendering { segments })
+    };
+    for changed in 0..40 {
+        store.commit(&[Write::PutJob(long(changed))]).unwrap();
+    }
+    store.sync().unwrap();
+    assert_eq!(store.job(JobId(id(1))).unwrap(), Some(long(39)));
+    assert_eq!(std::fs::read_dir(folder.path().join("blobs")).unwrap().count(), 0);
+    store.commit(&[Write::PutJob(job(1, 1, 10, cancelled()))]).unwrap();
+    drop(store);
+    let db = raw(folder.path());
+    assert_eq!(db.scan_prefix(b"s").count(), 0);
+}
+
+/// A closed store as sled sees it.
+fn raw(folder: &Path) -> ::sled::Db {
+    // sled's own threads hold its lock for a moment after it was closed.
+    let opened = (0..100).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        ::sled::open(folder).ok()
+    });
+    opened.expect("the store's lock is free")
+}
+
+/// Puts raw bytes into a closed store, as damage or another release would.
+fn overwrite(folder: &Path, key: &[u8], bytes: &[u8]) {
+    let db = raw(folder);
+    db.insert(key, bytes).unwrap();
+    db.flush().unwrap();
+}
+
+/// All that a store tells of the small world that `any_write` lives in.
+fn everything(store: &dyn Store) -> String {
+    let numbers = || 0_u128..4;
+    let accounts = numbers().map(|number| {
+        let account = AccountId(id(number));
+        let keys = (store.active_key(account).unwrap(), store.key(KeyHash([number as u8; 32])).unwrap());
+        let ledger = (store.last_entry(account).unwrap(), store.entries(account).unwrap());
+        let answers = ["a", "b"].map(|key| store.answer(account, "/jobs", key).unwrap());
+        let jobs = (store.jobs_of(account, 3, None).unwrap(), store.jobs_of(account, 9, Some(Timestamp(2))).unwrap());
+        format!("{:?} {keys:?} {ledger:?} {answers:?} {jobs:?}", store.account(account).unwrap())
+    });
+    let things = numbers().map(|number| {
+        let file = store.file_with_key(&input(number, 1, 1).key).unwrap();
+        let refund = store.refund_of(EntryId(id(number))).unwrap();
+        format!("{file:?} {refund:?} {:?}", store.project(ProjectId(id(number))).unwrap())
+    });
+    let whole = (store.jobs_recent(9).unwrap(), store.open_jobs().unwrap(), store.accounts().unwrap());
+    format!("{:?} {:?} {whole:?}", accounts.collect::<Vec<_>>(), things.collect::<Vec<_>>())
+}
+
+fn any_write() -> impl Strategy<Value = Write> {
+    let number = || 0_u128..4;
+    prop_oneof![
+        (number(), "[ab]@x").prop_map(|(number, email)| Write::PutAccount(account(number, &email))),
+        (0_u8..4, number(), prop::option::of(0_i64..3)).prop_map(|(hash, of, at)| Write::PutKey(key(hash, of, at))),
+        (number(), 0_u64..3, number()).prop_map(|(of, sequence, charge)| {
+            Write::PutEntry(entry(of, sequence, EntryKind::Refund { charge: EntryId(id(charge)), job: JobId(id(1)) }))
+        }),
+        (number(), number()).prop_map(|(number, of)| Write::PutProject(project(number, of))),
+        number().prop_map(|number| Write::PutFile(input(number, 1, 1))),
+        (number(), 0_usize..5).prop_map(|(number, state)| {
+            // An account and a time of its own for each job: those never change.
+            let (of, at) = (number % 2, i64::try_from(number).unwrap());
+            Write::PutJob(job(number, of, at, every_state().swap_remove(state)))
+        }),
+        ("[ab]", 0_i64..3).prop_map(|(key, at)| Write::PutAnswer(answer("/jobs", &key, at))),
+        "[ab]".prop_map(|key| Write::ForgetAnswer { account: AccountId(id(1)), route: "/jobs".into(), key }),
+    ]
+}
+
+/// The handle is shared by threads.
+#[test]
+fn a_store_is_read_while_it_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store: Arc<dyn Store> = Arc::new(sled::open(folder.path()).unwrap());
+    let reader = store.clone();
+    let reading = std::thread::spawn(move || {
+        (0..200).map(|_| reader.entries(AccountId(id(1))).unwrap().len()).is_sorted()
+    });
+    for sequence in 0..200 {
+        store.commit(&[Write::PutEntry(entry(1, sequence, EntryKind::TrialGrant))]).unwrap();
+    }
+    assert!(reading.join().unwrap(), "a ledger was seen to shrink");
+}
+
+/// Things to store.
+pub(super) mod samples {
+    use super::*;
+    use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
+
+    pub(crate) fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    pub(crate) fn account(number: u128, email: &str) -> Account {
+        Account { id: AccountId(id(number)), email: email.into(), tier: Tier::Paid, created_at: Timestamp(7) }
+    }
+
+    pub(crate) fn project(number: u128, of: u128) -> Project {
+        Project { id: ProjectId(id(number)), account: AccountId(id(of)), name: "surf".into(), created_at: Timestamp(7) }
+    }
+
+    pub(crate) fn key(hash: u8, of: u128, revoked_at: Option<i64>) -> ApiKey {
+        ApiKey {
+            hash: KeyHash([hash; 32]),
+            account: AccountId(id(of)),
+            kind: KeyKind::Rfx,
+            created_at: Timestamp(7),
+            revoked_at: revoked_at.map(Timestamp),
+        }
+    }
+
+    pub(crate) fn entry(of: u128, sequence: u64, kind: EntryKind) -> LedgerEntry {
+        LedgerEntry {
+            id: EntryId(id(of * 1_000_000 + u128::from(sequence))),
+            account: AccountId(id(of)),
+            sequence,
+            kind,
+            change: Xeconds(1),
+            balance_after: Xeconds(i64::try_from(sequence).unwrap() + 1),
+            at: Timestamp(7),
+        }
+    }
+
+    pub(crate) fn facts() -> SourceFacts {
+        let seconds = |num, den| Rational::new(num, den).unwrap();
+        SourceFacts {
+            container: "mov,mp4".into(),
+            size_bytes: 1_000,
+            video: VideoFacts {
+                codec: "h264".into(),
+                width_px: 64,
+                height_px: 48,
+                rotation_deg: 90,
+                average_rate: seconds(30_000, 1001),
+                duration: seconds(1001, 300),
+                frame_count: 100,
+                interlaced: true,
+                pixel_format: "yuv420p10le".into(),
+            },
+            audio: vec![AudioFacts {
+                codec: "aac".into(),
+                channels: 2,
+                sample_rate_hz: 48_000,
+                start: seconds(-1, 48_000),
+                duration: seconds(10, 3),
+            }],
+        }
+    }
+
+    pub(crate) fn input(number: u128, of: u128, project: u128) -> MediaFile {
+        let (account, project, id) = (AccountId(id(of)), ProjectId(id(project)), FileId(id(number)));
+        MediaFile {
+            id,
+            account,
+            project,
+            kind: FileKind::Input,
+            key: ObjectKey::upload(Tier::Paid, account, project, id, "surf.mp4"),
+            filename: "surf.mp4".into(),
+            content_type: "video/mp4".into(),
+            tier: Tier::Paid,
+            created_at: Timestamp(7),
+            expires_at: Timestamp(99),
+            state: FileState::Stored { size_bytes: 1_000, sha256: "ab".into(), facts: Some(facts()), pinned: true },
+        }
+    }
+
+    pub(crate) fn answer(route: &str, key: &str, at: i64) -> FirstAnswer {
+        FirstAnswer {
+            account: AccountId(id(1)),
+            route: route.into(),
+            key: key.into(),
+            request: [9; 32],
+            job: JobId(id(1)),
+            balance_after: Xeconds(5),
+            at: Timestamp(at),
+        }
+    }
+
+    pub(crate) fn job(number: u128, of: u128, at: i64, state: JobState) -> Job {
+        let input = input(1, of, 1);
+        Job {
+            id: JobId(id(number)),
+            account: AccountId(id(of)),
+            project: input.project,
+            input: input.id,
+            input_key: input.key,
+            source: facts(),
+            target_fps: 60,
+            slot_count: 200,
+            encode: EncodeSettings::Lossless,
+            tier: Tier::Free,
+            charge: EntryId(id(3)),
+            charged: Xeconds(3),
+            created_at: Timestamp(at),
+            progress_percent: 7,
+            state,
+        }
+    }
+
+    fn segment(first: u64, end: u64, state: SegmentState) -> Segment {
+        Segment { slots: SlotRange::new(first, end), state }
+    }
+
+    fn render_facts() -> RenderFacts {
+        RenderFacts { frames: 100, frames_made: 50, width_px: 64, device: "llvmpipe".into(), ..RenderFacts::default() }
+    }
+
+    fn rendered() -> SegmentState {
+        let output = ObjectKey::segment(JobId(id(1)), LeaseId(id(8)));
+        SegmentState::Rendered { output, size_bytes: 10, sha256: "cd".into(), facts: render_facts() }
+    }
+
+    pub(crate) fn rendering() -> JobState {
+        let leased = SegmentState::Leased {
+            lease: LeaseId(id(8)),
+            agent: AgentId(id(9)),
+            worker: 1,
+            deadline: Timestamp(50),
+            attempt: 2,
+            progress: Progress { frames_done: 3, frames_total: 100 },
+        };
+        let ready = SegmentState::Ready { attempt: 1, not_before: Timestamp(10) };
+        let last = Failure { class: FailureClass::Resource, message: "The disk is full.".into() };
+        let abandoned = SegmentState::Abandoned(Abandoned { attempts: 3, last });
+        let segments = [leased, ready, rendered(), abandoned].into_iter().zip(0_u64..);
+        let segments = segments.map(|(state, at)| segment(at * 50, at * 50 + 50, state)).collect();
+        JobState::Rendering { segments }
+    }
+
+    pub(crate) fn cancelled() -> JobState {
+        let end = JobEnd::Cancelled { refund: EntryId(id(4)), refunded: Xeconds(3) };
+        JobState::Ended { at: Timestamp(60), end }
+    }
+
+    pub(crate) fn every_state() -> Vec<JobState> {
+        let join = segment(0, 200, SegmentState::Ready { attempt: 1, not_before: Timestamp(40) });
+        let output_key = ObjectKey::output(Tier::Free, AccountId(id(1)), ProjectId(id(1)), JobId(id(1)), 60);
+        let done = JobEnd::Done { output: FileId(id(5)), output_key, facts: render_facts() };
+        let error = "The clip could not be decoded.".into();
+        let failed = JobEnd::Failed { error, refund: EntryId(id(4)), refunded: Xeconds(3) };
+        vec![
+            rendering(),
+            JobState::Joining { segments: vec![segment(0, 200, rendered())], join },
+            JobState::Ended { at: Timestamp(60), end: done },
+            JobState::Ended { at: Timestamp(60), end: failed },
+            cancelled(),
+        ]
+    }
+}

@@ -1,0 +1,172 @@
+//! Records of accounts, keys, ledger entries, projects and first answers.
+
+use super::{RecordError, Stored};
+use crate::model::{Account, ApiKey, EntryKind, FirstAnswer, KeyHash, KeyKind, LedgerEntry, Project, Tier};
+use serde::{Deserialize, Serialize};
+use tweenfarm_protocol::{AccountId, EntryId, JobId, ProjectId, Timestamp, Xeconds};
+
+#[derive(Serialize, Deserialize)]
+pub enum AccountRecord {
+    V1 { id: AccountId, email: String, tier: TierV1, created_at: Timestamp },
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub enum TierV1 {
+    Free,
+    Paid,
+}
+
+impl From<Tier> for TierV1 {
+    fn from(tier: Tier) -> TierV1 {
+        match tier {
+            Tier::Free => TierV1::Free,
+            Tier::Paid => TierV1::Paid,
+        }
+    }
+}
+
+impl From<TierV1> for Tier {
+    fn from(tier: TierV1) -> Tier {
+        match tier {
+            TierV1::Free => Tier::Free,
+            TierV1::Paid => Tier::Paid,
+        }
+    }
+}
+
+impl Stored for Account {
+    type Record = AccountRecord;
+
+    fn to_record(&self) -> AccountRecord {
+        let Account { id, email, tier, created_at } = self.clone();
+        AccountRecord::V1 { id, email, tier: tier.into(), created_at }
+    }
+
+    fn from_record(record: AccountRecord) -> Result<Account, RecordError> {
+        let AccountRecord::V1 { id, email, tier, created_at } = record;
+        Ok(Account { id, email, tier: tier.into(), created_at })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum KeyRecord {
+    V1 { hash: [u8; 32], account: AccountId, kind: KeyKindV1, created_at: Timestamp, revoked_at: Option<Timestamp> },
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum KeyKindV1 {
+    Rfx,
+}
+
+impl Stored for ApiKey {
+    type Record = KeyRecord;
+
+    fn to_record(&self) -> KeyRecord {
+        let ApiKey { hash, account, kind, created_at, revoked_at } = self.clone();
+        let kind = match kind {
+            KeyKind::Rfx => KeyKindV1::Rfx,
+        };
+        KeyRecord::V1 { hash: hash.0, account, kind, created_at, revoked_at }
+    }
+
+    fn from_record(record: KeyRecord) -> Result<ApiKey, RecordError> {
+        let KeyRecord::V1 { hash, account, kind, created_at, revoked_at } = record;
+        let kind = match kind {
+            KeyKindV1::Rfx => KeyKind::Rfx,
+        };
+        Ok(ApiKey { hash: KeyHash(hash), account, kind, created_at, revoked_at })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum EntryRecord {
+    V1 {
+        id: EntryId,
+        account: AccountId,
+        sequence: u64,
+        kind: EntryKindV1,
+        change: Xeconds,
+        balance_after: Xeconds,
+        at: Timestamp,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum EntryKindV1 {
+    TrialGrant,
+    OperatorGrant { reason: String },
+    Charge { job: JobId },
+    Refund { charge: EntryId, job: JobId },
+}
+
+impl Stored for LedgerEntry {
+    type Record = EntryRecord;
+
+    fn to_record(&self) -> EntryRecord {
+        let LedgerEntry { id, account, sequence, kind, change, balance_after, at } = self.clone();
+        let kind = match kind {
+            EntryKind::TrialGrant => EntryKindV1::TrialGrant,
+            EntryKind::OperatorGrant { reason } => EntryKindV1::OperatorGrant { reason },
+            EntryKind::Charge { job } => EntryKindV1::Charge { job },
+            EntryKind::Refund { charge, job } => EntryKindV1::Refund { charge, job },
+        };
+        EntryRecord::V1 { id, account, sequence, kind, change, balance_after, at }
+    }
+
+    fn from_record(record: EntryRecord) -> Result<LedgerEntry, RecordError> {
+        let EntryRecord::V1 { id, account, sequence, kind, change, balance_after, at } = record;
+        let kind = match kind {
+            EntryKindV1::TrialGrant => EntryKind::TrialGrant,
+            EntryKindV1::OperatorGrant { reason } => EntryKind::OperatorGrant { reason },
+            EntryKindV1::Charge { job } => EntryKind::Charge { job },
+            EntryKindV1::Refund { charge, job } => EntryKind::Refund { charge, job },
+        };
+        Ok(LedgerEntry { id, account, sequence, kind, change, balance_after, at })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum ProjectRecord {
+    V1 { id: ProjectId, account: AccountId, name: String, created_at: Timestamp },
+}
+
+impl Stored for Project {
+    type Record = ProjectRecord;
+
+    fn to_record(&self) -> ProjectRecord {
+        let Project { id, account, name, created_at } = self.clone();
+        ProjectRecord::V1 { id, account, name, created_at }
+    }
+
+    fn from_record(record: ProjectRecord) -> Result<Project, RecordError> {
+        let ProjectRecord::V1 { id, account, name, created_at } = record;
+        Ok(Project { id, account, name, created_at })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum AnswerRecord {
+    V1 {
+        account: AccountId,
+        route: String,
+        key: String,
+        request: [u8; 32],
+        job: JobId,
+        balance_after: Xeconds,
+        at: Timestamp,
+    },
+}
+
+impl Stored for FirstAnswer {
+    type Record = AnswerRecord;
+
+    fn to_record(&self) -> AnswerRecord {
+        let FirstAnswer { account, route, key, request, job, balance_after, at } = self.clone();
+        AnswerRecord::V1 { account, route, key, request, job, balance_after, at }
+    }
+
+    fn from_record(record: AnswerRecord) -> Result<FirstAnswer, RecordError> {
+        let AnswerRecord::V1 { account, route, key, request, job, balance_after, at } = record;
+        Ok(FirstAnswer { account, route, key, request, job, balance_after, at })
+    }
+}

@@ -1,0 +1,260 @@
+//! Facts of sources and renders as they are written: apart from the wire's types, so that either can grow alone.
+
+use super::RecordError;
+use serde::{Deserialize, Serialize};
+use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
+use tweenfarm_protocol::{
+    Rational,
+    task::{EncodeSettings, Failure, FailureClass, RenderFacts},
+};
+
+/// A fraction as numerator and denominator; read back only if the denominator is not 0.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub struct RationalV1(i64, i64);
+
+impl From<Rational> for RationalV1 {
+    fn from(value: Rational) -> RationalV1 {
+        RationalV1(value.num(), value.den())
+    }
+}
+
+impl TryFrom<RationalV1> for Rational {
+    type Error = RecordError;
+    fn try_from(value: RationalV1) -> Result<Rational, RecordError> {
+        Ok(Rational::new(value.0, value.1)?)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct SourceV1 {
+    container: String,
+    size_bytes: u64,
+    video: VideoV1,
+    audio: Vec<AudioV1>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VideoV1 {
+    codec: String,
+    width_px: u32,
+    height_px: u32,
+    rotation_deg: u16,
+    average_rate: RationalV1,
+    duration: RationalV1,
+    frame_count: u64,
+    interlaced: bool,
+    pixel_format: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AudioV1 {
+    codec: String,
+    channels: u32,
+    sample_rate_hz: u32,
+    start: RationalV1,
+    duration: RationalV1,
+}
+
+impl From<&SourceFacts> for SourceV1 {
+    fn from(facts: &SourceFacts) -> SourceV1 {
+        let SourceFacts { container, size_bytes, video, audio } = facts.clone();
+        let VideoFacts {
+            codec,
+            width_px,
+            height_px,
+            rotation_deg,
+            average_rate,
+            duration,
+            frame_count,
+            interlaced,
+            pixel_format,
+        } = video;
+        let video = VideoV1 {
+            codec,
+            width_px,
+            height_px,
+            rotation_deg,
+            average_rate: average_rate.into(),
+            duration: duration.into(),
+            frame_count,
+            interlaced,
+            pixel_format,
+        };
+        let audio = audio.into_iter().map(|AudioFacts { codec, channels, sample_rate_hz, start, duration }| AudioV1 {
+            codec,
+            channels,
+            sample_rate_hz,
+            start: start.into(),
+            duration: duration.into(),
+        });
+        SourceV1 { container, size_bytes, video, audio: audio.collect() }
+    }
+}
+
+impl TryFrom<SourceV1> for SourceFacts {
+    type Error = RecordError;
+
+    fn try_from(record: SourceV1) -> Result<SourceFacts, RecordError> {
+        let SourceV1 { container, size_bytes, video, audio } = record;
+        let video = VideoFacts {
+            codec: video.codec,
+            width_px: video.width_px,
+            height_px: video.height_px,
+            rotation_deg: video.rotation_deg,
+            average_rate: video.average_rate.try_into()?,
+            duration: video.duration.try_into()?,
+            frame_count: video.frame_count,
+            interlaced: video.interlaced,
+            pixel_format: video.pixel_format,
+        };
+        let track = |track: AudioV1| -> Result<AudioFacts, RecordError> {
+            Ok(AudioFacts {
+                codec: track.codec,
+                channels: track.channels,
+                sample_rate_hz: track.sample_rate_hz,
+                start: track.start.try_into()?,
+                duration: track.duration.try_into()?,
+            })
+        };
+        Ok(SourceFacts { container, size_bytes, video, audio: audio.into_iter().map(track).collect::<Result<_, _>>()? })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct RenderV1 {
+    frames: u64,
+    frames_made: u64,
+    width_px: u32,
+    height_px: u32,
+    elapsed_ms: u64,
+    decode_ms: u64,
+    interpolate_ms: u64,
+    encode_ms: u64,
+    device: String,
+    engine: String,
+    encoder: String,
+}
+
+impl From<RenderFacts> for RenderV1 {
+    fn from(facts: RenderFacts) -> RenderV1 {
+        let RenderFacts {
+            frames,
+            frames_made,
+            width_px,
+            height_px,
+            elapsed_ms,
+            decode_ms,
+            interpolate_ms,
+            encode_ms,
+            device,
+            engine,
+            encoder,
+        } = facts;
+        RenderV1 {
+            frames,
+            frames_made,
+            width_px,
+            height_px,
+            elapsed_ms,
+            decode_ms,
+            interpolate_ms,
+            encode_ms,
+            device,
+            engine,
+            encoder,
+        }
+    }
+}
+
+impl From<RenderV1> for RenderFacts {
+    fn from(record: RenderV1) -> RenderFacts {
+        let RenderV1 {
+            frames,
+            frames_made,
+            width_px,
+            height_px,
+            elapsed_ms,
+            decode_ms,
+            interpolate_ms,
+            encode_ms,
+            device,
+            engine,
+            encoder,
+        } = record;
+        RenderFacts {
+            frames,
+            frames_made,
+            width_px,
+            height_px,
+            elapsed_ms,
+            decode_ms,
+            interpolate_ms,
+            encode_ms,
+            device,
+            engine,
+            encoder,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum EncodeV1 {
+    Quality { crf: u8 },
+    Lossless,
+}
+
+impl From<EncodeSettings> for EncodeV1 {
+    fn from(settings: EncodeSettings) -> EncodeV1 {
+        match settings {
+            EncodeSettings::Quality { crf } => EncodeV1::Quality { crf },
+            EncodeSettings::Lossless => EncodeV1::Lossless,
+        }
+    }
+}
+
+impl From<EncodeV1> for EncodeSettings {
+    fn from(record: EncodeV1) -> EncodeSettings {
+        match record {
+            EncodeV1::Quality { crf } => EncodeSettings::Quality { crf },
+            EncodeV1::Lossless => EncodeSettings::Lossless,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct FailureV1 {
+    class: FailureClassV1,
+    message: String,
+}
+
+#[derive(Serialize, Deserialize)]
+enum FailureClassV1 {
+    Input,
+    Resource,
+    Worker,
+    Internal,
+}
+
+impl From<Failure> for FailureV1 {
+    fn from(failure: Failure) -> FailureV1 {
+        let class = match failure.class {
+            FailureClass::Input => FailureClassV1::Input,
+            FailureClass::Resource => FailureClassV1::Resource,
+            FailureClass::Worker => FailureClassV1::Worker,
+            FailureClass::Internal => FailureClassV1::Internal,
+        };
+        FailureV1 { class, message: failure.message }
+    }
+}
+
+impl From<FailureV1> for Failure {
+    fn from(record: FailureV1) -> Failure {
+        let class = match record.class {
+            FailureClassV1::Input => FailureClass::Input,
+            FailureClassV1::Resource => FailureClass::Resource,
+            FailureClassV1::Worker => FailureClass::Worker,
+            FailureClassV1::Internal => FailureClass::Internal,
+        };
+        Failure { class, message: record.message }
+    }
+}

@@ -1,0 +1,221 @@
+//! Records of jobs and their segments. A segment has a record of its own, so that a renewal writes one small record
+//! and not the whole of a long job.
+
+use super::{
+    RecordError,
+    account::TierV1,
+    facts::{EncodeV1, FailureV1, RenderV1, SourceV1},
+};
+use crate::model::{Abandoned, Job, JobEnd, JobState, Segment, SegmentState};
+use serde::{Deserialize, Serialize};
+use tweenfarm_protocol::{
+    AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, SlotRange, Timestamp, Xeconds, task::Progress,
+};
+
+#[derive(Serialize, Deserialize)]
+pub enum JobRecord {
+    V1(JobV1),
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct JobV1 {
+    id: JobId,
+    account: AccountId,
+    project: ProjectId,
+    input: FileId,
+    input_key: String,
+    source: SourceV1,
+    target_fps: u32,
+    slot_count: u64,
+    encode: EncodeV1,
+    tier: TierV1,
+    charge: EntryId,
+    charged: Xeconds,
+    created_at: Timestamp,
+    progress_percent: u8,
+    segment_count: u64,
+    state: JobStateV1,
+}
+
+#[derive(Serialize, Deserialize)]
+enum JobStateV1 {
+    Rendering,
+    Joining { join: SegmentV1 },
+    Done { at: Timestamp, output: FileId, output_key: String, facts: RenderV1 },
+    Failed { at: Timestamp, error: String, refund: EntryId, refunded: Xeconds },
+    Cancelled { at: Timestamp, refund: EntryId, refunded: Xeconds },
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum SegmentRecord {
+    V1(SegmentV1),
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct SegmentV1 {
+    first: u64,
+    end: u64,
+    state: SegmentStateV1,
+}
+
+#[derive(Serialize, Deserialize)]
+enum SegmentStateV1 {
+    Ready {
+        attempt: u32,
+        not_before: Timestamp,
+    },
+    Leased {
+        lease: LeaseId,
+        agent: AgentId,
+        worker: u32,
+        deadline: Timestamp,
+        attempt: u32,
+        frames_done: u64,
+        frames_total: u64,
+    },
+    Rendered {
+        output: String,
+        size_bytes: u64,
+        sha256: String,
+        facts: RenderV1,
+    },
+    Abandoned {
+        attempts: u32,
+        last: FailureV1,
+    },
+}
+
+impl From<&Segment> for SegmentV1 {
+    fn from(segment: &Segment) -> SegmentV1 {
+        let state = match segment.state.clone() {
+            SegmentState::Ready { attempt, not_before } => SegmentStateV1::Ready { attempt, not_before },
+            SegmentState::Leased { lease, agent, worker, deadline, attempt, progress } => {
+                let Progress { frames_done, frames_total } = progress;
+                SegmentStateV1::Leased { lease, agent, worker, deadline, attempt, frames_done, frames_total }
+            }
+            SegmentState::Rendered { output, size_bytes, sha256, facts } => {
+                SegmentStateV1::Rendered { output: output.as_str().to_owned(), size_bytes, sha256, facts: facts.into() }
+            }
+            SegmentState::Abandoned(Abandoned { attempts, last }) => {
+                SegmentStateV1::Abandoned { attempts, last: last.into() }
+            }
+        };
+        SegmentV1 { first: segment.slots.first, end: segment.slots.end, state }
+    }
+}
+
+impl TryFrom<SegmentV1> for Segment {
+    type Error = RecordError;
+
+    fn try_from(record: SegmentV1) -> Result<Segment, RecordError> {
+        let state = match record.state {
+            SegmentStateV1::Ready { attempt, not_before } => SegmentState::Ready { attempt, not_before },
+            SegmentStateV1::Leased { lease, agent, worker, deadline, attempt, frames_done, frames_total } => {
+                let progress = Progress { frames_done, frames_total };
+                SegmentState::Leased { lease, agent, worker, deadline, attempt, progress }
+            }
+            SegmentStateV1::Rendered { output, size_bytes, sha256, facts } => {
+                SegmentState::Rendered { output: output.parse()?, size_bytes, sha256, facts: facts.into() }
+            }
+            SegmentStateV1::Abandoned { attempts, last } => {
+                SegmentState::Abandoned(Abandoned { attempts, last: last.into() })
+            }
+        };
+        if record.end < record.first {
+            return Err(format!("a segment from slot {} to {}", record.first, record.end).into());
+        }
+        Ok(Segment { slots: SlotRange::new(record.first, record.end), state })
+    }
+}
+
+/// A job as it is written: itself, and its segments in order.
+pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
+    let (segments, state): (&[Segment], _) = match &job.state {
+        JobState::Rendering { segments } => (segments, JobStateV1::Rendering),
+        JobState::Joining { segments, join } => (segments, JobStateV1::Joining { join: join.into() }),
+        JobState::Ended { at, end } => (&[], ended(*at, end)),
+    };
+    let head = JobRecord::V1(JobV1 {
+        id: job.id,
+        account: job.account,
+        project: job.project,
+        input: job.input,
+        input_key: job.input_key.as_str().to_owned(),
+        source: (&job.source).into(),
+        target_fps: job.target_fps,
+        slot_count: job.slot_count,
+        encode: job.encode.into(),
+        tier: job.tier.into(),
+        charge: job.charge,
+        charged: job.charged,
+        created_at: job.created_at,
+        progress_percent: job.progress_percent,
+        segment_count: segments.len() as u64,
+        state,
+    });
+    (head, segments.iter().map(|segment| SegmentRecord::V1(segment.into())).collect())
+}
+
+fn ended(at: Timestamp, end: &JobEnd) -> JobStateV1 {
+    match end.clone() {
+        JobEnd::Done { output, output_key, facts } => {
+            JobStateV1::Done { at, output, output_key: output_key.as_str().to_owned(), facts: facts.into() }
+        }
+        JobEnd::Failed { error, refund, refunded } => JobStateV1::Failed { at, error, refund, refunded },
+        JobEnd::Cancelled { refund, refunded } => JobStateV1::Cancelled { at, refund, refunded },
+    }
+}
+
+impl JobRecord {
+    /// How many segment records belong to this job.
+    pub(in crate::store) fn segment_count(&self) -> u64 {
+        let JobRecord::V1(record) = self;
+        record.segment_count
+    }
+}
+
+/// The job that `split` took apart.
+pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> Result<Job, RecordError> {
+    let JobRecord::V1(record) = head;
+    if segments.len() as u64 != record.segment_count {
+        return Err(format!("{} segments where {} belong to it", segments.len(), record.segment_count).into());
+    }
+    let segments = || segments.into_iter().map(|SegmentRecord::V1(segment)| segment.try_into()).collect();
+    let state = match record.state {
+        JobStateV1::Rendering => {
+            let segments: Result<_, RecordError> = segments();
+            JobState::Rendering { segments: segments? }
+        }
+        JobStateV1::Joining { join } => {
+            let segments: Result<_, RecordError> = segments();
+            JobState::Joining { segments: segments?, join: join.try_into()? }
+        }
+        JobStateV1::Done { at, output, output_key, facts } => {
+            let end = JobEnd::Done { output, output_key: output_key.parse()?, facts: facts.into() };
+            JobState::Ended { at, end }
+        }
+        JobStateV1::Failed { at, error, refund, refunded } => {
+            JobState::Ended { at, end: JobEnd::Failed { error, refund, refunded } }
+        }
+        JobStateV1::Cancelled { at, refund, refunded } => {
+            JobState::Ended { at, end: JobEnd::Cancelled { refund, refunded } }
+        }
+    };
+    Ok(Job {
+        id: record.id,
+        account: record.account,
+        project: record.project,
+        input: record.input,
+        input_key: record.input_key.parse()?,
+        source: record.source.try_into()?,
+        target_fps: record.target_fps,
+        slot_count: record.slot_count,
+        encode: record.encode.into(),
+        tier: record.tier.into(),
+        charge: record.charge,
+        charged: record.charged,
+        created_at: record.created_at,
+        progress_percent: record.progress_percent,
+        state,
+    })
+}

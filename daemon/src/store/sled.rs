@@ -1,0 +1,423 @@
+//! The store on disk, in one sled tree. The only file that knows sled.
+//!
+//! What sled 0.34 does decides what stands here. It flushes every 500 ms by itself unless told not to, and its flush
+//! loses acknowledged writes in a power cut: `sync` therefore flushes and then syncs the data file through a handle
+//! of its own. A page of up to 16 records that outgrows 128 KiB goes to a file in `blobs/` that sled never syncs:
+//! records are small, and `sync` looks after such files, should there be any. Keys sort as bytes: integers in keys
+//! are big-endian. A batch applies whole or not at all, but a reader that takes two steps may see one in between.
+
+use super::{
+    Store, StoreError, Write,
+    record::{self, JobRecord, SegmentRecord, Stored},
+};
+use crate::model::{Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project};
+use ::sled::{Batch, Db, IVec};
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsString,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
+use uuid::Uuid;
+
+/// Written under `FORMAT_KEY` when a store is made; another release's layout is refused, not guessed at.
+const FORMAT: u32 = 1;
+const FORMAT_KEY: &[u8] = b"format";
+
+/// First byte of every key: what kind of thing it leads to.
+mod kind {
+    pub const ACCOUNT: u8 = b'a';
+    /// Address → account.
+    pub const EMAIL: u8 = b'e';
+    pub const KEY: u8 = b'k';
+    /// Account → hash of the key it was given last.
+    pub const NEWEST_KEY: u8 = b'n';
+    /// Account, sequence → entry.
+    pub const ENTRY: u8 = b'l';
+    /// Charge → refund.
+    pub const REFUND: u8 = b'r';
+    pub const PROJECT: u8 = b'p';
+    pub const FILE: u8 = b'd';
+    /// Object key → file.
+    pub const OBJECT: u8 = b'o';
+    pub const JOB: u8 = b'j';
+    /// Job, position → segment, while the job has not ended.
+    pub const SEGMENT: u8 = b's';
+    /// Account, time, job.
+    pub const JOB_OF: u8 = b'h';
+    /// Time, job.
+    pub const JOB_BY_TIME: u8 = b't';
+    /// Job, while it has not ended.
+    pub const OPEN_JOB: u8 = b'q';
+    /// Account, route, 0, idempotency key → first answer.
+    pub const ANSWER: u8 = b'i';
+}
+
+/// sled's own threads may hold its lock for a moment after a store was closed in the same process.
+const LOCK_TRIES: u32 = 20;
+const LOCK_TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+pub struct SledStore {
+    db: Db,
+    /// A second handle on sled's data file, for the sync that its flush leaves out.
+    data: File,
+    folder: PathBuf,
+    /// Files of `blobs/` that have been synced: sled writes each once.
+    synced_blobs: Mutex<HashSet<OsString>>,
+}
+
+/// Opens the store in `folder`, making it if there is none.
+pub fn open(folder: &Path) -> Result<SledStore, StoreError> {
+    let existed = data_file(folder).exists();
+    std::fs::create_dir_all(folder).map_err(|source| io_error("make the folder of", source))?;
+    let config = ::sled::Config::new().path(folder).flush_every_ms(None).mode(::sled::Mode::HighThroughput);
+    let mut tries_left = LOCK_TRIES;
+    let db = loop {
+        match config.open() {
+            Ok(db) => break db,
+            Err(::sled::Error::Io(cause)) if is_locked(&cause) => {
+                tries_left -= 1;
+                if tries_left == 0 {
+                    return Err(StoreError::InUse { folder: folder.display().to_string() });
+                }
+                std::thread::sleep(LOCK_TRY_AGAIN_AFTER);
+            }
+            Err(error) => return Err(io_error("open", error)),
+        }
+    };
+    let data = File::options().read(true).write(true).open(data_file(folder));
+    let data = data.map_err(|source| io_error("open the data file of", source))?;
+    let store = SledStore { db, data, folder: folder.to_owned(), synced_blobs: Mutex::default() };
+    store.check_format()?;
+    if !existed {
+        store.sync()?;
+        sync_folder(folder)?;
+        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_folder(parent)?;
+        }
+    }
+    Ok(store)
+}
+
+fn data_file(folder: &Path) -> PathBuf {
+    folder.join("db")
+}
+
+/// A name in a folder survives a power cut once the folder itself is synced.
+fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| io_error("sync the folder of", source))
+}
+
+/// sled takes an advisory lock on its file and passes on, in text, that another process holds it.
+fn is_locked(cause: &io::Error) -> bool {
+    cause.kind() == io::ErrorKind::WouldBlock || cause.to_string().contains("could not acquire lock")
+}
+
+fn io_error(doing: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Io { doing, source: Box::new(source) }
+}
+
+impl SledStore {
+    fn check_format(&self) -> Result<(), StoreError> {
+        match self.bytes(FORMAT_KEY)? {
+            Some(found) if found == FORMAT.to_be_bytes() => Ok(()),
+            Some(found) => {
+                let number = <[u8; 4]>::try_from(found.as_ref()).map(u32::from_be_bytes);
+                let found = number.map_or_else(|_| "unknown".into(), |number| number.to_string());
+                Err(StoreError::Format { found, known: FORMAT })
+            }
+            None if self.db.is_empty() => {
+                let written = self.db.insert(FORMAT_KEY, &FORMAT.to_be_bytes());
+                written.map(|_| ()).map_err(|source| io_error("write", source))
+            }
+            None => Err(StoreError::Format { found: "unknown".into(), known: FORMAT }),
+        }
+    }
+
+    fn bytes(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        self.db.get(key).map_err(|source| io_error("read", source))
+    }
+
+    fn record<T: Stored>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.bytes(key)?.map(|bytes| read(key, &bytes)).transpose()
+    }
+
+    /// The id that an index entry holds.
+    fn id(&self, key: &[u8]) -> Result<Option<Uuid>, StoreError> {
+        self.bytes(key)?.map(|bytes| Uuid::from_slice(&bytes).map_err(|cause| corrupt(key, cause))).transpose()
+    }
+
+    fn records<T: Stored>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
+        let scan = self.db.scan_prefix(prefix);
+        scan.map(|item| {
+            let (key, bytes) = item.map_err(|source| io_error("read", source))?;
+            read(&key, &bytes)
+        })
+        .collect()
+    }
+
+    /// Adds a job and those of its segments that changed. Its segments are removed once it has ended.
+    fn add_job(&self, batch: &mut Batch, job: &Job) -> Result<(), StoreError> {
+        let (id, at) = (job.id.as_bytes(), time_bytes(job.created_at));
+        batch.insert(key(kind::JOB_OF, &[job.account.as_bytes(), &at, id]), &[]);
+        batch.insert(key(kind::JOB_BY_TIME, &[&at, id]), &[]);
+        let open = key(kind::OPEN_JOB, &[id]);
+        if job.has_ended() { batch.remove(open) } else { batch.insert(open, &[]) }
+        let (head, segments) = record::split(job);
+        for (position, segment) in (0_u64..).zip(&segments) {
+            let (at, bytes) = (segment_key(job.id, position), encode(segment)?);
+            if self.bytes(&at)?.is_none_or(|stored| stored != bytes) {
+                batch.insert(at, bytes);
+            }
+        }
+        let left_over = self.db.range(segment_key(job.id, segments.len() as u64)..=segment_key(job.id, u64::MAX));
+        for at in left_over.keys() {
+            batch.remove(at.map_err(|source| io_error("read", source))?);
+        }
+        batch.insert(key(kind::JOB, &[id]), encode(&head)?);
+        Ok(())
+    }
+
+    fn sync_blobs(&self) -> Result<(), StoreError> {
+        let failed = |source| io_error("sync the large pages of", source);
+        let folder = self.folder.join("blobs");
+        let mut synced = self.synced_blobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut present = HashSet::new();
+        let mut any_new = false;
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            if !synced.contains(&entry.file_name()) {
+                match File::open(entry.path()).and_then(|blob| blob.sync_all()) {
+                    Ok(()) => any_new = true,
+                    // sled collected it meanwhile.
+                    Err(gone) if gone.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(failed(error)),
+                }
+            }
+            present.insert(entry.file_name());
+        }
+        *synced = present;
+        if any_new { sync_folder(&folder) } else { Ok(()) }
+    }
+
+    /// The jobs that the last 16 bytes of these index keys name.
+    fn jobs_at(&self, keys: impl Iterator<Item = ::sled::Result<IVec>>) -> Result<Vec<Job>, StoreError> {
+        keys.map(|key| {
+            let key = key.map_err(|source| io_error("read", source))?;
+            let id = key.len().checked_sub(16).and_then(|start| key.get(start..)).unwrap_or_default();
+            let id = Uuid::from_slice(id).map_err(|cause| corrupt(&key, cause))?;
+            let dangling = || corrupt(&key, io::Error::other("it names a job that is not there"));
+            self.job(JobId(id))?.ok_or_else(dangling)
+        })
+        .collect()
+    }
+}
+
+fn read<T: Stored>(key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
+    T::from_record(decode(key, bytes)?).map_err(|source| StoreError::Corrupt { key: shown(key), source })
+}
+
+fn decode<R: DeserializeOwned>(key: &[u8], bytes: &[u8]) -> Result<R, StoreError> {
+    record::decode(bytes).map_err(|source| StoreError::Corrupt { key: shown(key), source })
+}
+
+fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>, StoreError> {
+    record::encode(record).map_err(|source| StoreError::Io { doing: "write a record of", source })
+}
+
+fn corrupt(key: &[u8], cause: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Corrupt { key: shown(key), source: Box::new(cause) }
+}
+
+/// A key for people: its kind as a letter, then hexadecimal.
+fn shown(key: &[u8]) -> String {
+    let (kind, rest) = key.split_first().map_or((' ', key), |(kind, rest)| (char::from(*kind), rest));
+    format!("{kind}:{}", hex::encode(rest))
+}
+
+/// A key: its kind, then parts that sort as they should.
+fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    std::iter::once(kind).chain(parts.iter().flat_map(|part| part.iter().copied())).collect()
+}
+
+/// A moment as bytes that sort by time; the flipped sign bit puts moments before 1970 first.
+fn time_bytes(at: Timestamp) -> [u8; 8] {
+    (at.0 ^ i64::MIN).to_be_bytes()
+}
+
+fn segment_key(job: JobId, position: u64) -> Vec<u8> {
+    key(kind::SEGMENT, &[job.as_bytes(), &position.to_be_bytes()])
+}
+
+fn answer_key(account: AccountId, route: &str, name: &str) -> Vec<u8> {
+    key(kind::ANSWER, &[account.as_bytes(), route.as_bytes(), &[0], name.as_bytes()])
+}
+
+impl Store for SledStore {
+    fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.record(&key(kind::ACCOUNT, &[id.as_bytes()]))
+    }
+
+    fn account_with_email(&self, email: &str) -> Result<Option<AccountId>, StoreError> {
+        Ok(self.id(&key(kind::EMAIL, &[email.as_bytes()]))?.map(AccountId))
+    }
+
+    fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.records(&[kind::ACCOUNT])
+    }
+
+    fn key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError> {
+        self.record(&key(kind::KEY, &[&hash.0]))
+    }
+
+    fn active_key(&self, account: AccountId) -> Result<Option<ApiKey>, StoreError> {
+        let at = key(kind::NEWEST_KEY, &[account.as_bytes()]);
+        let Some(bytes) = self.bytes(&at)? else { return Ok(None) };
+        let hash = <[u8; 32]>::try_from(bytes.as_ref()).map_err(|cause| corrupt(&at, cause))?;
+        Ok(Store::key(self, KeyHash(hash))?.filter(|key| key.revoked_at.is_none()))
+    }
+
+    fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
+        let newest = self.db.scan_prefix(key(kind::ENTRY, &[account.as_bytes()])).next_back();
+        let Some(item) = newest else { return Ok(None) };
+        let (key, bytes) = item.map_err(|source| io_error("read", source))?;
+        read(&key, &bytes).map(Some)
+    }
+
+    fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.records(&key(kind::ENTRY, &[account.as_bytes()]))
+    }
+
+    fn refund_of(&self, charge: EntryId) -> Result<Option<EntryId>, StoreError> {
+        Ok(self.id(&key(kind::REFUND, &[charge.as_bytes()]))?.map(EntryId))
+    }
+
+    fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
+        self.record(&key(kind::PROJECT, &[id.as_bytes()]))
+    }
+
+    fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {
+        self.record(&key(kind::FILE, &[id.as_bytes()]))
+    }
+
+    fn file_with_key(&self, object: &ObjectKey) -> Result<Option<MediaFile>, StoreError> {
+        let found = self.id(&key(kind::OBJECT, &[object.as_str().as_bytes()]))?;
+        found.map(|id| self.file(FileId(id))).transpose().map(Option::flatten)
+    }
+
+    fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let at = key(kind::JOB, &[id.as_bytes()]);
+        loop {
+            let Some(bytes) = self.bytes(&at)? else { return Ok(None) };
+            let head: JobRecord = decode(&at, &bytes)?;
+            let mut segments: Vec<SegmentRecord> = Vec::new();
+            if head.segment_count() > 0 {
+                for item in self.db.scan_prefix(key(kind::SEGMENT, &[id.as_bytes()])) {
+                    let (key, bytes) = item.map_err(|source| io_error("read", source))?;
+                    segments.push(decode(&key, &bytes)?);
+                }
+            }
+            // The job moved on while its segments were read: look again.
+            if self.bytes(&at)?.as_ref() == Some(&bytes) {
+                let united = record::unite(head, segments);
+                return united.map(Some).map_err(|source| StoreError::Corrupt { key: shown(&at), source });
+            }
+        }
+    }
+
+    fn jobs_of(&self, account: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, StoreError> {
+        let first = key(kind::JOB_OF, &[account.as_bytes()]);
+        // Without `before`: up to the first key of the next account, which is past any time.
+        let end = match before {
+            Some(before) => key(kind::JOB_OF, &[account.as_bytes(), &time_bytes(before)]),
+            None => key(kind::JOB_OF, &[account.as_bytes(), &[0xFF; 25]]),
+        };
+        self.jobs_at(self.db.range(first..end).keys().rev().take(limit))
+    }
+
+    fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
+        self.jobs_at(self.db.scan_prefix([kind::JOB_BY_TIME]).keys().rev().take(limit))
+    }
+
+    fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
+        self.jobs_at(self.db.scan_prefix([kind::OPEN_JOB]).keys())
+    }
+
+    fn answer(&self, account: AccountId, route: &str, name: &str) -> Result<Option<FirstAnswer>, StoreError> {
+        self.record(&answer_key(account, route, name))
+    }
+
+    fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, StoreError> {
+        let mut answers: Vec<FirstAnswer> = self.records(&[kind::ANSWER])?;
+        answers.retain(|answer| answer.at < cut);
+        Ok(answers)
+    }
+
+    fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        // Only a job's last state counts, and only what it changed of the stored one is written.
+        let mut jobs: HashMap<JobId, &Job> = HashMap::new();
+        for write in writes {
+            if let Write::PutJob(job) = write {
+                jobs.insert(job.id, job);
+            } else {
+                add(&mut batch, write)?;
+            }
+        }
+        for job in jobs.into_values() {
+            self.add_job(&mut batch, job)?;
+        }
+        self.db.apply_batch(batch).map_err(|source| io_error("write", source))
+    }
+
+    fn sync(&self) -> Result<(), StoreError> {
+        self.db.flush().map_err(|source| io_error("flush", source))?;
+        self.sync_blobs()?;
+        self.data.sync_data().map_err(|source| io_error("sync", source))
+    }
+}
+
+/// A write and the index entries that follow from it.
+fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
+    match write {
+        Write::PutAccount(account) => {
+            batch.insert(key(kind::EMAIL, &[account.email.as_bytes()]), account.id.as_bytes());
+            put(batch, key(kind::ACCOUNT, &[account.id.as_bytes()]), account)
+        }
+        Write::PutKey(api_key) => {
+            if api_key.revoked_at.is_none() {
+                batch.insert(key(kind::NEWEST_KEY, &[api_key.account.as_bytes()]), &api_key.hash.0);
+            }
+            put(batch, key(kind::KEY, &[&api_key.hash.0]), api_key)
+        }
+        Write::PutEntry(entry) => {
+            if let EntryKind::Refund { charge, .. } = entry.kind {
+                batch.insert(key(kind::REFUND, &[charge.as_bytes()]), entry.id.as_bytes());
+            }
+            let at = key(kind::ENTRY, &[entry.account.as_bytes(), &entry.sequence.to_be_bytes()]);
+            put(batch, at, entry)
+        }
+        Write::PutProject(project) => put(batch, key(kind::PROJECT, &[project.id.as_bytes()]), project),
+        Write::PutFile(file) => {
+            batch.insert(key(kind::OBJECT, &[file.key.as_str().as_bytes()]), file.id.as_bytes());
+            put(batch, key(kind::FILE, &[file.id.as_bytes()]), file)
+        }
+        // `add_job` does it.
+        Write::PutJob(_) => Ok(()),
+        Write::PutAnswer(answer) => put(batch, answer_key(answer.account, &answer.route, &answer.key), answer),
+        Write::ForgetAnswer { account, route, key } => {
+            batch.remove(answer_key(*account, route, key));
+            Ok(())
+        }
+    }
+}
+
+fn put<T: Stored>(batch: &mut Batch, at: Vec<u8>, value: &T) -> Result<(), StoreError> {
+    batch.insert(at, encode(&value.to_record())?);
+    Ok(())
+}
