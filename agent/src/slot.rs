@@ -144,7 +144,7 @@ impl Slot {
         };
         match end {
             End::Outcome(outcome) => self.hand_over(task, outcome, &output, lease).await,
-            End::Lost => self.worker.kill().await,
+            End::Lost => self.worker.interrupt().await,
             End::Stopped => {
                 self.worker.kill().await;
                 self.give_back(&lease).await;

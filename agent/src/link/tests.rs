@@ -91,7 +91,7 @@ async fn a_lease_is_renewed_with_its_progress_until_the_daemon_calls_it_over() {
     eventually("the progress was told", || daemon.book().renewals.contains(&(lease(1), progress))).await;
     assert!(!kept.is_lost());
     daemon.book().leased.clear();
-    kept.lost().await;
+    eventually("it is lost", || kept.is_lost()).await;
 }
 
 #[tokio::test]

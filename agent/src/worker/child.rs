@@ -69,6 +69,8 @@ struct Process {
     events: FramedRead<ChildStdout, LinesCodec>,
     log: AbortOnDropHandle<VecDeque<String>>,
     ready: ReadyFacts,
+    /// In the middle of an order, perhaps one that nobody waits for any more.
+    busy: bool,
 }
 
 impl Worker {
@@ -79,8 +81,8 @@ impl Worker {
     /// Starts the process if none is running; tells what it can do.
     pub async fn ready(&mut self) -> Result<ReadyFacts, Failure> {
         if let Some(process) = &mut self.process {
-            // It may have died between two orders.
-            if let Ok(None) = process.child.try_wait() {
+            // It may have died between two orders, or be busy with one that was dropped.
+            if !process.busy && matches!(process.child.try_wait(), Ok(None)) {
                 return Ok(process.ready.clone());
             }
             self.kill().await;
@@ -90,7 +92,8 @@ impl Worker {
         Ok(self.process.insert(process).ready.clone())
     }
 
-    /// Has one order done. Dropping the future leaves the worker in the middle of it: call `kill` then.
+    /// Has one order done. Dropping the future leaves the worker in the middle of it, until `interrupt` or the next
+    /// order replaces it.
     pub async fn perform(
         &mut self,
         order: &Order,
@@ -104,6 +107,13 @@ impl Worker {
             Err(ended) => ended,
         };
         Err(self.bury(ended).await)
+    }
+
+    /// Ends an order that nobody waits for any more; an idle worker stays.
+    pub async fn interrupt(&mut self) {
+        if self.process.as_ref().is_some_and(|process| process.busy) {
+            self.kill().await;
+        }
     }
 
     /// Ends the process and everything it started.
@@ -168,6 +178,7 @@ impl Process {
                 engine: String::new(),
                 encoders: Vec::new(),
             },
+            busy: false,
         };
         let greeting = tokio::time::timeout(START, process.next_event()).await;
         let ended = match greeting {
@@ -191,6 +202,7 @@ impl Process {
         stall: Duration,
         on_progress: &mut impl FnMut(Progress),
     ) -> Result<Result<RenderFacts, Failure>, Ended> {
+        self.busy = true;
         let mut line = serde_json::to_vec(order).expect("an order has nothing that JSON cannot say");
         line.push(b'\n');
         // A worker that died meanwhile cannot be written to; its end is told by the events.
@@ -201,6 +213,16 @@ impl Process {
         if let Ok(Err(_)) | Err(_) = tokio::time::timeout(stall, written).await {
             return Err(Ended::Silent);
         }
+        let answer = self.answer(stall, on_progress).await?;
+        self.busy = false;
+        Ok(answer)
+    }
+
+    async fn answer(
+        &mut self,
+        stall: Duration,
+        on_progress: &mut impl FnMut(Progress),
+    ) -> Result<Result<RenderFacts, Failure>, Ended> {
         let mut frames_done = 0;
         let mut deadline = Instant::now() + stall;
         loop {

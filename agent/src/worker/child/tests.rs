@@ -135,3 +135,39 @@ async fn a_failed_order_leaves_the_worker_alive() {
     assert!(worker.process.is_some());
     assert_eq!(worker.perform(&order(folder.path()), |_| {}).await.unwrap().frames, 12);
 }
+
+#[tokio::test]
+async fn an_interrupted_order_ends_its_worker_and_an_idle_worker_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    let body =
+        format!("[ -e {path}/hung ] || {{ read -r order; touch {path}/hung; sleep 1000; }}\n{}", worker_script::GOOD);
+    let mut worker = worker(worker_script::greeting(folder.path(), &body), LONG);
+    let dropped = order(folder.path());
+    tokio::select! {
+        _ = worker.perform(&dropped, |_| {}) => panic!("the worker hangs"),
+        () = crate::testing::eventually("it is at it", || folder.path().join("hung").exists()) => {}
+    }
+    worker.interrupt().await;
+    assert!(worker.process.is_none());
+    worker.ready().await.unwrap();
+    worker.interrupt().await;
+    assert!(worker.process.is_some(), "an idle worker need not start again");
+}
+
+#[tokio::test]
+async fn the_answer_to_a_dropped_order_is_never_taken_for_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display();
+    // The first process answers late, with a count that nobody ordered.
+    let slow = format!(
+        r#"[ -e {path}/slow ] || {{ read -r order; touch {path}/slow; sleep 0.2; echo '{{"event":"failed","class":"Internal","message":"late"}}'; }}"#
+    );
+    let mut worker = worker(worker_script::greeting(folder.path(), &format!("{slow}\n{}", worker_script::GOOD)), LONG);
+    let dropped = order(folder.path());
+    tokio::select! {
+        _ = worker.perform(&dropped, |_| {}) => panic!("the worker is slow"),
+        () = crate::testing::eventually("it is at it", || folder.path().join("slow").exists()) => {}
+    }
+    assert_eq!(worker.perform(&order(folder.path()), |_| {}).await.unwrap().frames, 12);
+}
