@@ -57,6 +57,7 @@ struct RunFlags {
 }
 
 #[derive(Args)]
+#[command(after_help = "The variable TWEENFARM_LOG sets a log level: warn, info, debug or directives per module.")]
 struct RenderFlags {
     /// The clip.
     #[arg(value_name = "IN")]

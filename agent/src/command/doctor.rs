@@ -36,27 +36,29 @@ pub async fn examine(program: Result<Program, ProgramError>, config: Option<&Con
     items
 }
 
-/// Writes and removes a file, without touching what an agent at work keeps there.
+/// Writes a file that has no name, in the folder or where it would be made; makes nothing that stays.
 fn state_folder(path: &Path) -> DoctorItem {
     let item = "state folder";
-    let tried = std::fs::create_dir_all(path).and_then(|()| tempfile::tempfile_in(path).map(drop));
-    match tried {
-        Ok(()) => good(item, &format!("{} can be written", path.display())),
+    let existing = nearest_existing(path);
+    match tempfile::tempfile_in(existing) {
+        Ok(_) if existing == path => good(item, &format!("{} can be written", path.display())),
+        Ok(_) => good(item, &format!("{} can be made", path.display())),
         Err(cause) => bad(
             item,
-            &format!("{} cannot be written: {cause}", path.display()),
+            &format!("{} cannot be written: {cause}", existing.display()),
             "give the agent's user a folder of its own (key 'state')",
         ),
     }
 }
 
+/// The folder itself, or the nearest one above it that is there: it lies on the same disk.
+fn nearest_existing(path: &Path) -> &Path {
+    path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"))
+}
+
 fn disk(config: &Config) -> DoctorItem {
     let item = "disk space";
-    // The folder itself may be missing; the nearest one that exists lies on the same disk.
-    let Some(existing) = config.state.ancestors().find(|path| path.exists()) else {
-        return bad(item, "no part of the state folder's path exists", "set the key 'state'");
-    };
-    match free_bytes(existing) {
+    match free_bytes(nearest_existing(&config.state)) {
         Ok(free) if free >= config.disk_reserve_bytes => good(item, &format!("{} free", human_bytes(free))),
         Ok(free) => bad(
             item,
@@ -99,7 +101,7 @@ pub fn report(items: &[DoctorItem], colours: bool) -> String {
     let mut text = String::new();
     let width = items.iter().map(|item| item.item.chars().count()).max().unwrap_or(0);
     for item in items {
-        let (mark, code) = if item.ok { ("✓ ok     ", 32) } else { ("✗ missing", 31) };
+        let (mark, code) = if item.ok { ("✓ ok     ", 32) } else { ("✗ failed ", 31) };
         let mark = if colours { format!("\x1b[{code}m{mark}\x1b[0m") } else { mark.to_owned() };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{mark}  {:width$}  {}", item.item, item.detail);
@@ -142,7 +144,7 @@ mod tests {
         let items = [good("Vulkan loader", "1.3.239"), bad("encoder x264enc", "not there", "install it")];
         let text = report(&items, false);
         assert!(text.contains("✓ ok       Vulkan loader    1.3.239\n"), "{text}");
-        assert!(text.contains("✗ missing  encoder x264enc  not there\n"), "{text}");
+        assert!(text.contains("✗ failed   encoder x264enc  not there\n"), "{text}");
         assert!(text.contains("→ install it\n") && text.contains("1 item is missing"), "{text}");
         assert!(!text.contains('\x1b'), "{text}");
         assert!(report(&items, true).contains("\x1b[31m"));
@@ -178,6 +180,6 @@ mod tests {
         let of = |name: &str| items.iter().find(|item| item.item == name).expect(name);
         assert!(!of("daemon").ok && of("daemon").detail.contains(&address));
         assert!(!of("worker").ok && of("worker").remedy.is_some());
-        assert!(of("state folder").ok);
+        assert!(of("state folder").ok && !state.exists(), "the doctor makes nothing");
     }
 }

@@ -74,8 +74,12 @@ pub enum RenderError {
     OverwritesInput { output: PathBuf },
     #[error("{0} has no folder that can be written")]
     NoOutputFolder(PathBuf, #[source] io::Error),
-    #[error("{path}: {source}")]
-    Probe { path: PathBuf, source: ProbeError },
+    #[error("{path} cannot be converted")]
+    Probe {
+        path: PathBuf,
+        #[source]
+        source: ProbeError,
+    },
     #[error(transparent)]
     Program(#[from] ProgramError),
     #[error(transparent)]
@@ -133,9 +137,13 @@ pub async fn render(request: &Request, program: &Program) -> Result<Summary, Ren
     Ok(summary(request, &source, &result, &rendered, &joined))
 }
 
+/// A person's own file may be hours long: its packets are listed in a minute or two. The farm's limits are narrower.
+const PROBE: ProbeLimits =
+    ProbeLimits { wall: Duration::from_secs(600), cpu_seconds: 600, memory_bytes: 4 * 1024 * 1024 * 1024 };
+
 async fn look_into(path: &Path) -> Result<SourceFacts, RenderError> {
     let owned = path.to_owned();
-    let looked = tokio::task::spawn_blocking(move || probe(&owned, &ProbeLimits::default())).await;
+    let looked = tokio::task::spawn_blocking(move || probe(&owned, &PROBE)).await;
     looked.expect("the probe does not panic").map_err(|source| RenderError::Probe { path: path.to_owned(), source })
 }
 

@@ -30,7 +30,7 @@ fn each_broken_file_is_refused_with_the_phrase_in_its_first_line() {
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
-        let phrase = text.lines().next().unwrap().trim_start_matches("# says: ");
+        let phrase = text.lines().next().unwrap().trim_start_matches("# expects: ");
         let error = load(Some(&path), environment(&[]), &Flags::default()).unwrap_err().to_string();
         assert!(error.contains(phrase), "{}: '{phrase}' is not in: {error}", path.display());
         assert!(error.contains(&path.display().to_string()), "the file is not named in: {error}");

@@ -1,6 +1,7 @@
 //! The worker program: where it is, and its short commands that print JSON and end.
 
 use super::messages::{DeviceFacts, DoctorItem};
+use crate::config::ENVIRONMENT_PREFIX;
 use serde::de::DeserializeOwned;
 use std::{
     io,
@@ -64,7 +65,8 @@ impl Program {
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         // The agent's own settings are none of the worker's business.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TWEENFARM_")) {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(ENVIRONMENT_PREFIX))
+        {
             command.env_remove(name);
         }
         // A group of its own: Ctrl-C in a terminal reaches the agent alone, which then ends its workers in order,

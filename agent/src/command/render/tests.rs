@@ -97,7 +97,9 @@ async fn bad_input_is_told_in_a_sentence_before_anything_is_started() {
     fs::write(&text, b"not a film\n").unwrap();
     let no_worker = Program::at(&fixture.folder.path().join("missing"));
     let check = async |input: PathBuf, expected: &str| {
-        let error = render(&Request { input, ..fixture.request.clone() }, &no_worker).await.unwrap_err().to_string();
+        let error = render(&Request { input, ..fixture.request.clone() }, &no_worker).await.unwrap_err();
+        // As main prints it: with its causes.
+        let error = format!("{:#}", anyhow::Error::from(error));
         assert!(error.contains(expected), "'{expected}' is not in: {error}");
     };
     check(text, "not a video that can be read").await;
