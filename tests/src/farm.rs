@@ -163,6 +163,11 @@ impl Farm {
         self.daemon.kill()
     }
 
+    /// SIGTERM, then waits for it to end in order.
+    pub fn stop_daemon(&mut self) -> Result<std::process::ExitStatus> {
+        self.daemon.stop()
+    }
+
     /// Starts it again where clients and agents look for it.
     pub async fn restart_daemon(&mut self) -> Result<()> {
         let (config, state) = (self.folder.path().join("daemon.toml"), self.state());

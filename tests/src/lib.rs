@@ -12,3 +12,4 @@ pub mod process;
 pub mod program;
 pub mod programs;
 pub mod score;
+pub mod sentence;
