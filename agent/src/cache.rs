@@ -129,7 +129,9 @@ impl Cache {
         if let Some(pinned) = self.inner.pin(fetch)? {
             return Ok(pinned);
         }
-        self.inner.make_room(fetch.size_bytes)?;
+        let (inner, size_bytes) = (self.inner.clone(), fetch.size_bytes);
+        let made = tokio::task::spawn_blocking(move || inner.make_room(size_bytes));
+        made.await.expect("making room does not panic")?;
         let path = self.inner.folder.join(&fetch.sha256);
         let partial = partial_of(&path);
         // Three tries over a few seconds ride out a store that restarts; longer outages are for another attempt.
@@ -141,7 +143,12 @@ impl Cache {
             })
             .await
             .map_err(CacheError::Download)?;
-        fs::rename(&partial, &path).and_then(|()| sync_folder_of(&path)).map_err(CacheError::Folder)?;
+        let placed = path.clone();
+        let renamed = tokio::task::spawn_blocking(move || {
+            fs::rename(&partial, &placed)?;
+            sync_folder_of(&placed)
+        });
+        renamed.await.expect("renaming a file does not panic").map_err(CacheError::Folder)?;
         Ok(self.inner.add(fetch, path))
     }
 

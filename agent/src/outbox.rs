@@ -159,7 +159,7 @@ impl Outbox {
 
     fn start_delivery(&self, entry: Entry, lease: KeptLease) {
         let inner = self.inner.clone();
-        self.inner.deliveries.spawn(async move { inner.deliver(entry, lease).await });
+        self.inner.deliveries.spawn(inner.deliver(entry, lease));
     }
 }
 
@@ -195,7 +195,7 @@ impl Inner {
         }
     }
 
-    async fn deliver(&self, mut entry: Entry, lease: KeptLease) {
+    async fn deliver(self: Arc<Self>, mut entry: Entry, lease: KeptLease) {
         let (mut delivered, mut refusals, mut tries) = (entry.deliver.is_none(), 0, 0);
         let mut waits = self.waits();
         loop {
@@ -208,22 +208,25 @@ impl Inner {
                 step = self.attempt(&entry, &mut delivered) => step,
             };
             match step {
-                Step::Settled => return self.remove(entry.lease),
+                Step::Settled => {
+                    let removed = tokio::task::spawn_blocking(move || self.remove(entry.lease));
+                    return removed.await.expect("removing files does not panic");
+                }
                 Step::Passing(why) => {
                     tries += 1;
                     tracing::warn!(lease = %entry.lease, why, tries, "a result is not delivered yet, trying on");
                     if tries >= TRIES_MAX && !delivered {
-                        self.give_up(&mut entry, &mut delivered, FailureClass::Resource, why);
+                        self.give_up(&mut entry, &mut delivered, FailureClass::Resource, why).await;
                     }
                 }
                 Step::Refused(why) => {
                     refusals += 1;
                     tracing::warn!(lease = %entry.lease, why, refusals, "a result was refused, trying on");
                     if refusals >= REFUSALS_MAX {
-                        self.give_up(&mut entry, &mut delivered, FailureClass::Resource, why);
+                        self.give_up(&mut entry, &mut delivered, FailureClass::Resource, why).await;
                     }
                 }
-                Step::Hopeless(why) => self.give_up(&mut entry, &mut delivered, FailureClass::Internal, why),
+                Step::Hopeless(why) => self.give_up(&mut entry, &mut delivered, FailureClass::Internal, why).await,
             }
             let wait = waits.next().unwrap_or(self.patience.max);
             tokio::select! {
@@ -271,7 +274,7 @@ impl Inner {
     }
 
     /// Turns the outcome into a failure without a file, so that the task is tried elsewhere.
-    fn give_up(&self, entry: &mut Entry, delivered: &mut bool, class: FailureClass, why: String) {
+    async fn give_up(self: &Arc<Self>, entry: &mut Entry, delivered: &mut bool, class: FailureClass, why: String) {
         if entry.deliver.is_none() {
             return;
         }
@@ -280,7 +283,9 @@ impl Inner {
         entry.outcome = Outcome::Failed(Failure { class, message });
         entry.deliver = None;
         *delivered = true;
-        if let Err(cause) = self.store(entry, None) {
+        let (inner, noted) = (self.clone(), entry.clone());
+        let stored = tokio::task::spawn_blocking(move || inner.store(&noted, None)).await;
+        if let Err(cause) = stored.expect("writing a record does not panic") {
             // Then a restart tries to deliver again, which is harmless.
             tracing::warn!(lease = %entry.lease, %cause, "cannot note the failed delivery in the outbox");
         }

@@ -16,7 +16,7 @@ fn order(folder: &Path) -> Order {
     }
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_worker_does_one_order_after_the_other_in_one_process() {
@@ -69,7 +69,9 @@ async fn a_worker_that_talks_but_makes_no_frame_is_hung() {
         while sleep 0.02; do echo '{"event":"progress","frames_done":3,"frames_total":12}'; done
     "#;
     let mut worker = worker(worker_script::greeting(folder.path(), body), Duration::from_millis(300));
-    let failure = worker.perform(&order(folder.path()), |_| {}).await.unwrap_err();
+    let ordered = order(folder.path());
+    let ended = tokio::time::timeout(LONG, worker.perform(&ordered, |_| {})).await.expect("it was noticed");
+    let failure = ended.unwrap_err();
     assert_eq!(failure.class, FailureClass::Worker);
     assert!(failure.message.contains("no new frame for 0.3 s (after 3)"), "{failure}");
 }
