@@ -81,7 +81,10 @@ pub(super) fn report(
             SegmentEvent::Failed { lease, failure: wrong_count(segment, &delivered) }
         }
         Outcome::Done(Delivered { size_bytes, sha256, facts }) => {
-            let output = output_key(&job, spot, lease);
+            let output = match spot {
+                Spot::Segment(_) => ObjectKey::segment(job.id, lease),
+                Spot::Join => job.output_key(),
+            };
             SegmentEvent::Delivered { lease, output, size_bytes, sha256, facts }
         }
     };
@@ -93,14 +96,6 @@ fn wrong_count(segment: &Segment, delivered: &Delivered) -> Failure {
     let (expected, found) = (segment.slots.len(), delivered.facts.frames);
     let message = format!("The worker delivered {found} frames where {expected} were due.");
     Failure { class: FailureClass::Internal, message }
-}
-
-/// Where the result of a leased piece is stored.
-pub(super) fn output_key(job: &Job, spot: Spot, lease: LeaseId) -> ObjectKey {
-    match spot {
-        Spot::Segment(_) => ObjectKey::segment(job.id, lease),
-        Spot::Join => ObjectKey::output(job.tier, job.account, job.project, job.id, job.target_fps),
-    }
 }
 
 pub(super) fn give_back(

@@ -1,6 +1,6 @@
 //! What the farm shows of itself: load, jobs with their progress, agents, leased work, findings of sweeps.
 
-use crate::model::{Job, MediaFile, Segment};
+use crate::model::{Job, MediaFile, ObjectKey, Segment};
 use std::time::Duration;
 use tweenfarm_protocol::{AccountId, JobId, LeaseId, SlotRange, Timestamp, service::Hello};
 
@@ -23,11 +23,21 @@ pub struct LeasedWork {
     pub piece: Piece,
 }
 
+impl LeasedWork {
+    /// Where the result is delivered.
+    pub fn result_key(&self) -> ObjectKey {
+        match self.piece {
+            Piece::Render(_) => ObjectKey::segment(self.job.id, self.lease),
+            Piece::Join(_) => self.job.output_key(),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum Piece {
-    /// Render these slots; the result goes to `ObjectKey::segment(job, lease)`.
+    /// Render these slots.
     Render(SlotRange),
-    /// Join these; the result goes to `ObjectKey::output(..)` of the job.
+    /// Join these.
     Join(Vec<Segment>),
 }
 

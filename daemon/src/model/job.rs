@@ -38,6 +38,11 @@ pub enum Spot {
 }
 
 impl Job {
+    /// Where the joined output goes.
+    pub fn output_key(&self) -> ObjectKey {
+        ObjectKey::output(self.tier, self.account, self.project, self.id, self.target_fps)
+    }
+
     pub fn has_ended(&self) -> bool {
         matches!(self.state, JobState::Ended { .. })
     }

@@ -35,5 +35,5 @@ fn slots_done(segment: &Segment) -> u128 {
 
 /// `part` of `of` scaled to `whole`, rounded down, never more than `whole`.
 fn share(whole: u128, part: u128, of: u128) -> u128 {
-    if of == 0 { 0 } else { whole * part.min(of) / of }
+    (whole * part.min(of)).checked_div(of).unwrap_or(0)
 }

@@ -125,7 +125,9 @@ fn an_ended_job_is_not_open_any_more() {
 fn a_first_answer_is_kept_by_account_route_and_key_until_it_is_forgotten() {
     both(|store| {
         let account = AccountId(id(1));
-        store.commit(&[Write::PutAnswer(answer("/jobs", "a", 10)), Write::PutAnswer(answer("/jobs", "b", 20))]).unwrap();
+        store
+            .commit(&[Write::PutAnswer(answer("/jobs", "a", 10)), Write::PutAnswer(answer("/jobs", "b", 20))])
+            .unwrap();
         assert_eq!(store.answer(account, "/jobs", "a").unwrap(), Some(answer("/jobs", "a", 10)));
         assert_eq!(store.answer(account, "/other", "a").unwrap(), None);
         assert_eq!(store.answer(AccountId(id(2)), "/jobs", "a").unwrap(), None);
@@ -210,7 +212,10 @@ fn a_store_of_another_format_is_refused() {
     drop(sled::open(folder.path()).unwrap());
     overwrite(folder.path(), b"format", &9_u32.to_be_bytes());
     let refusal = sled::open(folder.path()).map(|_| ()).unwrap_err();
-    assert_eq!(refusal.to_string(), "the store has format 9, this release reads format 1: run the release that wrote it");
+    assert_eq!(
+        refusal.to_string(),
+        "the store has format 9, this release reads format 1: run the release that wrote it"
+    );
 }
 
 #[test]
@@ -221,7 +226,8 @@ fn a_job_with_thousands_of_segments_needs_no_large_pages_and_leaves_no_segments_
     let segment = |at: u64| Segment { slots: SlotRange::new(at, at + 1), state: ready.clone() };
     let long = |changed: u64| {
         let mut segments: Vec<_> = (0..3_000).map(segment).collect();
-        segments[usize::try_from(changed).unwrap()].state = SegmentState::Ready { attempt: 2, not_before: Timestamp(1) };
+        segments[usize::try_from(changed).unwrap()].state =
+            SegmentState::Ready { attempt: 2, not_before: Timestamp(1) };
         job(1, 1, 10, JobState::Rendering { segments })
     };
     for changed in 0..40 {
@@ -299,9 +305,8 @@ fn a_store_is_read_while_it_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(sled::open(folder.path()).unwrap());
     let reader = store.clone();
-    let reading = std::thread::spawn(move || {
-        (0..200).map(|_| reader.entries(AccountId(id(1))).unwrap().len()).is_sorted()
-    });
+    let reading =
+        std::thread::spawn(move || (0..200).map(|_| reader.entries(AccountId(id(1))).unwrap().len()).is_sorted());
     for sequence in 0..200 {
         store.commit(&[Write::PutEntry(entry(1, sequence, EntryKind::TrialGrant))]).unwrap();
     }

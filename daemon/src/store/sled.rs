@@ -12,6 +12,7 @@ use super::{
 };
 use crate::model::{Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project};
 use ::sled::{Batch, Db, IVec};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsString,
@@ -21,7 +22,6 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use serde::{Serialize, de::DeserializeOwned};
 use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
 use uuid::Uuid;
 
@@ -167,7 +167,11 @@ impl SledStore {
         batch.insert(key(kind::JOB_OF, &[job.account.as_bytes(), &at, id]), &[]);
         batch.insert(key(kind::JOB_BY_TIME, &[&at, id]), &[]);
         let open = key(kind::OPEN_JOB, &[id]);
-        if job.has_ended() { batch.remove(open) } else { batch.insert(open, &[]) }
+        if job.has_ended() {
+            batch.remove(open)
+        } else {
+            batch.insert(open, &[])
+        }
         let (head, segments) = record::split(job);
         for (position, segment) in (0_u64..).zip(&segments) {
             let (at, bytes) = (segment_key(job.id, position), encode(segment)?);

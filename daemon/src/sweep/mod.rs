@@ -1,0 +1,4 @@
+//! Sweeps: passes that compare what is with what should be. Each takes no input, and doing one twice is harmless.
+
+pub mod audit;
+pub mod leases;
