@@ -1,0 +1,41 @@
+#version 450
+// confidence: how much the vector of a cell is to be trusted, 1 to 1023.
+// in   forward, backward  u32 x2  cell rows x columns   flow of this direction and of the other, as densify.comp writes it
+// out  priorities         u32     cell rows x columns   1..1023
+// Source: the importance metric of Niklaus, Hu, Chen, "Splatting-based Synthesis", 2023 (brightness, consistency, variance).
+#extension GL_GOOGLE_include_directive : require
+#include "vectors.glsl"
+layout(local_size_x = 8, local_size_y = 8) in;
+layout(std430, binding = 0) readonly buffer Forward { uvec2 cells[]; } forward;
+layout(std430, binding = 1) readonly buffer Backward { uvec2 cells[]; } backward;
+layout(std430, binding = 2) writeonly buffer Priorities { uint list[]; } priorities;
+layout(push_constant) uniform Push {
+    ivec2 grid;     // columns, rows
+    int cell_shift; // log2 of a cell's side in px of the vectors' level
+} push;
+
+const int OUTSIDE = 32; // 1/16 px: what a vector that leaves the frame counts as inconsistency
+
+// 1 / (1 + value / half_way) in 1/1024.
+int trust(int half_way, int value) {
+    return int(uint(1024 * half_way) / uint(half_way + value));
+}
+
+void main() {
+    ivec2 cell = ivec2(gl_GlobalInvocationID.xy);
+    if (any(greaterThanEqual(cell, push.grid))) return;
+    uint at = uint(cell.y * push.grid.x + cell.x);
+    uvec2 own = forward.cells[at];
+    ivec2 vector = unpack_vector(own.x);
+    ivec2 there = cell + ((vector + (8 << push.cell_shift)) >> (4 + push.cell_shift));
+    int inconsistency = OUTSIDE;
+    if (all(greaterThanEqual(there, ivec2(0))) && all(lessThan(there, push.grid))) {
+        ivec2 loop = abs(vector + unpack_vector(backward.cells[there.y * push.grid.x + there.x].x));
+        inconsistency = max(loop.x, loop.y) + min(loop.x, loop.y) / 2;
+    }
+    int doubt = 3072 - trust(160, int(own.y & 0xffffu)) - trust(32, inconsistency) - trust(32, int(own.y >> 16));
+    // exp(-6 doubt): 6 / ln 2 = 8864 / 1024; powers of two with straight lines between.
+    int exponent = (doubt * 8864) >> 10;
+    int value = ((1023 * (2048 - (exponent & 1023))) >> 11) >> min(exponent >> 10, 31);
+    priorities.list[at] = uint(max(value, 1));
+}

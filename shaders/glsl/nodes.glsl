@@ -1,0 +1,139 @@
+// What search.comp and propagate.comp share: their patch of the source frame, the cost of a vector, a step to a better one.
+// Included after the buffers `source` and `target` (words of planes) and `plane` are declared.
+// Source: inverse search of Kroeger, Timofte, Dai, Van Gool, "Fast Optical Flow using Dense Inverse Search", 2016, section 2.1,
+// on patches with their mean removed.
+
+const int COST_PER_CODE = 1024; // a code of mean difference over the 64 pixels, in units of cost
+const int MARGIN = 307;         // what a challenger has to win by: 0.3 codes
+const int NEAR = 2;             // 1/16 px: nearer vectors are the same
+const int REACH = 64;           // 1/16 px: how far steps may lead from where they began
+const int DAMPING = 256;        // one squared code a pixel, for doubled gradients
+
+// Rows of the patch and one above and below, three words each: from two pixels left of the patch to two right of it.
+uint patch_words[30];
+ivec2 patch_origin;
+ivec2 gradient_sum;
+ivec3 hessian; // xx, xy, yy; mean removed
+
+// Eight pixels as four pairs: lanes hold (0, 2), (1, 3), (4, 6), (5, 7).
+uvec4 pairs(uint low, uint high) {
+    return uvec4(low, low >> 8, high, high >> 8) & 0x00ff00ffu;
+}
+ivec4 low_half(uvec4 pair) { return ivec4(pair & 0xffffu); }
+ivec4 high_half(uvec4 pair) { return ivec4(pair >> 16); }
+int sum4(ivec4 v) { return v.x + v.y + v.z + v.w; }
+
+uvec4 patch_codes(int row) {
+    uint left = patch_words[3 * row], middle = patch_words[3 * row + 1], right = patch_words[3 * row + 2];
+    return pairs((left >> 16) | (middle << 16), (middle >> 16) | (right << 16));
+}
+uvec4 patch_codes_left(int row) {
+    uint left = patch_words[3 * row], middle = patch_words[3 * row + 1], right = patch_words[3 * row + 2];
+    return pairs((left >> 8) | (middle << 24), (middle >> 8) | (right << 24));
+}
+uvec4 patch_codes_right(int row) {
+    uint left = patch_words[3 * row], middle = patch_words[3 * row + 1], right = patch_words[3 * row + 2];
+    return pairs((left >> 24) | (middle << 8), (middle >> 24) | (right << 8));
+}
+
+void load_patch(ivec2 node) {
+    patch_origin = 4 * node - 2;
+    [[unroll]] for (int row = 0; row < 10; ++row) {
+        // One pixel left of the patch is 4 * node - 3: the first of the three words holds it.
+        uint at = word_at(plane, 4 * node.x - 4, patch_origin.y - 1 + row);
+        patch_words[3 * row] = source.words[at];
+        patch_words[3 * row + 1] = source.words[at + 1];
+        patch_words[3 * row + 2] = source.words[at + 2];
+    }
+    gradient_sum = ivec2(0);
+    hessian = ivec3(0);
+    [[unroll]] for (int row = 1; row < 9; ++row) {
+        uvec4 left = patch_codes_left(row), right = patch_codes_right(row);
+        uvec4 above = patch_codes(row - 1), below = patch_codes(row + 1);
+        ivec4 x0 = low_half(right) - low_half(left), x1 = high_half(right) - high_half(left);
+        ivec4 y0 = low_half(below) - low_half(above), y1 = high_half(below) - high_half(above);
+        gradient_sum += ivec2(sum4(x0 + x1), sum4(y0 + y1));
+        hessian += ivec3(sum4(x0 * x0 + x1 * x1), sum4(x0 * y0 + x1 * y1), sum4(y0 * y0 + y1 * y1));
+    }
+    ivec2 g = gradient_sum;
+    hessian += ivec3(DAMPING - ((g.x * g.x) >> 6), -((g.x * g.y) >> 6), DAMPING - ((g.y * g.y) >> 6));
+}
+
+// Cost of a vector; with `want_pull` also gradient times residual, the mean of both removed.
+int compare(ivec2 vector, bool want_pull, out ivec2 pull) {
+    ivec2 position = 16 * patch_origin + vector;
+    ivec2 whole = position >> 4;
+    uint fx = uint(position.x & 15), fy = uint(position.y & 15);
+    int start = clamp_start(plane, whole.x);
+    uint shift = uint(start & 3) * 8u;
+
+    uvec4 samples[8]; // Q8, two pixels to a lane, as in pairs()
+    uvec4 above = uvec4(0);
+    [[unroll]] for (int row = 0; row < 9; ++row) {
+        uint at = word_at(plane, start, whole.y + row);
+        uint w0 = target.words[at], w1 = target.words[at + 1], w2 = target.words[at + 2];
+        uint low = bytes_from(w0, w1, shift), high = bytes_from(w1, w2, shift), last = (w2 >> shift) & 255u;
+        uvec4 here = pairs(low, high);
+        uvec4 next = uvec4(here.y, ((low >> 16) & 255u) | ((high & 255u) << 16), here.w, ((high >> 16) & 255u) | (last << 16));
+        // Differences may borrow between the halves of a lane; the sums, which are positive, give it back.
+        uvec4 across = (here << 4) + fx * (next - here);
+        if (row > 0) samples[row - 1] = (above << 4) + fy * (across - above);
+        above = across;
+    }
+
+    int sum = 0, clipped_sum = 0;
+    pull = ivec2(0);
+    [[unroll]] for (int row = 0; row < 8; ++row) {
+        uvec4 codes = patch_codes(row + 1);
+        ivec4 r0 = (low_half(samples[row]) >> 4) - (low_half(codes) << 4);
+        ivec4 r1 = (high_half(samples[row]) >> 4) - (high_half(codes) << 4);
+        sum += sum4(r0 + r1);
+        if (want_pull) {
+            r0 = clamp(r0, -1024, 1024);
+            r1 = clamp(r1, -1024, 1024);
+            clipped_sum += sum4(r0 + r1);
+            uvec4 left = patch_codes_left(row + 1), right = patch_codes_right(row + 1);
+            uvec4 up = patch_codes(row), down = patch_codes(row + 2);
+            pull.x += sum4((low_half(right) - low_half(left)) * r0 + (high_half(right) - high_half(left)) * r1);
+            pull.y += sum4((low_half(down) - low_half(up)) * r0 + (high_half(down) - high_half(up)) * r1);
+        }
+    }
+    pull -= (gradient_sum * clipped_sum) >> 6;
+
+    int mean = clamp(sum >> 6, -192, 192);
+    int cost = 10 * abs(mean);
+    [[unroll]] for (int row = 0; row < 8; ++row) {
+        uvec4 codes = patch_codes(row + 1);
+        ivec4 r0 = (low_half(samples[row]) >> 4) - (low_half(codes) << 4) - mean;
+        ivec4 r1 = (high_half(samples[row]) >> 4) - (high_half(codes) << 4) - mean;
+        cost += sum4(min(abs(r0), 640) + min(abs(r1), 640));
+    }
+    ivec2 centre = whole + 4;
+    if (any(lessThan(centre, ivec2(0))) || centre.x >= plane.width_px || centre.y >= plane.height_px) {
+        cost += 8 * COST_PER_CODE;
+    }
+    return cost;
+}
+
+// numerator / denominator * 2^exponent, rounded, at most REACH either way.
+int ratio(int numerator, int denominator, int exponent) {
+    uint above = uint(abs(numerator)) >> clamp(-exponent, 0, 31);
+    uint below = max(uint(denominator) >> clamp(exponent, 0, 31), 1u);
+    int rounded = int(min((above + below / 2u) / below, uint(REACH)));
+    return numerator < 0 ? -rounded : rounded;
+}
+
+// The step in 1/16 px: Hessian^-1 times pull in 32-bit integers, both cut to 14 and 15 bits first.
+ivec2 solve(ivec2 pull) {
+    int cut = max(findMSB(max(hessian.x, hessian.z)) + 1 - 14, 0);
+    ivec3 h = hessian >> cut;
+    int pull_cut = max(findMSB(max(abs(pull.x), abs(pull.y))) + 1 - 15, 0);
+    ivec2 b = pull >> pull_cut;
+    int determinant = max(h.x * h.z - h.y * h.y, h.x + h.z);
+    int exponent = 1 + pull_cut - cut;
+    return ivec2(ratio(h.z * b.x - h.y * b.y, determinant, exponent), ratio(h.x * b.y - h.y * b.x, determinant, exponent));
+}
+
+bool is_near(ivec2 one, ivec2 other) {
+    return all(lessThan(abs(one - other), ivec2(NEAR)));
+}

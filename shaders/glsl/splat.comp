@@ -1,0 +1,29 @@
+#version 450
+// splat: sends every cell of one frame along its vector to the output time; where several arrive, the highest priority
+// stays, of equals the last in the picture. The order of work does not matter.
+// in   flow        u32 x2  cell rows x columns   as densify.comp writes it
+// in   priorities  u32     cell rows x columns   1..1023
+// out  arrived     u32     cell rows x columns   priority << 22 | index of the cell it came from; cleared to 0 before
+// Source: atomic-maximum scatter of FidelityFX frame interpolation.
+#extension GL_GOOGLE_include_directive : require
+#include "vectors.glsl"
+layout(local_size_x = 8, local_size_y = 8) in;
+layout(std430, binding = 0) readonly buffer Flow { uvec2 cells[]; } flow;
+layout(std430, binding = 1) readonly buffer Priorities { uint list[]; } priorities;
+layout(std430, binding = 2) buffer Arrived { uint keys[]; } arrived;
+layout(push_constant) uniform Push {
+    ivec2 grid;     // columns, rows
+    int cell_shift; // log2 of a cell's side in px of the vectors' level
+    int time_q14;   // how far along the vectors
+} push;
+
+void main() {
+    ivec2 cell = ivec2(gl_GlobalInvocationID.xy);
+    if (any(greaterThanEqual(cell, push.grid))) return;
+    uint index = uint(cell.y * push.grid.x + cell.x);
+    ivec2 vector = unpack_vector(flow.cells[index].x);
+    int bits = 18 + push.cell_shift;
+    ivec2 to = cell + ((vector * push.time_q14 + (1 << (bits - 1))) >> bits);
+    if (any(lessThan(to, ivec2(0))) || any(greaterThanEqual(to, push.grid))) return;
+    atomicMax(arrived.keys[to.y * push.grid.x + to.x], (priorities.list[index] << 22) | index);
+}

@@ -1,0 +1,44 @@
+#version 450
+// still: compares the two frames in place on one coarse level, and counts their luma histograms.
+// in   first, second  u8 x4  planes of the overview level   codes
+// out  facts          u32    [2] sum of differences, [3] pixels that differ by more than 2, [4..36) and [36..68) histograms
+// Source: the histogram test of FidelityFX optical flow's scene change detection, with whole counts.
+#extension GL_GOOGLE_include_directive : require
+#include "planes.glsl"
+layout(local_size_x = 8, local_size_y = 8) in;
+layout(std430, binding = 0) readonly buffer First { uint words[]; } first;
+layout(std430, binding = 1) readonly buffer Second { uint words[]; } second;
+layout(std430, binding = 2) buffer Facts { uint sums[]; } facts;
+layout(push_constant) uniform Push { Plane plane; } push;
+
+const uint SUMS = 68u;
+
+shared uint sums[SUMS]; // as in facts; the first two stay zero
+
+void main() {
+    for (uint index = gl_LocalInvocationIndex; index < SUMS; index += 64u) sums[index] = 0u;
+    barrier();
+    // Two words an invocation, one below the other.
+    for (int turn = 0; turn < 2; ++turn) {
+        int x = 4 * int(gl_GlobalInvocationID.x), y = 2 * int(gl_GlobalInvocationID.y) + turn;
+        if (x >= push.plane.width_px || y >= push.plane.height_px) continue;
+        uint at = word_at(push.plane, x, y);
+        uint a = first.words[at], b = second.words[at];
+        int lanes = min(4, push.plane.width_px - x);
+        uint difference = 0u, changed = 0u;
+        for (int lane = 0; lane < lanes; ++lane) {
+            int one = byte_of(a, lane), other = byte_of(b, lane);
+            int apart = abs(one - other);
+            difference += uint(apart);
+            changed += apart > 2 ? 1u : 0u;
+            atomicAdd(sums[4 + (one >> 3)], 1u);
+            atomicAdd(sums[36 + (other >> 3)], 1u);
+        }
+        atomicAdd(sums[2], difference);
+        atomicAdd(sums[3], changed);
+    }
+    barrier();
+    for (uint index = gl_LocalInvocationIndex; index < SUMS; index += 64u) {
+        if (sums[index] > 0u) atomicAdd(facts.sums[index], sums[index]);
+    }
+}

@@ -1,0 +1,57 @@
+//! `composite.comp`: samples both frames along the chosen flow and mixes them into codes.
+
+use super::push::{PlanePush, push_block};
+use super::{Dispatch, Shader, Side, Slot, groups};
+use crate::plan::Plan;
+use std::mem::{offset_of, size_of};
+
+push_block! {
+    /// Push constants of `composite.comp`.
+    CompositePush {
+        luma: PlanePush,
+        /// U.
+        chroma: PlanePush,
+        /// V lies as U does, from here.
+        v_first_word: u32,
+        cell_columns: u32,
+        /// log2 of a cell's side in luma px.
+        luma_to_cell: u32,
+        /// Level of the vectors.
+        finest: u32,
+        time_q14: i32,
+        made_u_word: u32,
+        made_v_word: u32,
+        made_chroma_stride_words: u32,
+    }
+}
+const _: () = assert!(size_of::<CompositePush>() == 64 && offset_of!(CompositePush, v_first_word) == 32);
+
+/// One invocation makes 8x2 luma pixels.
+pub fn composite(plan: &Plan, time_q14: i32) -> Dispatch {
+    let made = plan.made;
+    Dispatch {
+        shader: Shader::Composite,
+        buffers: vec![
+            Slot::Luma(Side::First),
+            Slot::Luma(Side::Second),
+            Slot::Chroma(Side::First),
+            Slot::Chroma(Side::Second),
+            Slot::Choices,
+            Slot::Made,
+        ],
+        push: CompositePush {
+            luma: plan.levels[0].into(),
+            chroma: plan.chroma.u.into(),
+            v_first_word: plan.chroma.v.first_word,
+            cell_columns: plan.cell_grid().columns,
+            luma_to_cell: plan.cells as u32,
+            finest: plan.finest as u32,
+            time_q14,
+            made_u_word: made.u_word,
+            made_v_word: made.v_word,
+            made_chroma_stride_words: made.chroma_stride_words,
+        }
+        .words(),
+        groups: groups(made.chroma_stride_words, plan.size.height_px / 2),
+    }
+}

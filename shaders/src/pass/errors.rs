@@ -1,0 +1,29 @@
+//! `errors.comp`: fills holes and measures how far the frames disagree along each candidate.
+
+use super::push::{PlanePush, push_block};
+use super::{Dispatch, Shader, Side, Slot, groups};
+use crate::plan::{FILL_LEVELS, Plan};
+use std::mem::{offset_of, size_of};
+
+push_block! {
+    /// Push constants of `errors.comp`.
+    ErrorsPush { plane: PlanePush, grid: [u32; 2], cell_shift: u32, time_q14: i32, fill_levels: u32 }
+}
+const _: () = assert!(size_of::<ErrorsPush>() == 36 && offset_of!(ErrorsPush, time_q14) == 28);
+
+pub fn errors(plan: &Plan, time_q14: i32) -> Dispatch {
+    let cells = plan.cell_grid();
+    Dispatch {
+        shader: Shader::Errors,
+        buffers: vec![Slot::Luma(Side::First), Slot::Luma(Side::Second), Slot::Projected, Slot::Means, Slot::Errors],
+        push: ErrorsPush {
+            plane: plan.levels[plan.cells].into(),
+            grid: cells.into(),
+            cell_shift: plan.cell_shift(),
+            time_q14,
+            fill_levels: FILL_LEVELS as u32,
+        }
+        .words(),
+        groups: groups(cells.columns, cells.rows),
+    }
+}

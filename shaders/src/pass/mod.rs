@@ -1,0 +1,144 @@
+//! The passes, each as data: which shader, which buffers, which push constants, how many workgroups.
+//! Describes work; never touches a device. The order of passes is `plan::recording`'s.
+
+mod coarse;
+mod composite;
+mod confidence;
+mod densify;
+mod errors;
+mod facts;
+mod propagate;
+mod pull;
+mod push;
+mod pyramid;
+mod resolve;
+mod search;
+mod select;
+mod splat;
+mod still;
+
+pub use coarse::coarse;
+pub use composite::composite;
+pub use confidence::confidence;
+pub use densify::densify;
+pub use errors::errors;
+pub use facts::facts;
+pub use propagate::propagate;
+pub use pull::pull;
+pub use push::{PUSH_WORDS, PlanePush};
+pub use pyramid::pyramid;
+pub use resolve::resolve;
+pub use search::search;
+pub use select::select;
+pub use splat::splat;
+pub use still::still;
+
+/// Which of the two frames of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Side {
+    First,
+    Second,
+}
+
+impl Side {
+    pub const BOTH: [Side; 2] = [Side::First, Side::Second];
+
+    pub fn other(self) -> Side {
+        match self {
+            Side::First => Side::Second,
+            Side::Second => Side::First,
+        }
+    }
+}
+
+/// A buffer of an engine. Those with a [`Side`] belong to a frame, or to the direction that starts at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Slot {
+    /// The luma pyramid.
+    Luma(Side),
+    Chroma(Side),
+    /// Two lists of nodes a direction, read and written in turn.
+    Nodes(Side, usize),
+    Flow(Side),
+    Priorities(Side),
+    Facts,
+    Arrived(Side),
+    Projected,
+    Means,
+    Errors,
+    Choices,
+    Made,
+}
+
+/// A shader by its pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shader {
+    Pyramid,
+    Coarse,
+    Search,
+    Propagate,
+    Densify,
+    Confidence,
+    Facts,
+    Still,
+    Splat,
+    Resolve,
+    Pull,
+    Errors,
+    Select,
+    Composite,
+}
+
+impl Shader {
+    pub const ALL: [Shader; 14] = [
+        Shader::Pyramid,
+        Shader::Coarse,
+        Shader::Search,
+        Shader::Propagate,
+        Shader::Densify,
+        Shader::Confidence,
+        Shader::Facts,
+        Shader::Still,
+        Shader::Splat,
+        Shader::Resolve,
+        Shader::Pull,
+        Shader::Errors,
+        Shader::Select,
+        Shader::Composite,
+    ];
+
+    /// The name of its file in `glsl/`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Shader::Pyramid => "pyramid",
+            Shader::Coarse => "coarse",
+            Shader::Search => "search",
+            Shader::Propagate => "propagate",
+            Shader::Densify => "densify",
+            Shader::Confidence => "confidence",
+            Shader::Facts => "facts",
+            Shader::Still => "still",
+            Shader::Splat => "splat",
+            Shader::Resolve => "resolve",
+            Shader::Pull => "pull",
+            Shader::Errors => "errors",
+            Shader::Select => "select",
+            Shader::Composite => "composite",
+        }
+    }
+}
+
+/// One run of one shader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    pub shader: Shader,
+    /// In the order of the shader's bindings.
+    pub buffers: Vec<Slot>,
+    pub push: [u32; PUSH_WORDS],
+    pub groups: [u32; 3],
+}
+
+/// Workgroups of 8x8 invocations that cover `columns` x `rows`.
+fn groups(columns: u32, rows: u32) -> [u32; 3] {
+    [columns.div_ceil(8), rows.div_ceil(8), 1]
+}

@@ -1,0 +1,23 @@
+//! `select.comp`: picks a candidate per cell.
+
+use super::push::push_block;
+use super::{Dispatch, Shader, Slot, groups};
+use crate::plan::Plan;
+use std::mem::{offset_of, size_of};
+
+push_block! {
+    /// Push constants of `select.comp`.
+    SelectPush { grid: [u32; 2], time_q14: i32 }
+}
+const _: () = assert!(size_of::<SelectPush>() == 12 && offset_of!(SelectPush, time_q14) == 8);
+
+/// One invocation makes 2x4 cells.
+pub fn select(plan: &Plan, time_q14: i32) -> Dispatch {
+    let cells = plan.cell_grid();
+    Dispatch {
+        shader: Shader::Select,
+        buffers: vec![Slot::Projected, Slot::Errors, Slot::Choices],
+        push: SelectPush { grid: cells.into(), time_q14 }.words(),
+        groups: groups(cells.columns.div_ceil(2), cells.rows.div_ceil(4)),
+    }
+}

@@ -1,0 +1,103 @@
+//! Everything that follows from the picture's size and the settings alone: levels, grids, layouts, and the work of a
+//! frame, a pair and an output as lists of passes. Pure data; nothing here touches a device.
+
+mod layout;
+mod recording;
+
+pub use layout::{ChromaLayout, Grid, MadeLayout, PAD_PX, PlaneLayout};
+pub use recording::{FACT_WORDS, Step, finest_nodes, frame_steps, output_steps, pair_steps, slot_words};
+
+use crate::{FrameSize, Quality, Settings};
+
+/// Spacing of the search nodes, px of their level.
+pub const NODE_PITCH_PX: u32 = 4;
+/// Levels of means that fill holes of a projected flow; 2^6 cells is wider than any hole seen.
+pub const FILL_LEVELS: usize = 6;
+
+/// The shape of one engine's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub size: FrameSize,
+    /// The luma pyramid, full size first, one after the other in one buffer.
+    pub levels: Vec<PlaneLayout>,
+    /// U and V in one buffer.
+    pub chroma: ChromaLayout,
+    /// A made frame.
+    pub made: MadeLayout,
+    /// The level of the exhaustive search.
+    pub coarsest: usize,
+    /// The level of the finest nodes.
+    pub finest: usize,
+    /// The level whose pixels are the cells of the flow field.
+    pub cells: usize,
+    /// The level on which the two frames are compared in place.
+    pub overview: usize,
+    /// Inverse-search steps per node after its candidates.
+    pub steps: u32,
+    /// Whether neighbours' vectors are tried.
+    pub propagate: bool,
+}
+
+impl Plan {
+    pub fn new(size: FrameSize, settings: Settings) -> Plan {
+        let short_px = size.width_px.min(size.height_px);
+        let mut coarsest = 0;
+        while short_px >> (coarsest + 1) >= 24 {
+            coarsest += 1;
+        }
+        // A node pitch of about 960x540 is enough; only small pictures need full-size nodes.
+        let balanced = match short_px {
+            0..=576 => 0usize,
+            577..=1440 => 1,
+            _ => 2,
+        };
+        let finest = match settings.quality {
+            Quality::Fast => balanced + 1,
+            Quality::Balanced => balanced,
+            Quality::High => balanced.saturating_sub(1),
+        }
+        .min(coarsest);
+        let cells = finest.max(1);
+        let levels = PlaneLayout::pyramid(size, coarsest.max(cells) + 1);
+        let overview = (cells + 1).min(levels.len() - 1);
+        let fast = settings.quality == Quality::Fast;
+        Plan {
+            size,
+            levels,
+            chroma: ChromaLayout::new(size),
+            made: MadeLayout::new(size),
+            coarsest,
+            finest,
+            cells,
+            overview,
+            steps: if fast { 2 } else { 3 },
+            propagate: !fast,
+        }
+    }
+
+    /// Nodes of one level.
+    pub fn nodes(&self, level: usize) -> Grid {
+        let plane = self.levels[level];
+        Grid { columns: plane.width_px.div_ceil(NODE_PITCH_PX), rows: plane.height_px.div_ceil(NODE_PITCH_PX) }
+    }
+
+    /// Cells of the flow field.
+    pub fn cell_grid(&self) -> Grid {
+        let plane = self.levels[self.cells];
+        Grid { columns: plane.width_px, rows: plane.height_px }
+    }
+
+    /// log2 of a cell's side in px of the finest node level: 0 or 1.
+    pub fn cell_shift(&self) -> u32 {
+        (self.cells - self.finest) as u32
+    }
+
+    /// The grids of means above the cells, finest first.
+    pub fn fill_grids(&self) -> Vec<Grid> {
+        let mut grids = vec![self.cell_grid()];
+        for level in 0..FILL_LEVELS {
+            grids.push(grids[level].halved());
+        }
+        grids
+    }
+}

@@ -1,0 +1,85 @@
+//! The work of a pair and of an output, as lists of steps in the order they have to run. The device side turns them
+//! into commands; it adds nothing of its own but the waits between a step that writes and one that reads.
+
+use super::{FILL_LEVELS, Plan};
+use crate::pass::{self, Dispatch, Side, Slot};
+
+/// One step of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Brings a frame's full-size planes from the host.
+    Upload(Side),
+    /// Sets every word of a buffer to zero.
+    Clear(Slot),
+    Run(Dispatch),
+    /// Brings a buffer to the host.
+    Download(Slot),
+}
+
+/// A new source frame: upload and pyramid.
+pub fn frame_steps(plan: &Plan, side: Side) -> Vec<Step> {
+    let mut steps = vec![Step::Upload(side)];
+    steps.extend((1..plan.levels.len()).map(|level| Step::Run(pass::pyramid(plan, side, level))));
+    steps
+}
+
+/// Everything of a pair that does not depend on the output time. The two directions stand side by side: neither writes
+/// what the other reads, so they may run at the same time.
+pub fn pair_steps(plan: &Plan) -> Vec<Step> {
+    let mut steps = vec![Step::Clear(Slot::Facts)];
+    let mut both = |of: &dyn Fn(Side) -> Dispatch| steps.extend(Side::BOTH.map(|side| Step::Run(of(side))));
+    let mut now = 0;
+    both(&|side| pass::coarse(plan, side, now));
+    for level in (plan.finest..=plan.coarsest).rev() {
+        both(&|side| pass::search(plan, side, level, now, 1 - now));
+        now = 1 - now;
+        if plan.propagate {
+            both(&|side| pass::propagate(plan, side, level, now, 1 - now));
+            now = 1 - now;
+        }
+    }
+    both(&|side| pass::facts(plan, side, now));
+    both(&|side| pass::densify(plan, side, now));
+    both(&|side| pass::confidence(plan, side));
+    steps.push(Step::Run(pass::still(plan)));
+    steps.push(Step::Download(Slot::Facts));
+    steps
+}
+
+/// One output time of a pair whose steps have run.
+pub fn output_steps(plan: &Plan, time_q14: i32) -> Vec<Step> {
+    let mut steps: Vec<Step> = Side::BOTH.map(|side| Step::Clear(Slot::Arrived(side))).into();
+    steps.extend(Side::BOTH.map(|side| Step::Run(pass::splat(plan, side, time_q14))));
+    steps.push(Step::Run(pass::resolve(plan)));
+    steps.extend((1..=FILL_LEVELS).map(|level| Step::Run(pass::pull(plan, level))));
+    steps.push(Step::Run(pass::errors(plan, time_q14)));
+    steps.push(Step::Run(pass::select(plan, time_q14)));
+    steps.push(Step::Run(pass::composite(plan, time_q14)));
+    steps.push(Step::Download(Slot::Made));
+    steps
+}
+
+/// Which node list holds the finest nodes once a pair's steps have run.
+pub fn finest_nodes(plan: &Plan) -> usize {
+    let lists = plan.coarsest - plan.finest + 1;
+    if plan.propagate { 0 } else { lists % 2 }
+}
+
+/// Words of a buffer.
+pub fn slot_words(plan: &Plan, slot: Slot) -> u32 {
+    let cells = plan.cell_grid().count();
+    match slot {
+        Slot::Luma(_) => plan.levels.last().map_or(0, super::PlaneLayout::end_word),
+        Slot::Chroma(_) => plan.chroma.words(),
+        Slot::Nodes(..) => 2 * plan.nodes(plan.finest).count(),
+        Slot::Flow(_) | Slot::Choices => 2 * cells,
+        Slot::Priorities(_) | Slot::Arrived(_) | Slot::Errors => cells,
+        Slot::Facts => FACT_WORDS as u32,
+        Slot::Projected => 4 * cells,
+        Slot::Means => 2 * plan.fill_grids().iter().map(|grid| grid.count()).sum::<u32>(),
+        Slot::Made => plan.made.words,
+    }
+}
+
+/// Two sums of the nodes, two of the pixels, two histograms.
+pub const FACT_WORDS: usize = 4 + 2 * crate::HISTOGRAM_BINS;

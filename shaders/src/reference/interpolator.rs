@@ -1,0 +1,104 @@
+//! The twins in the order of the engine: a pair once, then any number of times between its frames.
+
+use super::*;
+use crate::plan::Plan;
+use crate::verdict::{PairFacts, PairVerdict};
+use crate::{Phase, PlanarFrame, Settings};
+
+/// A source frame with its pyramid.
+pub struct Source {
+    pub frame: PlanarFrame,
+    pub levels: Vec<Plane>,
+    pub chroma: Chroma,
+}
+
+impl Source {
+    pub fn new(plan: &Plan, frame: &PlanarFrame) -> Source {
+        let [y, u, v] = frame.planes();
+        Source { frame: frame.clone(), levels: pyramid(&plan.levels, y), chroma: Chroma::from_codes(plan.chroma, u, v) }
+    }
+}
+
+/// What is known of a pair whatever the output time; `[0]` from the first frame to the second, `[1]` back.
+pub struct Pair {
+    pub nodes: [Vec<Node>; 2],
+    pub flow: [Vec<Dense>; 2],
+    pub priorities: [Vec<u32>; 2],
+    pub facts: PairFacts,
+}
+
+/// The work of a pair.
+pub fn pair(plan: &Plan, first: &Source, second: &Source) -> Pair {
+    let nodes = [(first, second), (second, first)].map(|(source, target)| {
+        let grid = plan.nodes(plan.coarsest);
+        let mut nodes = coarse(&source.levels[plan.coarsest], &target.levels[plan.coarsest], grid);
+        let mut parents = grid;
+        for level in (plan.finest..=plan.coarsest).rev() {
+            let grid = plan.nodes(level);
+            let scale = if level == plan.coarsest { 1 } else { 2 };
+            let (from, to) = (&source.levels[level], &target.levels[level]);
+            nodes = search(from, to, grid, &nodes, parents, scale, plan.steps);
+            if plan.propagate {
+                nodes = propagate(from, to, grid, &nodes);
+            }
+            parents = grid;
+        }
+        nodes
+    });
+    let (cells, shift, grid) = (plan.cell_grid(), plan.cell_shift(), plan.nodes(plan.finest));
+    let (a, b) = (&first.levels[plan.finest], &second.levels[plan.finest]);
+    let flow = [densify(a, b, &nodes[0], grid, cells, shift), densify(b, a, &nodes[1], grid, cells, shift)];
+    let priorities = [confidence(&flow[0], &flow[1], cells, shift), confidence(&flow[1], &flow[0], cells, shift)];
+    let mut facts = PairFacts::default();
+    super::facts(&mut facts, &nodes[0]);
+    super::facts(&mut facts, &nodes[1]);
+    still_facts(&mut facts, &first.levels[plan.overview], &second.levels[plan.overview]);
+    Pair { nodes, flow, priorities, facts }
+}
+
+/// Everything made for one output time.
+pub struct Output {
+    pub arrived: [Vec<u32>; 2],
+    pub projected: Vec<Projected>,
+    pub means: Vec<Vec<Mean>>,
+    pub filled: Vec<Projected>,
+    pub errors: Vec<u32>,
+    pub choices: Vec<Choice>,
+    pub frame: PlanarFrame,
+}
+
+/// The work of an output time, whatever the pair's verdict.
+pub fn output(plan: &Plan, first: &Source, second: &Source, pair: &Pair, phase: Phase) -> Output {
+    let (cells, shift, time) = (plan.cell_grid(), plan.cell_shift(), phase.q14());
+    let arrived = [
+        splat(&pair.flow[0], &pair.priorities[0], cells, shift, time),
+        splat(&pair.flow[1], &pair.priorities[1], cells, shift, 16384 - time),
+    ];
+    let (projected, means) = resolve(&arrived[0], &arrived[1], &pair.flow[0], &pair.flow[1], cells);
+    let mut means = vec![means];
+    for grid in plan.fill_grids().iter().take(crate::plan::FILL_LEVELS) {
+        let next = pull(&means[means.len() - 1], *grid);
+        means.push(next);
+    }
+    let (a, b) = (&first.levels[plan.cells], &second.levels[plan.cells]);
+    let (filled, errors) = errors(a, b, &projected, &means, cells, shift, time);
+    let choices = select(&filled, &errors, cells, time);
+    let luma = [&first.levels[0], &second.levels[0]];
+    let frame = composite(plan, luma, [&first.chroma, &second.chroma], &choices, time);
+    Output { arrived, projected, means, filled, errors, choices, frame }
+}
+
+/// The frame at `phase`, as the engine would give it.
+pub fn interpolate(
+    plan: &Plan,
+    settings: Settings,
+    first: &Source,
+    second: &Source,
+    phase: Phase,
+    pair: &Pair,
+) -> PlanarFrame {
+    if PairVerdict::of(pair.facts, settings).repeats() {
+        return if phase.nearer_second() { second.frame.clone() } else { first.frame.clone() };
+    }
+    output(plan, first, second, pair, phase).frame
+}

@@ -1,0 +1,56 @@
+//! The CPU twins: every pass once more in plain safe Rust, with the same integers in the same order, so that a shader
+//! can be compared bit for bit. For tests and for measuring, never a fallback: the engine does not call this module.
+
+mod coarse;
+mod composite;
+mod confidence;
+mod densify;
+mod errors;
+mod facts;
+mod interpolator;
+mod patch;
+mod plane;
+mod propagate;
+mod pull;
+mod pyramid;
+mod resolve;
+mod sample;
+mod search;
+mod select;
+mod splat;
+
+pub use coarse::coarse;
+pub use composite::composite;
+pub use confidence::confidence;
+pub use densify::{Dense, densify};
+pub use errors::errors;
+pub use facts::{facts, still_facts};
+pub use interpolator::{Output, Pair, Source, interpolate, output, pair};
+pub use patch::{Node, Patch};
+pub use plane::{Chroma, Plane};
+pub use propagate::propagate;
+pub use pull::{Mean, pull};
+pub use pyramid::{half, pyramid};
+pub use resolve::{Projected, resolve};
+pub use search::search;
+pub use select::{Choice, select};
+pub use splat::splat;
+
+/// A vector in 1/16 px of its level: x right, y down.
+pub type Vector = [i32; 2];
+
+/// Two vector halves in one word, as the buffers hold them.
+pub fn pack(vector: Vector) -> u32 {
+    (vector[0] as u32 & 0xffff) | ((vector[1] as u32) << 16)
+}
+
+/// The reverse of [`pack`].
+pub fn unpack(word: u32) -> Vector {
+    [i32::from(word as u16 as i16), i32::from((word >> 16) as u16 as i16)]
+}
+
+/// Length of a vector, to within 12 %: the long side and half the short one.
+pub(crate) fn length(vector: Vector) -> i32 {
+    let (x, y) = (vector[0].abs(), vector[1].abs());
+    x.max(y) + x.min(y) / 2
+}

@@ -1,0 +1,124 @@
+//! What kind of pair two frames are, from a few sums that the device counts. Pure: facts in, verdict out.
+
+use crate::Settings;
+
+/// Luma codes to a histogram bin: 8.
+pub const HISTOGRAM_BINS: usize = 32;
+
+/// Sums over one pair, both directions added up where there are two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PairFacts {
+    /// Nodes of the finest level.
+    pub nodes: u32,
+    /// Nodes whose patch is found nowhere: more than 12 codes a pixel.
+    pub bad_nodes: u32,
+    /// Sum over the nodes of the mean residual along the motion, 1/16 code.
+    pub moved_residual_q4: u32,
+    /// Pixels of the cell level.
+    pub pixels: u32,
+    /// Sum of differences in place, codes.
+    pub still_residual: u32,
+    /// Pixels that differ by more than 2 codes in place.
+    pub changed_pixels: u32,
+    /// Luma histograms of the two frames.
+    pub histogram: [[u32; HISTOGRAM_BINS]; 2],
+}
+
+impl PairFacts {
+    /// From the words that `facts.comp` and `still.comp` have counted; the two totals are known beforehand.
+    pub fn from_words(words: &[u32], nodes: u32, pixels: u32) -> PairFacts {
+        let histogram = |first: usize| std::array::from_fn(|bin| words[first + bin]);
+        PairFacts {
+            nodes,
+            bad_nodes: words[0],
+            moved_residual_q4: words[1],
+            pixels,
+            still_residual: words[2],
+            changed_pixels: words[3],
+            histogram: [histogram(4), histogram(4 + HISTOGRAM_BINS)],
+        }
+    }
+}
+
+/// What kind of pair it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PairKind {
+    Normal,
+    /// Two scenes: each half of the time shows its own frame.
+    Cut,
+    /// The same picture twice.
+    Duplicate,
+    /// One scene getting brighter or darker as a whole.
+    Fade,
+    /// No motion explains the pair, but it is no clear cut: mixed where nothing fits.
+    Hopeless,
+}
+
+/// The verdict with the numbers behind it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PairVerdict {
+    pub kind: PairKind,
+    /// Share of patches found nowhere, 0..=1.
+    pub bad_share: f64,
+    /// Mean residual along the motion, codes.
+    pub moved_residual: f64,
+    /// Mean difference in place, codes.
+    pub still_residual: f64,
+    /// How unlike the histograms are, 0..=1.
+    pub histogram_distance: f64,
+}
+
+impl PairVerdict {
+    /// Judges a pair. Every threshold is compared in whole numbers or in doubles that are exact for these sums.
+    pub fn of(facts: PairFacts, settings: Settings) -> PairVerdict {
+        let share = |part: u32, whole: u32| if whole == 0 { 0.0 } else { f64::from(part) / f64::from(whole) };
+        let bad_share = share(facts.bad_nodes, facts.nodes);
+        let moved_residual = share(facts.moved_residual_q4, facts.nodes) / 16.0;
+        let still_residual = share(facts.still_residual, facts.pixels);
+        let histogram_distance = histogram_distance(&facts);
+        let duplicate = still_residual < 0.4 && u64::from(facts.changed_pixels) * 1000 <= u64::from(facts.pixels);
+        let cut = bad_share > 0.65
+            || (histogram_distance > 0.45 && moved_residual > 0.6 * still_residual && moved_residual > 8.0);
+        let kind = if duplicate {
+            PairKind::Duplicate
+        } else if cut && settings.scene_cuts {
+            PairKind::Cut
+        } else if bad_share > 0.35 {
+            PairKind::Hopeless
+        } else if (brightness(&facts.histogram[1]) - brightness(&facts.histogram[0])).abs() > 3.0 {
+            PairKind::Fade
+        } else {
+            PairKind::Normal
+        };
+        PairVerdict { kind, bad_share, moved_residual, still_residual, histogram_distance }
+    }
+
+    /// True where the nearer source frame is shown instead of a made one.
+    pub fn repeats(&self) -> bool {
+        matches!(self.kind, PairKind::Cut | PairKind::Duplicate)
+    }
+}
+
+/// Share of pixels that would have to change bins, after the shift of up to two bins that explains most.
+fn histogram_distance(facts: &PairFacts) -> f64 {
+    let [first, second] = &facts.histogram;
+    let bins = HISTOGRAM_BINS as i32;
+    let apart = |shift: i32| -> u64 {
+        (0..bins)
+            .map(|bin| {
+                let other = bin + shift;
+                let there = if (0..bins).contains(&other) { second[other as usize] } else { 0 };
+                u64::from(first[bin as usize].abs_diff(there))
+            })
+            .sum()
+    };
+    let least = (-2..=2).map(apart).min().unwrap_or(0);
+    if facts.pixels == 0 { 0.0 } else { (least as f64 / (2.0 * f64::from(facts.pixels))).min(1.0) }
+}
+
+/// Mean luma, codes.
+fn brightness(histogram: &[u32; HISTOGRAM_BINS]) -> f64 {
+    let count: f64 = histogram.iter().map(|count| f64::from(*count)).sum();
+    let sum: f64 = histogram.iter().enumerate().map(|(bin, count)| f64::from(*count) * (8.0 * bin as f64 + 4.0)).sum();
+    if count == 0.0 { 0.0 } else { sum / count }
+}
