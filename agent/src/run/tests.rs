@@ -4,7 +4,10 @@ use crate::{
     link::TcpDial,
     testing::{blob_store::BlobStore, daemon::Daemon, eventually, fetch, lease, plan, render_task, worker_script},
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinHandle,
+};
 use tweenfarm_protocol::{
     SlotRange,
     service::{Receipt, Renewal},
@@ -19,21 +22,36 @@ struct Farm {
     daemon: Daemon,
 }
 
+/// An agent on a runtime of its own, so that it can end at once with everything it started, as a process does.
 struct Agent {
     stop: CancellationToken,
-    running: AbortOnDropHandle<Result<(), RunError>>,
+    running: JoinHandle<Result<(), RunError>>,
+    runtime: Option<Runtime>,
 }
 
 impl Agent {
-    async fn stop(self) -> Result<(), RunError> {
+    async fn stop(mut self) -> Result<(), RunError> {
         self.stop.cancel();
-        self.running.await.expect("the agent does not panic")
+        self.ended().await
+    }
+
+    async fn ended(&mut self) -> Result<(), RunError> {
+        (&mut self.running).await.expect("the agent does not panic")
     }
 
     /// As `kill -9` does: nothing is given back or written any more.
-    async fn kill(self) {
-        self.running.abort();
-        let _ = self.running.await;
+    async fn kill(self, farm: &Farm) {
+        drop(self);
+        let state = farm.folder.path().join("state");
+        eventually("the killed agent is gone", || StateFolder::open(&state).is_ok()).await;
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -60,11 +78,12 @@ impl Farm {
         let program = worker_script::greeting(self.folder.path(), worker_body);
         let dial = TcpDial { address: self.daemon.address.clone() };
         let stop = CancellationToken::new();
-        let running = {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let running = runtime.spawn({
             let stop = stop.clone();
-            AbortOnDropHandle::new(tokio::spawn(async move { run(&config, program, dial, stop).await }))
-        };
-        Agent { stop, running }
+            async move { run(&config, program, dial, stop).await }
+        });
+        Agent { stop, running, runtime: Some(runtime) }
     }
 
     fn task(&self, number: u128) -> Task {
@@ -220,7 +239,7 @@ async fn a_killed_agent_gives_back_after_its_restart_what_it_was_working_on() {
     farm.daemon.offer(farm.task(1));
     let agent = farm.agent("read -r order; sleep 1000");
     farm.is_leased(1).await;
-    agent.kill().await;
+    agent.kill(&farm).await;
     std::fs::write(farm.folder.path().join("state/scratch/half.mp4"), b"half").unwrap();
     let agent = farm.agent(worker_script::GOOD);
     eventually("the lease came back", || farm.daemon.book().given_back.contains(&lease(1))).await;
@@ -268,10 +287,10 @@ async fn below_the_disk_reserve_no_task_is_leased() {
 #[tokio::test]
 async fn a_machine_without_a_device_or_a_working_worker_ends_with_the_remedy() {
     let farm = Farm::new().await;
-    let absent = farm.agent_with(worker_script::GOOD, |config| {
+    let mut absent = farm.agent_with(worker_script::GOOD, |config| {
         config.devices = config::DeviceChoice::Only(vec!["ff".repeat(16)]);
     });
-    let error = absent.running.await.unwrap().unwrap_err().to_string();
+    let error = absent.ended().await.unwrap_err().to_string();
     assert!(error.contains("00000000000000000000000000000001 (script)"), "{error}");
 
     let program = worker_script::whole(farm.folder.path(), "exit 3");
