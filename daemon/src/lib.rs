@@ -6,9 +6,13 @@
 pub mod blobs;
 pub mod config;
 pub mod farm;
+pub mod http;
 pub mod ledger;
 pub mod logging;
 pub mod model;
 pub mod pricing;
+pub mod probe;
+pub mod rpc;
 pub mod schedule;
 pub mod store;
+pub mod sweep;

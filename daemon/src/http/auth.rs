@@ -1,0 +1,106 @@
+//! Who asks: the account behind a Bearer credential.
+//!
+//! A credential is told apart by its prefix. Today the only kind is an API key, looked up by its SHA-256; a signed
+//! token becomes one more arm of `Credential::read` and of `identify`.
+
+use super::{HttpState, error::Failure};
+use crate::model::{Account, KeyHash};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+};
+use sha2::{Digest, Sha256};
+
+/// Every ReframeFX API key starts like this; 40 hexadecimal digits follow.
+const KEY_PREFIX: &str = "rfx_live_";
+const KEY_BYTES: usize = 20;
+
+/// What a request identified itself with.
+enum Credential {
+    ApiKey(KeyHash),
+}
+
+impl Credential {
+    fn read(headers: &HeaderMap) -> Result<Credential, Failure> {
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let value = values.next().ok_or(Failure::NoCredentials)?;
+        if values.next().is_some() {
+            return Err(Failure::BadCredentials);
+        }
+        let text = value.to_str().map_err(|_| Failure::BadCredentials)?;
+        let (scheme, token) = text.split_once(' ').ok_or(Failure::NoCredentials)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Failure::NoCredentials);
+        }
+        let token = token.trim();
+        if token.starts_with(KEY_PREFIX) {
+            return Ok(Credential::ApiKey(hash_of(token)));
+        }
+        Err(Failure::BadCredentials)
+    }
+}
+
+/// The account that sent the request; taking it as an argument is what protects a route.
+pub struct Caller(pub Account);
+
+impl FromRequestParts<HttpState> for Caller {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Caller, Failure> {
+        let account = match Credential::read(&parts.headers)? {
+            Credential::ApiKey(hash) => state.farm.account_of_key(hash)?,
+        };
+        account.map(Caller).ok_or(Failure::BadCredentials)
+    }
+}
+
+/// What is stored of a key. Fast and unsalted is right for 160 random bits.
+fn hash_of(key: &str) -> KeyHash {
+    KeyHash(Sha256::digest(key.as_bytes()).into())
+}
+
+/// A new API key: its text, to be shown once, and what is stored of it.
+pub fn new_key() -> (String, KeyHash) {
+    let text = format!("{KEY_PREFIX}{}", hex::encode(rand::random::<[u8; KEY_BYTES]>()));
+    let hash = hash_of(&text);
+    (text, hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn a_new_key_has_its_prefix_and_forty_digits() {
+        let (text, hash) = new_key();
+        let digits = text.strip_prefix("rfx_live_").unwrap();
+        assert!(digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "{text}");
+        assert_eq!(hash.to_hex(), hex::encode(Sha256::digest(&text)));
+        assert_ne!(new_key().0, text);
+    }
+
+    #[test]
+    fn only_one_bearer_key_is_a_credential() {
+        let check = |values: &[&'static str], expected: &str| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::AUTHORIZATION, HeaderValue::from_static(value));
+            }
+            let read = match Credential::read(&headers) {
+                Ok(Credential::ApiKey(_)) => "key",
+                Err(Failure::NoCredentials) => "none",
+                Err(_) => "bad",
+            };
+            assert_eq!(read, expected, "{values:?}");
+        };
+        check(&[], "none");
+        check(&["Bearer rfx_live_x"], "key");
+        check(&["bearer rfx_live_x"], "key");
+        check(&["Basic dXNlcjpwYXNz"], "none");
+        check(&["rfx_live_x"], "none");
+        check(&["Bearer afk_x"], "bad");
+        check(&["Bearer a.b.c"], "bad");
+        check(&["Bearer rfx_live_x", "Bearer rfx_live_y"], "bad");
+    }
+}

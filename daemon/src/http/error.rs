@@ -1,0 +1,238 @@
+//! Failures and their statuses: the one place that pairs them, for every API of the daemon.
+//!
+//! A handler returns a `Failure`; `render` at the edge of each router gives it that API's body, and gives one to
+//! refusals that axum or a layer made too, so that no error leaves without a sentence.
+
+use crate::{
+    blobs::{BlobError, SignatureError},
+    farm::FarmError,
+    probe::LookError,
+};
+use axum::{
+    Json,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use std::{error::Error, sync::Arc};
+use tweenfarm_media::ProbeError;
+use tweenfarm_protocol::operator::Problem;
+
+/// Which API answers: they differ in the body of an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    ReframeFx,
+    Operator,
+}
+
+/// Why a request was not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The sentence names the field.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("send the API key as 'Authorization: Bearer rfx_live_…'")]
+    NoCredentials,
+    #[error("the API key is not valid: it may have been replaced or revoked")]
+    BadCredentials,
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    #[error("the job of this object has ended")]
+    JobOver,
+    #[error("no route has this path: see the API reference")]
+    NoRoute,
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    #[error("File expired")]
+    FileExpired,
+    #[error("the path exists, but not with this method")]
+    NoMethod,
+    #[error("the body stopped coming: send the upload again")]
+    Stalled,
+    #[error("the body ended before its Content-Length: send the upload again")]
+    CutOff,
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("{0}: try again in a few seconds")]
+    Busy(&'static str),
+    #[error(transparent)]
+    Farm(#[from] FarmError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+impl From<LookError> for Failure {
+    fn from(error: LookError) -> Failure {
+        match error {
+            LookError::NotUploaded => Failure::Farm(FarmError::NotUploaded),
+            LookError::TooManyBytes { .. } | LookError::TooLong { .. } => Failure::TooLarge(error.to_string()),
+            LookError::Busy => Failure::Busy("too many clips are being looked into"),
+            LookError::Probe(error) => Failure::Probe(error),
+            LookError::Blob(error) => Failure::Blob(error),
+            LookError::Farm(error) => Failure::Farm(error),
+            LookError::Lost => Failure::Internal("the look into the clip broke off; try again later"),
+        }
+    }
+}
+
+impl Failure {
+    pub fn invalid(sentence: impl Into<String>) -> Failure {
+        Failure::Invalid(sentence.into())
+    }
+
+    /// The status, for each API; no `_` for the failure: a new one has to choose.
+    fn status(&self, api: Api) -> StatusCode {
+        match (self, api) {
+            (Failure::Invalid(_) | Failure::CutOff, _) => StatusCode::BAD_REQUEST,
+            (Failure::NoCredentials | Failure::BadCredentials, _) => StatusCode::UNAUTHORIZED,
+            (Failure::Signature(_) | Failure::JobOver, _) => StatusCode::FORBIDDEN,
+            (Failure::NoRoute | Failure::NotFound(_) | Failure::FileExpired, _) => StatusCode::NOT_FOUND,
+            (Failure::NoMethod, _) => StatusCode::METHOD_NOT_ALLOWED,
+            (Failure::Stalled, _) => StatusCode::REQUEST_TIMEOUT,
+            (Failure::TooLarge(_), _) => StatusCode::PAYLOAD_TOO_LARGE,
+            (Failure::Busy(_), _) => StatusCode::SERVICE_UNAVAILABLE,
+            (Failure::Internal(_), _) => StatusCode::INTERNAL_SERVER_ERROR,
+            (Failure::Farm(failure), api) => farm_status(failure, api),
+            (Failure::Blob(failure), _) => match failure {
+                BlobError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+                BlobError::Full => StatusCode::SERVICE_UNAVAILABLE,
+                BlobError::Prefix(_) | BlobError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            (Failure::Probe(failure), _) => match failure {
+                ProbeError::Empty
+                | ProbeError::NotMedia
+                | ProbeError::NoVideo
+                | ProbeError::SingleFrame
+                | ProbeError::Damaged(_)
+                | ProbeError::TooExpensive => StatusCode::BAD_REQUEST,
+                ProbeError::Tool(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+        }
+    }
+
+    /// What the client reads. Facts about this machine stay in the log.
+    fn public_text(&self, status: StatusCode) -> String {
+        match self {
+            // The contract's own form, with a capital letter.
+            Failure::Farm(FarmError::InsufficientXeconds { needed, available }) => {
+                format!("Need {needed} xeconds, have {available}")
+            }
+            // Said of the server, not to the person: what to install is in the log.
+            failure if status == StatusCode::INTERNAL_SERVER_ERROR => match failure {
+                Failure::Internal(sentence) => (*sentence).to_owned(),
+                _ => "something broke on the server; it has been logged, try again later".to_owned(),
+            },
+            failure => failure.to_string(),
+        }
+    }
+}
+
+fn farm_status(failure: &FarmError, api: Api) -> StatusCode {
+    match (failure, api) {
+        (FarmError::NotFound { .. } | FarmError::NotUploaded, _) => StatusCode::NOT_FOUND,
+        (FarmError::NotYours { .. } | FarmError::Pinned, _) => StatusCode::FORBIDDEN,
+        (FarmError::InsufficientXeconds { .. }, _) => StatusCode::PAYMENT_REQUIRED,
+        (FarmError::OtherProject(_) | FarmError::Amount(_), _) => StatusCode::BAD_REQUEST,
+        (FarmError::EmailTaken, _) => StatusCode::CONFLICT,
+        // The ReframeFX surface knows no 409.
+        (FarmError::IdempotencyConflict, Api::ReframeFx) => StatusCode::BAD_REQUEST,
+        (FarmError::IdempotencyConflict, Api::Operator) => StatusCode::CONFLICT,
+        (FarmError::Replaced | FarmError::QueueFull | FarmError::Unavailable | FarmError::Closing, _) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+    }
+}
+
+/// Seconds after which a refused request is worth sending again.
+fn retry_after_seconds(failure: &Failure) -> u64 {
+    match failure {
+        Failure::Blob(BlobError::Full) | Failure::Farm(FarmError::QueueFull) => 60,
+        _ => 5,
+    }
+}
+
+/// A failure on its way to `render`, which knows the API.
+#[derive(Clone)]
+struct Carried(Arc<Failure>);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        response.extensions_mut().insert(Carried(Arc::new(self)));
+        response
+    }
+}
+
+/// Error body of the ReframeFX surface.
+#[derive(Serialize)]
+struct Detail {
+    detail: String,
+}
+
+/// The outermost layer of a router: gives every error its status and the API's body.
+pub async fn render(api: Api, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    if let Some(Carried(failure)) = response.extensions_mut().remove::<Carried>() {
+        let status = failure.status(api);
+        if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+            tracing::error!(error = &*failure as &dyn Error, "a request failed");
+        }
+        let mut response = with_body(api, status, failure.public_text(status));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = retry_after_seconds(&failure);
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        return response;
+    }
+    // A refusal that a layer made by itself: the same body, the status it chose.
+    let status = response.status();
+    let has_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if (status.is_client_error() || status.is_server_error()) && !has_json {
+        let text = status.canonical_reason().unwrap_or("the request was not served").to_owned();
+        return with_body(api, status, text);
+    }
+    response
+}
+
+fn with_body(api: Api, status: StatusCode, text: String) -> Response {
+    let mut response = match api {
+        Api::ReframeFx => (status, Json(Detail { detail: text })).into_response(),
+        Api::Operator => (status, Json(Problem { error: text })).into_response(),
+    };
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tweenfarm_protocol::Xeconds;
+
+    #[test]
+    fn a_balance_too_low_is_told_in_the_contracts_words() {
+        let failure = Failure::Farm(FarmError::InsufficientXeconds { needed: Xeconds(122), available: Xeconds(120) });
+        let status = failure.status(Api::ReframeFx);
+        assert_eq!(status, StatusCode::PAYMENT_REQUIRED);
+        assert_eq!(failure.public_text(status), "Need 122 xeconds, have 120");
+    }
+
+    #[test]
+    fn what_broke_on_this_machine_is_not_told_to_clients() {
+        let failure = Failure::Blob(BlobError::Io {
+            doing: "read",
+            path: "/srv/secret/place".into(),
+            source: std::io::Error::other("disk"),
+        });
+        let status = failure.status(Api::ReframeFx);
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!failure.public_text(status).contains("secret"));
+    }
+}

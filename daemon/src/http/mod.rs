@@ -1,0 +1,137 @@
+//! HTTP: the public APIs, the objects behind presigned URLs, and the operator's API on a socket of its own.
+//!
+//! Handlers read, check and make one call into the farm; they hold no state and decide nothing about money.
+
+mod auth;
+mod body;
+pub mod error;
+mod locks;
+mod objects;
+pub mod operator;
+mod range;
+pub mod reframefx;
+pub mod serve;
+#[cfg(test)]
+mod tests;
+
+use crate::{
+    blobs::{Blobs, DiskStore, Signer},
+    farm::Farm,
+    probe::Prober,
+};
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderName, HeaderValue, StatusCode},
+    middleware::{self, Next},
+    response::Response,
+    routing::get,
+};
+use error::{Api, Failure};
+use serde_json::json;
+use std::{any::Any, sync::Arc, time::Duration};
+use tokio::sync::watch;
+use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+
+/// A request that carries no clip is over by then: a probe waits 20 s for its turn and takes 20 s at most.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What handlers reach. Cheap to clone.
+#[derive(Clone)]
+pub struct HttpState {
+    pub farm: Farm,
+    pub blobs: Blobs,
+    /// The built-in store, whose objects this daemon serves itself.
+    pub disk: DiskStore,
+    pub signer: Arc<Signer>,
+    pub prober: Prober,
+    pub locks: locks::KeyLocks,
+    pub upload_bytes_max: u64,
+    /// Accounts whose ledger did not add up in the last audit.
+    pub ledger_differences: watch::Receiver<u64>,
+}
+
+/// What `HttpState` is made of.
+pub struct HttpParts {
+    pub farm: Farm,
+    pub blobs: Blobs,
+    pub disk: DiskStore,
+    pub signer: Arc<Signer>,
+    pub look: crate::probe::Look,
+    pub upload_bytes_max: u64,
+    pub ledger_differences: watch::Receiver<u64>,
+}
+
+impl HttpState {
+    pub fn new(parts: HttpParts) -> HttpState {
+        HttpState {
+            prober: Prober::new(parts.farm.clone(), parts.blobs.clone(), parts.look),
+            farm: parts.farm,
+            blobs: parts.blobs,
+            disk: parts.disk,
+            signer: parts.signer,
+            locks: locks::KeyLocks::default(),
+            upload_bytes_max: parts.upload_bytes_max,
+            ledger_differences: parts.ledger_differences,
+        }
+    }
+}
+
+/// The public port: the ReframeFX surface, the objects, and whether the daemon lives.
+pub fn router(state: HttpState) -> Router {
+    let json_routes = reframefx::routes()
+        .route("/healthz", get(healthz))
+        .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
+    let routes = json_routes.merge(objects::routes(state.signer.bucket_name()));
+    edged(routes, Api::ReframeFx).with_state(state)
+}
+
+/// The operator's socket.
+pub fn operator_router(state: HttpState) -> Router {
+    let routes = operator::routes()
+        .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
+    edged(routes, Api::Operator).with_state(state)
+}
+
+/// What every router has at its edge: sentences for all refusals, no panic that kills a connection, a request id, one
+/// line in the log.
+fn edged(routes: Router<HttpState>, api: Api) -> Router<HttpState> {
+    routes
+        .fallback(|| async { Failure::NoRoute })
+        .method_not_allowed_fallback(|| async { Failure::NoMethod })
+        .layer(CatchPanicLayer::custom(after_panic))
+        .layer(middleware::from_fn(move |request, next| error::render(api, request, next)))
+        .layer(middleware::from_fn(observe))
+}
+
+fn after_panic(cause: Box<dyn Any + Send + 'static>) -> Response {
+    let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
+    tracing::error!(panic = text.unwrap_or("without a text"), "a handler panicked");
+    axum::response::IntoResponse::into_response(Failure::Internal("something broke on the server; it has been logged"))
+}
+
+/// Gives each request an id and the log a line: method and path, never the query, which may hold a signature.
+async fn observe(request: Request, next: Next) -> Response {
+    let id = uuid::Uuid::now_v7().to_string();
+    let started = std::time::Instant::now();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let span = tracing::info_span!("request", %id);
+    let mut response = {
+        use tracing::Instrument;
+        next.run(request).instrument(span).await
+    };
+    let elapsed_ms = started.elapsed().as_millis();
+    tracing::info!(%id, %method, path, status = response.status().as_u16(), elapsed_ms, "served");
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response
+}
+
+/// Cheap on purpose: it says that the process answers, not that agents are there.
+async fn healthz() -> Json<serde_json::Value> {
+    Json(json!({ "status": "ok" }))
+}

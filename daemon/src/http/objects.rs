@@ -1,0 +1,235 @@
+//! Objects behind presigned URLs: PUT, GET and HEAD of the built-in store. The URL is the credential; nothing here
+//! asks who the caller is.
+
+use super::{
+    HttpState,
+    error::Failure,
+    range::{self, Part},
+};
+use crate::{
+    blobs::{BlobError, SignedRequest, Upload},
+    model::{FileKind, FileState, JobState, ObjectKey},
+};
+use axum::{
+    Router,
+    body::{Body, BodyDataStream, HttpBody},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures::StreamExt;
+use rusty_s3::Method;
+use std::{io::SeekFrom, time::Duration};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+use tweenfarm_protocol::{JobId, Timestamp};
+
+/// An upload of which nothing arrives for this long is given up.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+/// After a refusal the rest of the body is read away for a while: closing at once would reset the connection, and
+/// many clients then never see the answer.
+const LINGER: Duration = Duration::from_secs(5);
+const READ_BYTES: usize = 256 * 1024;
+/// What an agent may deliver in one piece: far above two minutes of lossless 4K at 240 fps; the disk's reserve is
+/// what protects the store.
+const DELIVERY_BYTES_MAX: u64 = 64 << 30;
+
+pub fn routes(bucket: &str) -> Router<HttpState> {
+    Router::new().route(&format!("/{bucket}/{{*key}}"), get(read).head(read).put(store))
+}
+
+/// The key of the URL's path, if a URL of this service could have it.
+fn key_of(state: &HttpState, parts: &Parts) -> Result<ObjectKey, Failure> {
+    let path = parts.uri.path();
+    let key = path.strip_prefix('/').and_then(|path| path.strip_prefix(state.signer.bucket_name()));
+    let key = key.and_then(|path| path.strip_prefix('/')).and_then(|key| key.parse().ok());
+    key.ok_or(Failure::NotFound("object"))
+}
+
+fn verify(state: &HttpState, method: Method, key: &ObjectKey, parts: &Parts) -> Result<(), Failure> {
+    let query = parts.uri.query().unwrap_or_default();
+    let content_type = content_type(parts);
+    Ok(state.signer.verify(SignedRequest { method, key, query, content_type }, Timestamp::now())?)
+}
+
+fn content_type(parts: &Parts) -> Option<&str> {
+    parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
+}
+
+async fn store(State(state): State<HttpState>, request: Request) -> Result<StatusCode, Failure> {
+    let (parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let key = key_of(&state, &parts)?;
+    let arrived = async {
+        verify(&state, Method::Put, &key, &parts)?;
+        let limit_bytes = match may_be_written(&state, &key)? {
+            Noted::ByTheFarm => state.upload_bytes_max,
+            Noted::ByAReport => DELIVERY_BYTES_MAX,
+        };
+        let mut upload = state.disk.begin(&key, content_type(&parts).unwrap_or_default(), limit_bytes).await?;
+        if let Some(size_bytes) = body.size_hint().exact() {
+            upload.expect(size_bytes).await?;
+        }
+        receive(&mut body, &mut upload).await?;
+        Ok::<Upload, Failure>(upload)
+    };
+    let upload = match arrived.await {
+        Ok(upload) => upload,
+        Err(failure) => {
+            read_away(body);
+            return Err(failure);
+        }
+    };
+    // From here the client may leave: the object and what the farm knows of it change together.
+    let kept = tokio::spawn(keep(state, key, upload));
+    kept.await.map_err(|_| Failure::Internal("the upload could not be stored; it has been logged"))??;
+    Ok(StatusCode::OK)
+}
+
+/// Streams the body into the upload. A client that leaves makes the body fail, and the dropped upload removes its file.
+async fn receive(body: &mut BodyDataStream, upload: &mut Upload) -> Result<(), Failure> {
+    loop {
+        let piece = tokio::time::timeout(IDLE_MAX, body.next()).await.map_err(|_| Failure::Stalled)?;
+        match piece {
+            Some(Ok(bytes)) => upload.write(&bytes).await?,
+            Some(Err(_)) => return Err(Failure::CutOff),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Publishes an upload and tells the farm of it.
+async fn keep(state: HttpState, key: ObjectKey, upload: Upload) -> Result<(), Failure> {
+    let sealed = upload.seal().await?;
+    let _held = state.locks.hold(&key).await;
+    // Asked again: a job may have used the earlier upload while this one arrived.
+    let noted = may_be_written(&state, &key)?;
+    let facts = sealed.publish().await?;
+    if noted == Noted::ByTheFarm {
+        state.farm.upload_stored(key, facts.size_bytes, facts.sha256).await?;
+    }
+    Ok(())
+}
+
+/// Who keeps a record of a written object.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    /// An upload: the farm knows its size and hash.
+    ByTheFarm,
+    /// Work or output of a job: its agent reports it.
+    ByAReport,
+}
+
+/// Whether the object may (still) be written, and who notes that it was.
+fn may_be_written(state: &HttpState, key: &ObjectKey) -> Result<Noted, Failure> {
+    if let Some(file) = state.farm.file_by_key(key)? {
+        return match (file.kind, file.state) {
+            (FileKind::Input, FileState::Awaited | FileState::Stored { pinned: false, .. }) => Ok(Noted::ByTheFarm),
+            (FileKind::Input, FileState::Deleted { .. }) => Err(crate::farm::FarmError::NotUploaded.into()),
+            (FileKind::Input, FileState::Stored { pinned: true, .. }) | (FileKind::Output { .. }, _) => {
+                Err(crate::farm::FarmError::Pinned.into())
+            }
+        };
+    }
+    // An agent's delivery: once its job has ended nobody would ever delete what comes late.
+    let job = state.farm.job(job_of(key).ok_or(Failure::NotFound("upload"))?)?;
+    match job.map(|view| view.job.state) {
+        Some(JobState::Rendering { .. } | JobState::Joining { .. }) => Ok(Noted::ByAReport),
+        Some(JobState::Ended { .. }) | None => Err(Failure::JobOver),
+    }
+}
+
+/// The job in `work/{job}/…` and in `outputs/{tier}/{account}/{project}/{job}/…`.
+fn job_of(key: &ObjectKey) -> Option<JobId> {
+    let mut parts = key.as_str().split('/');
+    let job = match parts.next()? {
+        "work" => parts.next()?,
+        "outputs" => parts.nth(3)?,
+        _ => return None,
+    };
+    job.parse().ok()
+}
+
+/// Reads what a refused client still sends, so that it gets to read the refusal.
+fn read_away(mut body: BodyDataStream) {
+    tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.next().await {} }));
+}
+
+async fn read(State(state): State<HttpState>, request: Request) -> Result<Response, Failure> {
+    let (parts, _) = request.into_parts();
+    let key = key_of(&state, &parts)?;
+    // HEAD tells less than GET: a URL signed for GET may be asked for its size.
+    verify(&state, Method::Get, &key, &parts)?;
+    let Some(mut blob) = state.disk.open_object(&key).await? else {
+        return Err(Failure::NotFound("object"));
+    };
+    let size_bytes = blob.facts.size_bytes;
+    let etag = format!("\"{}\"", blob.facts.sha256);
+    let mut headers = HeaderMap::new();
+    let mut set = |name, value: String| {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    };
+    set(header::CONTENT_TYPE, blob.content_type);
+    set(header::ETAG, etag.clone());
+    set(header::ACCEPT_RANGES, "bytes".into());
+    set(header::LAST_MODIFIED, http_date(blob.modified));
+    let asked = |name: header::HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    if asked(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.split(',').any(|tag| tag.trim() == etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    // A range of another version of the object would be put together with this one's bytes.
+    let same = asked(header::IF_RANGE).is_none_or(|tag| tag == etag);
+    let (status, first, length) = match range::part(asked(header::RANGE).filter(|_| same), size_bytes) {
+        Part::Whole => (StatusCode::OK, 0, size_bytes),
+        Part::Bytes { first, last } => {
+            set(header::CONTENT_RANGE, format!("bytes {first}-{last}/{size_bytes}"));
+            (StatusCode::PARTIAL_CONTENT, first, last - first + 1)
+        }
+        Part::Unsatisfiable => {
+            let range = [(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))];
+            return Ok((StatusCode::RANGE_NOT_SATISFIABLE, range).into_response());
+        }
+    };
+    set(header::CONTENT_LENGTH, length.to_string());
+    if parts.method == axum::http::Method::HEAD {
+        return Ok((status, headers).into_response());
+    }
+    if first > 0 {
+        let sought = blob.file.seek(SeekFrom::Start(first)).await;
+        sought.map_err(|source| BlobError::Io { doing: "read", path: key.as_str().into(), source })?;
+    }
+    let bytes = ReaderStream::with_capacity(blob.file.take(length), READ_BYTES);
+    Ok((status, headers, Body::from_stream(bytes)).into_response())
+}
+
+/// `Wed, 01 Jul 2026 10:04:30 GMT`
+fn http_date(at: Timestamp) -> String {
+    let moment = jiff::Timestamp::from_second(at.0.div_euclid(1_000_000)).unwrap_or_default();
+    moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_job_of_a_delivery_is_in_its_key() {
+        let id = "0d8d0c6e-2a53-4a0a-9d55-3b1a9d1f2f10";
+        let check = |key: &str, expected: Option<&str>| {
+            let key: ObjectKey = key.parse().unwrap();
+            assert_eq!(job_of(&key).map(|job| job.to_string()).as_deref(), expected, "{key}");
+        };
+        check(&format!("work/{id}/x.mp4"), Some(id));
+        check(&format!("outputs/paid/a/b/{id}/output-60fps.mp4"), Some(id));
+        check(&format!("uploads/paid/a/b/{id}/x.mp4"), None);
+        check("work/x/y.mp4", None);
+    }
+
+    #[test]
+    fn a_moment_is_written_as_http_wants_it() {
+        assert_eq!(http_date(Timestamp(1_782_900_270_500_000)), "Wed, 01 Jul 2026 10:04:30 GMT");
+    }
+}

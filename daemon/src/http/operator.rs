@@ -1,0 +1,186 @@
+//! The operator's API, on a Unix socket that only the daemon's user can open: whoever reaches it may do all of it.
+
+use super::{HttpState, auth, body::Strict, error::Failure};
+use crate::{
+    farm::{AgentView, FarmError, JobView},
+    model::{JobEnd, JobState},
+};
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use serde::Deserialize;
+use tweenfarm_protocol::{
+    AccountId, JobId, Xeconds,
+    operator::{AddUser, AddedUser, AgentRow, Grant, Granted, JobRow, Status, UserRow, WorkerRow},
+};
+
+const EMAIL_BYTES_MAX: usize = 254;
+const REASON_BYTES_MAX: usize = 500;
+const JOBS_DEFAULT: usize = 50;
+const JOBS_MAX: usize = 1000;
+
+pub fn routes() -> Router<HttpState> {
+    Router::new()
+        .route("/operator/users", post(add_user).get(users))
+        .route("/operator/users/{account}/grants", post(grant))
+        .route("/operator/jobs", get(jobs))
+        .route("/operator/jobs/{job}", get(job))
+        .route("/operator/jobs/{job}/cancel", post(cancel))
+        .route("/operator/agents", get(agents))
+        .route("/operator/status", get(status))
+}
+
+async fn add_user(
+    State(state): State<HttpState>,
+    Strict(body): Strict<AddUser>,
+) -> Result<(StatusCode, Json<AddedUser>), Failure> {
+    let email = body.email.trim().to_owned();
+    let plausible = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    if !plausible || email.len() > EMAIL_BYTES_MAX || email.chars().any(|letter| letter.is_control() || letter == ' ') {
+        return Err(Failure::invalid("email must be an e-mail address such as ann@example.org"));
+    }
+    if body.xeconds < Xeconds::ZERO {
+        return Err(Failure::invalid("xeconds must be 0 or more"));
+    }
+    let (api_key, hash) = auth::new_key();
+    let reason = "granted with the account".to_owned();
+    let (account, balance) = state.farm.add_account(email, hash, body.xeconds, reason).await?;
+    let added = AddedUser { account: account.id, email: account.email, api_key, balance };
+    Ok((StatusCode::CREATED, Json(added)))
+}
+
+async fn grant(
+    State(state): State<HttpState>,
+    Path(account): Path<String>,
+    Strict(body): Strict<Grant>,
+) -> Result<Json<Granted>, Failure> {
+    let account: AccountId = account.parse().map_err(|_| FarmError::NotFound { what: "account" })?;
+    let reason = body.reason.trim().to_owned();
+    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+        return Err(Failure::invalid(format!(
+            "reason must have 1 to {REASON_BYTES_MAX} bytes: it stays in the ledger"
+        )));
+    }
+    let balance = state.farm.grant(account, body.xeconds, reason).await?;
+    Ok(Json(Granted { account, balance }))
+}
+
+async fn users(State(state): State<HttpState>) -> Result<Json<Vec<UserRow>>, Failure> {
+    let mut rows = Vec::new();
+    for account in state.farm.accounts()? {
+        rows.push(UserRow {
+            account: account.id,
+            balance: state.farm.balance(account.id)?,
+            has_key: state.farm.active_key_hash(account.id)?.is_some(),
+            email: account.email,
+            tier: account.tier.as_str().to_owned(),
+            created_at: account.created_at.to_iso_seconds(),
+        });
+    }
+    Ok(Json(rows))
+}
+
+#[derive(Deserialize)]
+struct JobsQuery {
+    limit: Option<usize>,
+}
+
+async fn jobs(State(state): State<HttpState>, Query(query): Query<JobsQuery>) -> Result<Json<Vec<JobRow>>, Failure> {
+    let limit = query.limit.unwrap_or(JOBS_DEFAULT);
+    if !(1..=JOBS_MAX).contains(&limit) {
+        return Err(Failure::invalid(format!("limit must be an integer from 1 to {JOBS_MAX}")));
+    }
+    Ok(Json(state.farm.jobs_recent(limit)?.iter().map(row_of_job).collect()))
+}
+
+async fn job(State(state): State<HttpState>, Path(job): Path<String>) -> Result<Json<JobRow>, Failure> {
+    let view = state.farm.job(job_id(&job)?)?.ok_or(FarmError::NotFound { what: "job" })?;
+    Ok(Json(row_of_job(&view)))
+}
+
+async fn cancel(State(state): State<HttpState>, Path(job): Path<String>) -> Result<Json<JobRow>, Failure> {
+    let id = job_id(&job)?;
+    state.farm.cancel(id).await?;
+    let view = state.farm.job(id)?.ok_or(FarmError::NotFound { what: "job" })?;
+    Ok(Json(row_of_job(&view)))
+}
+
+fn job_id(text: &str) -> Result<JobId, Failure> {
+    text.parse().map_err(|_| FarmError::NotFound { what: "job" }.into())
+}
+
+fn row_of_job(view: &JobView) -> JobRow {
+    let job = &view.job;
+    let (state, at, refunded, error) = match &job.state {
+        JobState::Rendering { .. } => ("rendering", None, Xeconds::ZERO, None),
+        JobState::Joining { .. } => ("joining", None, Xeconds::ZERO, None),
+        JobState::Ended { at, end } => match end {
+            JobEnd::Done { .. } => ("done", Some(at), Xeconds::ZERO, None),
+            JobEnd::Failed { error, refunded, .. } => ("failed", Some(at), *refunded, Some(error.clone())),
+            JobEnd::Cancelled { refunded, .. } => ("cancelled", Some(at), *refunded, None),
+        },
+    };
+    JobRow {
+        job: job.id,
+        account: job.account,
+        state: state.to_owned(),
+        progress_percent: view.progress_percent,
+        target_fps: job.target_fps,
+        xeconds_charged: job.charged,
+        xeconds_refunded: refunded,
+        created_at: job.created_at.to_iso_seconds(),
+        completed_at: at.map(|at| at.to_iso_seconds()),
+        error,
+    }
+}
+
+async fn agents(State(state): State<HttpState>) -> Json<Vec<AgentRow>> {
+    Json(state.farm.agents().iter().map(row_of_agent).collect())
+}
+
+fn row_of_agent(view: &AgentView) -> AgentRow {
+    let in_hand = |worker: u32| view.in_hand.iter().find(|(of, _, _)| *of == worker).map(|(_, _, job)| *job);
+    AgentRow {
+        agent: view.hello.agent,
+        name: view.hello.name.clone(),
+        version: view.hello.version.clone(),
+        connected: view.connected,
+        last_seen: view.last_seen.to_iso_seconds(),
+        workers: view
+            .hello
+            .workers
+            .iter()
+            .map(|facts| WorkerRow {
+                worker: facts.worker,
+                device_name: facts.device_name.clone(),
+                device_uuid: facts.device_uuid.clone(),
+                engine: facts.engine.clone(),
+                job: in_hand(facts.worker),
+            })
+            .collect(),
+    }
+}
+
+async fn status(State(state): State<HttpState>) -> Result<Json<Status>, Failure> {
+    let load = state.farm.load();
+    let ledger_differences = *state.ledger_differences.borrow();
+    let farm = state.farm.clone();
+    // Counting reads every job: not on the runtime's threads.
+    let counted = tokio::task::spawn_blocking(move || {
+        Ok::<_, FarmError>((farm.accounts()?.len() as u64, farm.jobs_recent(usize::MAX)?.len() as u64))
+    });
+    let (accounts, jobs) = counted.await.map_err(|_| Failure::Internal("the farm could not be counted"))??;
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        workers_idle: load.workers_idle,
+        workers_running: load.workers_running,
+        queue_depth: load.queue_depth,
+        accounts,
+        jobs,
+        ledger_differences,
+        late_reports: state.farm.late_reports(),
+    }))
+}

@@ -1,0 +1,198 @@
+//! A job as the surface shows it: stored status, the status derived from what the farm sees, null before the end.
+
+use super::{shown, uploads::URL_LIFE};
+use crate::{
+    farm::{FarmError, JobView, Load},
+    http::HttpState,
+    model::{FileState, Job, JobEnd, JobState, Segment, SegmentState},
+};
+use serde::Serialize;
+use serde_json::Number;
+use tweenfarm_protocol::{JobId, ProjectId, Xeconds};
+
+/// An item of GET /jobs.
+#[derive(Serialize)]
+pub struct JobBody {
+    id: JobId,
+    project_id: ProjectId,
+    status: &'static str,
+    input_key: String,
+    output_key: Option<String>,
+    output_url: Option<String>,
+    input_duration_sec: Number,
+    xeconds_charged: Xeconds,
+    xeconds_refunded: Xeconds,
+    target_fps: u32,
+    fps_in: Number,
+    fps_out: Option<u32>,
+    watermarked: bool,
+    created_at: String,
+    completed_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// GET /jobs/{id}: with what is live.
+#[derive(Serialize)]
+pub struct LiveJobBody {
+    #[serde(flatten)]
+    job: JobBody,
+    live_status: &'static str,
+    progress: u8,
+    workers: WorkersBody,
+    queue_depth: u64,
+}
+
+#[derive(Serialize)]
+struct WorkersBody {
+    idle: u32,
+    running: u32,
+}
+
+impl JobBody {
+    pub fn of(state: &HttpState, job: &Job) -> Result<JobBody, FarmError> {
+        let mut body = JobBody {
+            id: job.id,
+            project_id: job.project,
+            status: "pending",
+            input_key: job.input_key.to_string(),
+            output_key: None,
+            output_url: None,
+            input_duration_sec: shown(job.source.video.duration.as_f64()),
+            xeconds_charged: job.charged,
+            xeconds_refunded: Xeconds::ZERO,
+            target_fps: job.target_fps,
+            fps_in: shown(job.source.video.fps_shown()),
+            fps_out: None,
+            watermarked: false,
+            created_at: job.created_at.to_iso_seconds(),
+            completed_at: None,
+            error: None,
+        };
+        let JobState::Ended { at, end } = &job.state else {
+            return Ok(body);
+        };
+        body.completed_at = Some(at.to_iso_seconds());
+        match end {
+            JobEnd::Done { output, output_key, .. } => {
+                body.status = "done";
+                body.fps_out = Some(job.target_fps);
+                body.output_key = Some(output_key.to_string());
+                let file = state.farm.file(*output)?;
+                let there = file.is_some_and(|file| {
+                    matches!(file.state, FileState::Stored { .. }) && file.expires_at > state.farm.now()
+                });
+                body.output_url = there.then(|| state.blobs.presign_get(output_key, URL_LIFE));
+            }
+            JobEnd::Failed { error, refunded, .. } => {
+                body.status = "failed";
+                body.error = Some(error.clone());
+                body.xeconds_refunded = *refunded;
+            }
+            // The surface has no word of its own for it.
+            JobEnd::Cancelled { refunded, .. } => {
+                body.status = "failed";
+                body.error = Some("The job was cancelled by the operator of the farm".to_owned());
+                body.xeconds_refunded = *refunded;
+            }
+        }
+        Ok(body)
+    }
+}
+
+impl LiveJobBody {
+    pub fn of(state: &HttpState, view: &JobView) -> Result<LiveJobBody, FarmError> {
+        let Load { workers_idle, workers_running, queue_depth } = view.load;
+        let started = Start::of(&view.job);
+        // Jobs before which this one waits: itself not counted.
+        let others = if started == Start::Waiting { queue_depth.saturating_sub(1) } else { queue_depth };
+        Ok(LiveJobBody {
+            job: JobBody::of(state, &view.job)?,
+            live_status: live_status(started, workers_idle),
+            progress: view.progress_percent,
+            workers: WorkersBody { idle: workers_idle, running: workers_running },
+            queue_depth: others,
+        })
+    }
+}
+
+/// How far a job has come, in the steps that `live_status` tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    Waiting,
+    Claimed,
+    Running,
+    Done,
+    Failed,
+}
+
+impl Start {
+    fn of(job: &Job) -> Start {
+        match &job.state {
+            JobState::Ended { end: JobEnd::Done { .. }, .. } => Start::Done,
+            JobState::Ended { end: JobEnd::Failed { .. } | JobEnd::Cancelled { .. }, .. } => Start::Failed,
+            JobState::Joining { .. } => Start::Running,
+            JobState::Rendering { segments } => {
+                segments.iter().map(Start::of_segment).max_by_key(|start| *start as u8).unwrap_or(Start::Waiting)
+            }
+        }
+    }
+
+    fn of_segment(segment: &Segment) -> Start {
+        match &segment.state {
+            SegmentState::Ready { .. } | SegmentState::Abandoned(_) => Start::Waiting,
+            // No frame yet: the worker still fetches the source and starts its engine.
+            SegmentState::Leased { progress, .. } if progress.frames_done == 0 => Start::Claimed,
+            SegmentState::Leased { .. } | SegmentState::Rendered { .. } => Start::Running,
+        }
+    }
+}
+
+fn live_status(start: Start, workers_idle: u32) -> &'static str {
+    match start {
+        Start::Done => "done",
+        Start::Failed => "failed",
+        Start::Running => "processing",
+        Start::Claimed => "cold_start",
+        Start::Waiting if workers_idle == 0 => "no_workers",
+        Start::Waiting => "queued",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tweenfarm_protocol::{AgentId, LeaseId, SlotRange, Timestamp, task::Progress};
+
+    fn segment(state: SegmentState) -> Segment {
+        Segment { slots: SlotRange::new(0, 10), state }
+    }
+
+    fn leased(frames_done: u64) -> SegmentState {
+        SegmentState::Leased {
+            lease: LeaseId(uuid::Uuid::nil()),
+            agent: AgentId(uuid::Uuid::nil()),
+            worker: 0,
+            deadline: Timestamp(0),
+            attempt: 1,
+            progress: Progress { frames_done, frames_total: 10 },
+        }
+    }
+
+    #[test]
+    fn the_live_status_follows_the_contracts_table() {
+        let ready = || SegmentState::Ready { attempt: 1, not_before: Timestamp(0) };
+        let check = |states: Vec<SegmentState>, idle: u32, expected: &str| {
+            let start = states.into_iter().map(|state| Start::of_segment(&segment(state)));
+            let start = start.max_by_key(|start| *start as u8).unwrap();
+            assert_eq!(live_status(start, idle), expected);
+        };
+        check(vec![ready()], 0, "no_workers");
+        check(vec![ready()], 1, "queued");
+        check(vec![leased(0)], 0, "cold_start");
+        check(vec![leased(0), ready()], 1, "cold_start");
+        check(vec![ready(), leased(1), leased(0)], 0, "processing");
+        assert_eq!(live_status(Start::Done, 0), "done");
+        assert_eq!(live_status(Start::Failed, 0), "failed");
+    }
+}

@@ -1,0 +1,146 @@
+//! Jobs: submitting, listing, polling.
+
+use super::{
+    clip,
+    job_body::{JobBody, LiveJobBody},
+};
+use crate::{
+    farm::{FarmError, Idempotency, Submission},
+    http::{
+        HttpState,
+        auth::Caller,
+        body::{Fields, json_bytes},
+        error::Failure,
+    },
+    model::{Account, ObjectKey},
+    pricing,
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::HeaderMap,
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use tweenfarm_protocol::{JobId, ProjectId, Timestamp};
+
+const ROUTE: &str = "POST /jobs";
+const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+const LIST_DEFAULT: usize = 50;
+const LIST_MAX: usize = 200;
+
+/// A submission whose fields are checked, before the clip was looked at.
+struct Request {
+    account: Account,
+    key: ObjectKey,
+    target_fps: u32,
+    project: Option<ProjectId>,
+    idempotency: Option<Idempotency>,
+}
+
+pub async fn submit(
+    State(state): State<HttpState>,
+    Caller(account): Caller,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Result<Json<Value>, Failure> {
+    let key = clip::key(&fields)?;
+    let target_fps = clip::target_fps(fields.integer("target_fps")?, "target_fps")?;
+    let project: Option<ProjectId> = fields.optional_id("project_id")?;
+    let watermark = fields.optional_bool("watermark")?.unwrap_or(false);
+    if watermark {
+        return Err(Failure::invalid("watermark: this release of the farm cannot mark outputs yet, leave it out"));
+    }
+    let idempotency = match idempotency_key(&headers)? {
+        Some(text) => {
+            // What the client meant, independent of the order of fields, of blanks and of fields that are ignored.
+            let canonical = json!([key.as_str(), target_fps, project, watermark]);
+            let request = Sha256::digest(json_bytes(&canonical)).into();
+            Some(Idempotency { route: ROUTE, key: text, request })
+        }
+        None => None,
+    };
+    let request = Request { account, key, target_fps, project, idempotency };
+    // A client that leaves loses its answer; the key stays held until the farm has decided.
+    let accepted = tokio::spawn(accept(state, request)).await;
+    accepted.map_err(|_| Failure::Internal("the job could not be accepted; it has been logged"))?.map(Json)
+}
+
+async fn accept(state: HttpState, request: Request) -> Result<Value, Failure> {
+    let Request { account, key, target_fps, project, idempotency } = request;
+    let _held = state.locks.hold(&key).await;
+    let file = clip::own_upload(&state, account.id, &key)?;
+    if project.is_some_and(|project| project != file.project) {
+        return Err(FarmError::OtherProject(file.project).into());
+    }
+    let source = state.prober.facts(&file).await?;
+    if !clip::above(target_fps, &source) {
+        return Err(clip::not_above(source.video.fps_shown()));
+    }
+    let billed = pricing::billed_seconds(source.video.duration);
+    let price = billed.zip(pricing::band(target_fps)).and_then(|(billed, band)| pricing::charge(billed, band));
+    let price = price.ok_or(Failure::Internal("the clip could not be priced"))?;
+    let submission =
+        Submission { account: account.id, input_key: key, project, target_fps, source, price, idempotency };
+    let submitted = state.farm.submit(submission).await?;
+    Ok(json!({
+        "job_id": submitted.job.id,
+        "status": "pending",
+        "xeconds_charged": submitted.job.charged,
+        "balance_after": submitted.balance_after,
+    }))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let text = value.to_str().ok().filter(|text| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len()));
+    let wrong =
+        || Failure::invalid(format!("Idempotency-Key must be 1 to {IDEMPOTENCY_KEY_BYTES_MAX} ASCII characters"));
+    text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
+}
+
+pub async fn list(
+    State(state): State<HttpState>,
+    Caller(account): Caller,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<Value>, Failure> {
+    let limit = match query.get("limit") {
+        None => LIST_DEFAULT,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=LIST_MAX).contains(limit))
+            .ok_or_else(|| Failure::invalid(format!("limit must be an integer from 1 to {LIST_MAX}")))?,
+    };
+    let before = query.get("before").map(|text| before(&state, &account, text)).transpose()?;
+    let jobs = state.farm.jobs_of(account.id, limit, before)?;
+    let jobs: Vec<JobBody> = jobs.iter().map(|job| JobBody::of(&state, job)).collect::<Result<_, _>>()?;
+    Ok(Json(json!({ "jobs": jobs })))
+}
+
+/// `before` is a time, or the id of a job: `created_at` is shown in whole seconds, so only an id pages without loss.
+fn before(state: &HttpState, account: &Account, text: &str) -> Result<Timestamp, Failure> {
+    let wrong = || Failure::invalid("before must be a time such as 2026-07-01T10:04:30Z or the id of a job of yours");
+    if let Ok(id) = text.parse::<JobId>() {
+        let job = state.farm.job(id)?.filter(|view| view.job.account == account.id);
+        return job.map(|view| view.job.created_at).ok_or_else(wrong);
+    }
+    let time: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+    Ok(Timestamp(time.as_microsecond()))
+}
+
+pub async fn show(
+    State(state): State<HttpState>,
+    Caller(account): Caller,
+    Path(id): Path<String>,
+) -> Result<Json<LiveJobBody>, Failure> {
+    let id: JobId = id.parse().map_err(|_| FarmError::NotFound { what: "job" })?;
+    let view = state.farm.job(id)?.ok_or(FarmError::NotFound { what: "job" })?;
+    if view.job.account != account.id {
+        return Err(FarmError::NotYours { what: "job" }.into());
+    }
+    Ok(Json(LiveJobBody::of(&state, &view)?))
+}

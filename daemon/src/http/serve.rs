@@ -1,0 +1,85 @@
+//! Serving a router on a listener: connections are counted, slow ones are cut, and a stop ends what runs in order.
+
+use axum::{Router, body::Body, extract::Request};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// A client that takes longer to send its headers is not worth a connection.
+const HEADERS_TIME_MAX: Duration = Duration::from_secs(10);
+/// After a failed accept (no file handles left) the next one would fail at once, too.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Where connections come from.
+pub trait Listener: Send {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = tokio::net::TcpStream;
+    async fn accept(&mut self) -> io::Result<Self::Stream> {
+        let (stream, _) = TcpListener::accept(self).await?;
+        // Answers are small and written whole: waiting for more would only delay them.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = tokio::net::UnixStream;
+    async fn accept(&mut self) -> io::Result<Self::Stream> {
+        Ok(UnixListener::accept(self).await?.0)
+    }
+}
+
+/// Serves until `stop`; then accepts nothing new and returns when the requests that run have their answers. Its
+/// caller sets the deadline.
+pub async fn serve(mut listener: impl Listener, router: Router, connections_max: usize, stop: CancellationToken) {
+    let places = Arc::new(Semaphore::new(connections_max));
+    let running = GracefulShutdown::new();
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            () = stop.cancelled() => break,
+            next = next => next,
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(cause) => {
+                tracing::warn!(error = &cause as &dyn std::error::Error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let router = router.clone();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            router.clone().oneshot(request.map(Body::new))
+        });
+        let mut server = auto::Builder::new(TokioExecutor::new());
+        server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIME_MAX);
+        server.http2().timer(TokioTimer::new()).keep_alive_interval(HEADERS_TIME_MAX);
+        let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = running.watch(connection);
+        tokio::spawn(async move {
+            // A client that breaks off is its own business; what it asked for has been logged.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    running.shutdown().await;
+}

@@ -1,0 +1,100 @@
+//! Looking into an uploaded clip: at most two children at once, and each clip once.
+
+use crate::{
+    blobs::{BlobError, Blobs},
+    farm::{Farm, FarmError},
+    model::{FileState, MediaFile},
+    pricing,
+};
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts};
+
+/// Children at once: each reads a whole file and may use a gigabyte.
+const AT_ONCE: usize = 2;
+/// How long a request waits for its turn.
+const TURN_WAIT: Duration = Duration::from_secs(20);
+
+/// What looks into a file. A parameter, so that a test of the routes needs no ffprobe.
+pub type Look = fn(&Path, &ProbeLimits) -> Result<SourceFacts, ProbeError>;
+
+/// Why a clip's facts are not known.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    #[error("nothing has been uploaded under this key")]
+    NotUploaded,
+    #[error("the clip has {size_bytes} bytes, the most is {limit_bytes}")]
+    TooManyBytes { size_bytes: u64, limit_bytes: u64 },
+    #[error("the clip lasts {seconds:.2} s, the most is {limit_seconds} s")]
+    TooLong { seconds: f64, limit_seconds: u64 },
+    #[error("too many clips are being looked into")]
+    Busy,
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Farm(#[from] FarmError),
+    #[error("the look into the clip did not end")]
+    Lost,
+}
+
+/// Looks into uploads and remembers what it saw.
+#[derive(Clone)]
+pub struct Prober {
+    farm: Farm,
+    blobs: Blobs,
+    look: Look,
+    turns: Arc<Semaphore>,
+}
+
+impl Prober {
+    pub fn new(farm: Farm, blobs: Blobs, look: Look) -> Prober {
+        Prober { farm, blobs, look, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The facts of an upload that may be converted: within the limits of size and duration.
+    pub async fn facts(&self, file: &MediaFile) -> Result<SourceFacts, LookError> {
+        let Some(blob) = self.blobs.stat(&file.key).await? else {
+            return Err(LookError::NotUploaded);
+        };
+        if blob.size_bytes > pricing::VIDEO_BYTES_MAX {
+            return Err(LookError::TooManyBytes { size_bytes: blob.size_bytes, limit_bytes: pricing::VIDEO_BYTES_MAX });
+        }
+        let known = match &file.state {
+            FileState::Stored { sha256, facts, .. } if *sha256 == blob.sha256 => facts.clone(),
+            FileState::Deleted { .. } => return Err(LookError::NotUploaded),
+            // The bytes were published and the daemon died before it noted them: note them now.
+            FileState::Stored { .. } | FileState::Awaited => {
+                self.farm.upload_stored(file.key.clone(), blob.size_bytes, blob.sha256).await?;
+                None
+            }
+        };
+        let facts = match known {
+            Some(facts) => facts,
+            None => self.look_into(file).await?,
+        };
+        if !pricing::duration_allowed(facts.video.duration) {
+            return Err(LookError::TooLong {
+                seconds: facts.video.duration.as_f64(),
+                limit_seconds: pricing::DURATION_SECONDS_MAX,
+            });
+        }
+        Ok(facts)
+    }
+
+    async fn look_into(&self, file: &MediaFile) -> Result<SourceFacts, LookError> {
+        let turn = tokio::time::timeout(TURN_WAIT, self.turns.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| LookError::Busy)?.map_err(|_| LookError::Lost)?;
+        let path = self.blobs.readable(&file.key).await?.ok_or(LookError::NotUploaded)?;
+        let look = self.look;
+        // The turn moves into the work: a client that leaves must not let a third child start.
+        let looked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            look(&path, &ProbeLimits::default())
+        });
+        let facts = looked.await.map_err(|_| LookError::Lost)??;
+        self.farm.remember_facts(file.id, facts.clone()).await?;
+        Ok(facts)
+    }
+}
