@@ -12,6 +12,7 @@ use std::{
     path::Path,
     time::Duration,
 };
+use tweenfarm_protocol::Rational;
 
 /// What one probe may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,22 @@ pub fn probe(path: &Path, limits: &ProbeLimits) -> Result<SourceFacts, ProbeErro
 
 /// Looks into the file at `path` and keeps the exact time of every frame. Blocks like [`probe`].
 pub fn probe_with_timeline(path: &Path, limits: &ProbeLimits) -> Result<(SourceFacts, Timeline), ProbeError> {
+    probe_clip(path, limits).map(|clip| (clip.facts, clip.timeline))
+}
+
+/// A file with all that rendering it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clip {
+    pub facts: SourceFacts,
+    pub timeline: Timeline,
+    /// Time of the first shown frame on the container's own clock, in seconds.
+    pub first_frame: Rational,
+    /// True when pixel codes use all of 0..=255 rather than the video range.
+    pub full_range: bool,
+}
+
+/// Looks into the file at `path` for all that rendering it takes. Blocks like [`probe`].
+pub fn probe_clip(path: &Path, limits: &ProbeLimits) -> Result<Clip, ProbeError> {
     let mut file = File::open(path).map_err(ProbeError::Tool)?;
     let size_bytes = file.metadata().map_err(ProbeError::Tool)?.len();
     if size_bytes == 0 {

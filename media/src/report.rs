@@ -1,6 +1,6 @@
 //! What `ffprobe` reports, read into facts and a timeline. Pure: text in, facts out.
 
-use crate::{AudioFacts, ProbeError, SourceFacts, Timeline, VideoFacts, timeline::Stamps};
+use crate::{AudioFacts, Clip, ProbeError, SourceFacts, Timeline, VideoFacts, timeline::Stamps};
 use serde::Deserialize;
 use std::collections::HashMap;
 use tweenfarm_protocol::Rational;
@@ -42,6 +42,7 @@ struct Stream {
     #[serde(default)]
     height: u32,
     pix_fmt: Option<String>,
+    color_range: Option<String>,
     field_order: Option<String>,
     r_frame_rate: Option<String>,
     avg_frame_rate: Option<String>,
@@ -95,8 +96,8 @@ impl Stream {
     }
 }
 
-/// Why a report makes no facts, and what a container's own count says of it, are one: text for the sender.
-pub fn read(json: &[u8], size_bytes: u64) -> Result<(SourceFacts, Timeline), ProbeError> {
+/// Reads a report of a file of `size_bytes`; the refusal is for the person who sent the file.
+pub fn read(json: &[u8], size_bytes: u64) -> Result<Clip, ProbeError> {
     let report: Report = serde_json::from_slice(json).map_err(|_| ProbeError::NotMedia)?;
     let format = report.format.as_ref().ok_or(ProbeError::NotMedia)?;
     let stream = report.streams.iter().find(|stream| stream.is_moving_picture()).ok_or(ProbeError::NoVideo)?;
@@ -127,7 +128,10 @@ pub fn read(json: &[u8], size_bytes: u64) -> Result<(SourceFacts, Timeline), Pro
         .filter(|stream| stream.codec_type == "audio")
         .map(|stream| audio(stream, &report.packets, first_frame, format))
         .collect();
-    Ok((SourceFacts { container: format.format_name.clone(), size_bytes, video, audio }, timeline))
+    let full_range =
+        stream.color_range.as_deref() == Some("pc") || stream.pix_fmt.as_deref().is_some_and(|f| f.starts_with("yuvj"));
+    let facts = SourceFacts { container: format.format_name.clone(), size_bytes, video, audio };
+    Ok(Clip { facts, timeline, first_frame, full_range })
 }
 
 /// Containers that count their frames, or say how long they are, betray a file that was cut off. An MP4's index

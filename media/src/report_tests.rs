@@ -23,7 +23,7 @@ fn report(streams: &[Value], packets: &[Value], container: &str, duration: &str)
     let report = json!({
         "packets": packets, "streams": streams, "format": { "format_name": container, "duration": duration }
     });
-    read(&serde_json::to_vec(&report).unwrap(), 1234).map(|(facts, _)| facts)
+    read(&serde_json::to_vec(&report).unwrap(), 1234).map(|clip| clip.facts)
 }
 
 const MP4: &str = "mov,mp4,m4a,3gp,3g2,mj2";
@@ -112,6 +112,21 @@ fn a_matroska_file_gives_exact_ntsc_from_milliseconds() {
 }
 
 #[test]
+fn full_range_is_what_range_or_format_say() {
+    let check = |changes: Value, expected| {
+        let streams = [with(video(), changes)];
+        let report = json!({
+            "packets": packets(&[0, 1000, 2000]), "streams": streams, "format": { "format_name": MP4 }
+        });
+        assert_eq!(read(&serde_json::to_vec(&report).unwrap(), 1).unwrap().full_range, expected);
+    };
+    check(json!({ "pix_fmt": "yuvj420p" }), true);
+    check(json!({ "color_range": "pc" }), true);
+    check(json!({ "color_range": "tv" }), false);
+    check(json!({}), false);
+}
+
+#[test]
 fn interlaced_is_what_the_field_order_says() {
     let check = |order: &str, expected| {
         let stream = with(video(), json!({ "field_order": order }));
@@ -161,6 +176,6 @@ fn damage_is_named() {
     check(report(&[with(video(), json!({ "width": 0 }))], &packets(&[0, 1000]), MP4, "1.0"), "size of its pictures");
     let absurd = packets(&[0, i64::MAX]);
     check(report(&[video()], &absurd, MP4, "1.0"), "timestamps");
-    check(read(b"{}", 1).map(|(facts, _)| facts), "not a video");
-    check(read(b"not json", 1).map(|(facts, _)| facts), "not a video");
+    check(read(b"{}", 1).map(|clip| clip.facts), "not a video");
+    check(read(b"not json", 1).map(|clip| clip.facts), "not a video");
 }

@@ -1,0 +1,146 @@
+//! The decoding half of the pipeline: file → upright, progressive, 8-bit 4:2:0 pictures in the source's own colours.
+
+use super::{element, not_built, pad, record::Record};
+use crate::failure;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_video::{VideoColorRange, VideoColorimetry, VideoInfo};
+use std::{path::Path, sync::Arc};
+use tweenfarm_media::{Clip, VideoFacts};
+use tweenfarm_protocol::task::Failure;
+
+/// Adds the decoder of `source` and what makes its pictures uniform, and links it to `next`.
+pub fn add(
+    pipeline: &gst::Pipeline,
+    source: &Path,
+    clip: &Clip,
+    next: &gst::Element,
+    record: &Arc<Record>,
+) -> Result<(), Failure> {
+    let file = element("filesrc")?;
+    file.set_property("location", source);
+    let decoder = element("decodebin")?;
+    // The same pictures on every machine, bit for bit: cards differ in what they do with damaged streams, and leave
+    // their pictures in memory that the elements below cannot read.
+    decoder.set_property("force-sw-decoders", true);
+    leave_sound_alone(&decoder);
+    watch_decoder(&decoder, record);
+    let chain = uniform(&clip.facts.video)?;
+    pipeline.add_many([&file, &decoder]).map_err(|cause| not_built(&cause))?;
+    pipeline.add_many(&chain).map_err(|cause| not_built(&cause))?;
+    file.link(&decoder).map_err(|cause| not_built(&cause))?;
+    let whole: Vec<&gst::Element> = chain.iter().chain([next]).collect();
+    gst::Element::link_many(whole).map_err(|cause| not_built(&cause))?;
+    let entry = pad(&chain[0], "sink")?;
+    if clip.full_range {
+        keep_full_range(&entry);
+    }
+    decoder.connect_pad_added(move |_, decoded| {
+        let caps = decoded.current_caps().unwrap_or_else(|| decoded.query_caps(None));
+        let is_video = caps.structure(0).is_some_and(|structure| structure.name() == "video/x-raw");
+        // The first video is the one that was probed.
+        if is_video
+            && !entry.is_linked()
+            && let Err(cause) = decoded.link(&entry)
+        {
+            tracing::error!(%cause, %caps, "the decoded video cannot be linked");
+        }
+    });
+    let decoded = Arc::clone(record);
+    pad(next, "sink")?.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        decoded.decode.lap();
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+/// What makes pictures uniform, in order. Conversion comes first: it knows of fields, and the others then meet one
+/// format only. It keeps range, matrix, primaries and transfer, and dithers when it drops bits.
+fn uniform(video: &VideoFacts) -> Result<Vec<gst::Element>, Failure> {
+    let convert = element("videoconvert")?;
+    convert.set_property_from_str("dither", "bayer");
+    let format = element("capsfilter")?;
+    let caps: gst::Caps =
+        "video/x-raw,format=I420".parse().map_err(|_| failure::internal("the caps of I420 are not understood"))?;
+    format.set_property("caps", caps);
+    let mut chain = vec![convert, format];
+    if video.interlaced {
+        let deinterlace = element("deinterlace")?;
+        deinterlace.set_property_from_str("mode", "interlaced");
+        deinterlace.set_property_from_str("method", "yadif");
+        // One picture per frame of the file: its timeline counts frames, not fields.
+        deinterlace.set_property_from_str("fields", "top");
+        chain.push(deinterlace);
+    }
+    let direction = match video.rotation_deg {
+        90 => Some("90r"),
+        180 => Some("180"),
+        270 => Some("90l"),
+        _ => None,
+    };
+    if let Some(direction) = direction {
+        let turn = element("videoflip")?;
+        turn.set_property_from_str("video-direction", direction);
+        chain.push(turn);
+    }
+    Ok(chain)
+}
+
+/// Says that pictures are full range where a demuxer lost it on the way: MP4's colour box names matrix and curve only.
+fn keep_full_range(entry: &gst::Pad) {
+    entry.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+        let replaced = match info.event().map(|event| event.view()) {
+            Some(gst::EventView::Caps(caps)) => with_full_range(caps.caps()),
+            _ => None,
+        };
+        if let Some(caps) = replaced {
+            info.data = Some(gst::PadProbeData::Event(gst::event::Caps::new(&caps)));
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn with_full_range(caps: &gst::CapsRef) -> Option<gst::Caps> {
+    let video = VideoInfo::from_caps(caps).ok()?;
+    let colours = video.colorimetry();
+    if !video.format_info().is_yuv() || colours.range() == VideoColorRange::Range0_255 {
+        return None;
+    }
+    let full =
+        VideoColorimetry::new(VideoColorRange::Range0_255, colours.matrix(), colours.transfer(), colours.primaries());
+    let mut caps = caps.to_owned();
+    caps.make_mut().set("colorimetry", full.to_string());
+    Some(caps)
+}
+
+/// Sound and subtitles are not decoded: their pads are exposed as they are and stay unlinked.
+fn leave_sound_alone(decoder: &gst::Element) {
+    decoder.connect("autoplug-continue", false, |values| {
+        let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
+        let name = caps.as_ref().and_then(|caps| caps.structure(0)).map(|structure| structure.name().to_string());
+        let other = name.is_some_and(|name| {
+            ["audio/", "text/", "subpicture/", "subtitle/", "closedcaption/", "meta/"]
+                .iter()
+                .any(|kind| name.starts_with(kind))
+        });
+        Some((!other).to_value())
+    });
+}
+
+/// Starts the decoder's clock where compressed pictures enter it.
+fn watch_decoder(decoder: &gst::Element, record: &Arc<Record>) {
+    let Some(bin) = decoder.downcast_ref::<gst::Bin>() else { return };
+    let record = Arc::clone(record);
+    bin.connect_deep_element_added(move |_, _, added| {
+        let class = added.metadata(gst::ELEMENT_METADATA_KLASS).unwrap_or_default().to_owned();
+        if !(class.contains("Decoder") && class.contains("Video")) {
+            return;
+        }
+        let Some(sink) = added.static_pad("sink") else { return };
+        let record = Arc::clone(&record);
+        sink.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            record.decode.start();
+            gst::PadProbeReturn::Ok
+        });
+    });
+}

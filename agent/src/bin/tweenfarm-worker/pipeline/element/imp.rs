@@ -1,0 +1,362 @@
+//! The element's inside. Settings come once, state lives between caps and end of stream.
+
+use super::{
+    Settings,
+    picture::{Picture, buffer_of},
+};
+use crate::{
+    failure,
+    pipeline::{interpolator::Pairs, record::Record},
+};
+use gstreamer as gst;
+use gstreamer::{glib, prelude::*, subclass::prelude::*};
+use gstreamer_base as gst_base;
+use gstreamer_base::prelude::BaseTransformExtManual;
+use gstreamer_base::subclass::{base_transform::GenerateOutputSuccess, prelude::*};
+use gstreamer_video::{VideoCapsBuilder, VideoFormat, VideoInfo};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use tweenfarm_agent::render::{Feed, Placer, Shown};
+use tweenfarm_media::Timeline;
+use tweenfarm_protocol::{Rational, task::Failure};
+use tweenfarm_shaders::{FrameSize, Phase, PlanarFrame};
+
+static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
+    gst::DebugCategory::new("tweeninterpolate", gst::DebugColorFlags::empty(), Some("frames in, slots out"))
+});
+
+#[derive(Default)]
+pub struct TweenInterpolate {
+    work: Mutex<Option<Work>>,
+    /// Kept apart from the work: caps are asked for from other threads while a frame is being made.
+    target_rate: Mutex<Option<gst::Fraction>>,
+}
+
+struct Work {
+    timeline: Arc<Timeline>,
+    target_rate: Rational,
+    first_slot: u64,
+    engine: Engine,
+    record: Arc<Record>,
+    placer: Placer,
+    feed: Feed<Picture>,
+    segment: gst::FormattedSegment<gst::ClockTime>,
+    formats: Option<Formats>,
+    made: Option<PlanarFrame>,
+    ended: bool,
+}
+
+/// The engine is made when the picture size is known.
+enum Engine {
+    Awaiting(Option<crate::pipeline::interpolator::MakeInterpolator>),
+    Ready(Pairs),
+}
+
+#[derive(Clone)]
+struct Formats {
+    input: VideoInfo,
+    output: VideoInfo,
+    size: FrameSize,
+}
+
+impl TweenInterpolate {
+    pub fn set_settings(&self, settings: Settings) {
+        let Settings { timeline, retimer, target_rate, engine, record } = settings;
+        let fraction = |value: i64| i32::try_from(value).ok();
+        *lock(&self.target_rate) = match (fraction(target_rate.num()), fraction(target_rate.den())) {
+            (Some(num), Some(den)) => Some(gst::Fraction::new(num, den)),
+            _ => None,
+        };
+        *lock(&self.work) = Some(Work {
+            first_slot: retimer.slots().first,
+            placer: Placer::new(Arc::clone(&timeline)),
+            feed: Feed::new(retimer),
+            engine: Engine::Awaiting(Some(engine)),
+            segment: gst::FormattedSegment::new(),
+            formats: None,
+            made: None,
+            ended: false,
+            timeline,
+            target_rate,
+            record,
+        });
+    }
+
+    /// Runs `step` on the work; a failure is recorded for the worker and told to the pipeline.
+    fn with_work<T>(&self, step: impl FnOnce(&mut Work) -> Result<T, Failure>) -> Result<T, gst::FlowError> {
+        let mut guard = lock(&self.work);
+        let Some(work) = guard.as_mut() else { return Err(gst::FlowError::NotNegotiated) };
+        let record = Arc::clone(&work.record);
+        let done = step(work);
+        drop(guard);
+        done.map_err(|failure| {
+            // Recorded first: the reader of the bus asks for it as soon as it hears of any error.
+            record.fail(failure.clone());
+            gst::element_imp_error!(self, gst::StreamError::Failed, ["{}", failure.message]);
+            gst::FlowError::Error
+        })
+    }
+
+    /// Pushes what is still due after the last frame.
+    fn drain(&self) -> Result<(), gst::FlowError> {
+        self.with_work(|work| {
+            work.feed.finish(work.timeline.frame_count());
+            Ok(())
+        })?;
+        while let Some(buffer) = self.with_work(Work::next_buffer)? {
+            self.obj().src_pad().push(buffer)?;
+        }
+        self.with_work(|work| {
+            work.record.frames_lost.add(work.feed.frames_lost());
+            Ok(())
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Work {
+    fn set_formats(&mut self, input: VideoInfo, output: VideoInfo) -> Result<(), Failure> {
+        let size = FrameSize { width_px: output.width(), height_px: output.height() };
+        if let Some(formats) = &self.formats
+            && formats.size != size
+        {
+            return Err(failure::input("The clip changes its picture size on the way: convert it to one size first."));
+        }
+        size.check().map_err(|error| failure::of_engine(&error))?;
+        if let Engine::Awaiting(make) = &mut self.engine {
+            let make = make.take().expect("an engine is made once");
+            self.engine = Engine::Ready(Pairs::new(make(size).map_err(|error| failure::of_engine(&error))?));
+            self.made = Some(PlanarFrame::new(size));
+        }
+        self.formats = Some(Formats { input, output, size });
+        Ok(())
+    }
+
+    fn accept(&mut self, buffer: gst::Buffer) -> Result<(), Failure> {
+        let Some(formats) = self.formats.clone() else {
+            return Err(failure::internal("a frame came before its format"));
+        };
+        // Frames outside the segment are decoded for others to refer to, not to be shown.
+        let time_ns = match buffer.pts() {
+            Some(pts) => match self.segment.to_running_time(pts) {
+                Some(time) => i64::try_from(time.nseconds()).ok(),
+                None => return Ok(()),
+            },
+            None => None,
+        };
+        let Some(frame) = self.placer.place(time_ns) else {
+            self.record.frames_unplaced.add(1);
+            gst::debug!(CATEGORY, "no place for a frame at {time_ns:?} ns");
+            return Ok(());
+        };
+        self.feed.offer(frame, Picture::new(buffer, formats.input, formats.size));
+        if self.record.slots_shown.get() == 0 {
+            self.record.frames_passed.add(1);
+        }
+        Ok(())
+    }
+
+    /// The next slot's buffer, if one is due.
+    fn next_buffer(&mut self) -> Result<Option<gst::Buffer>, Failure> {
+        let record = Arc::clone(&self.record);
+        record.interpolate.measure(|| self.show_next())
+    }
+
+    fn show_next(&mut self) -> Result<Option<gst::Buffer>, Failure> {
+        let Some(formats) = &self.formats else { return Ok(None) };
+        let Some(due) = self.feed.take() else { return Ok(None) };
+        let unreadable = |_| failure::resource("A decoded frame could not be mapped: the machine is short of memory.");
+        let mut buffer = match due.shown {
+            Shown::Source(seen) => buffer_of(seen.picture.planar().map_err(unreadable)?, &formats.output),
+            Shown::Between { first, second, phase_q16 } => {
+                let pair = (first.picture.planar().map_err(unreadable)?, second.picture.planar().map_err(unreadable)?);
+                let phase = Phase::from_q16(phase_q16).ok_or_else(|| failure::internal("a phase is out of range"))?;
+                let (Engine::Ready(engine), Some(made)) = (&mut self.engine, &mut self.made) else {
+                    return Err(failure::internal("a frame is due before the engine is made"));
+                };
+                engine
+                    .between((first.frame, pair.0), (second.frame, pair.1), phase, made)
+                    .map_err(|error| failure::of_engine(&error))?;
+                self.record.frames_made.add(1);
+                buffer_of(made, &formats.output)
+            }
+        }
+        .map_err(unreadable)?;
+        let index = due.slot - self.first_slot;
+        let start = slot_time(index, self.target_rate);
+        {
+            let buffer = buffer.get_mut().expect("a new buffer has one owner");
+            buffer.set_pts(start);
+            buffer.set_duration(slot_time(index + 1, self.target_rate) - start);
+        }
+        self.record.slots_shown.add(1);
+        Ok(Some(buffer))
+    }
+}
+
+/// Start of a segment's slot `index` in the segment's own time, to the nearest nanosecond.
+fn slot_time(index: u64, rate: Rational) -> gst::ClockTime {
+    let num = 2_000_000_000 * i128::from(index) * i128::from(rate.den());
+    let den = i128::from(rate.num());
+    gst::ClockTime::from_nseconds(u64::try_from((num + den) / (2 * den)).unwrap_or(u64::MAX - 1))
+}
+
+#[glib::object_subclass]
+impl ObjectSubclass for TweenInterpolate {
+    const NAME: &'static str = "TweenInterpolate";
+    type Type = super::TweenInterpolate;
+    type ParentType = gst_base::BaseTransform;
+}
+
+impl ObjectImpl for TweenInterpolate {}
+impl GstObjectImpl for TweenInterpolate {}
+
+impl ElementImpl for TweenInterpolate {
+    fn metadata() -> Option<&'static gst::subclass::ElementMetadata> {
+        static METADATA: LazyLock<gst::subclass::ElementMetadata> = LazyLock::new(|| {
+            gst::subclass::ElementMetadata::new(
+                "Frame interpolator",
+                "Filter/Effect/Video",
+                "Shows a clip at an exact rate, making the frames in between",
+                "Tweenfarm",
+            )
+        });
+        Some(&METADATA)
+    }
+
+    fn pad_templates() -> &'static [gst::PadTemplate] {
+        static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
+            let caps = VideoCapsBuilder::new().format(VideoFormat::I420).build();
+            [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
+                .into_iter()
+                .filter_map(|(name, direction)| {
+                    gst::PadTemplate::new(name, direction, gst::PadPresence::Always, &caps).ok()
+                })
+                .collect()
+        });
+        &TEMPLATES
+    }
+}
+
+impl BaseTransformImpl for TweenInterpolate {
+    const MODE: gst_base::subclass::BaseTransformMode = gst_base::subclass::BaseTransformMode::NeverInPlace;
+    const PASSTHROUGH_ON_SAME_CAPS: bool = false;
+    const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
+
+    /// Towards the encoder: even size, target rate, whole frames. Towards the decoder: any size and rate.
+    fn transform_caps(
+        &self,
+        direction: gst::PadDirection,
+        caps: &gst::Caps,
+        filter: Option<&gst::Caps>,
+    ) -> Option<gst::Caps> {
+        let target_rate = (*lock(&self.target_rate))?;
+        let mut other = caps.clone();
+        for structure in other.make_mut().iter_mut() {
+            structure.remove_fields(["interlace-mode", "field-order"]);
+            if direction == gst::PadDirection::Sink {
+                for side in ["width", "height"] {
+                    if let Ok(pixels) = structure.get::<i32>(side) {
+                        structure.set(side, pixels.saturating_add(pixels & 1));
+                    }
+                }
+                structure.set("framerate", target_rate);
+            } else {
+                structure.remove_fields(["width", "height", "framerate"]);
+            }
+        }
+        Some(match filter {
+            Some(filter) => filter.intersect_with_mode(&other, gst::CapsIntersectMode::First),
+            None => other,
+        })
+    }
+
+    fn set_caps(&self, incaps: &gst::Caps, outcaps: &gst::Caps) -> Result<(), gst::LoggableError> {
+        let read = |caps: &gst::Caps| {
+            VideoInfo::from_caps(caps).map_err(|_| gst::loggable_error!(CATEGORY, "not a video format: {caps}"))
+        };
+        let (input, output) = (read(incaps)?, read(outcaps)?);
+        self.with_work(|work| work.set_formats(input, output))
+            .map_err(|_| gst::loggable_error!(CATEGORY, "the format is refused"))
+    }
+
+    fn unit_size(&self, caps: &gst::Caps) -> Option<usize> {
+        VideoInfo::from_caps(caps).ok().map(|info| info.size())
+    }
+
+    fn sink_event(&self, event: gst::Event) -> bool {
+        match event.view() {
+            gst::EventView::Segment(segment) => {
+                if let Some(work) = lock(&self.work).as_mut()
+                    && let Some(segment) = segment.segment().downcast_ref::<gst::ClockTime>()
+                {
+                    work.segment = segment.clone();
+                }
+                // Slots count from 0 whatever the source's clock says.
+                let own = gst::FormattedSegment::<gst::ClockTime>::new();
+                self.parent_sink_event(gst::event::Segment::builder(&own).build())
+            }
+            // Tags would turn the picture once more, gaps are the retimer's to fill.
+            gst::EventView::Tag(_) | gst::EventView::Gap(_) => true,
+            gst::EventView::Eos(_) => {
+                let ended = lock(&self.work).as_mut().is_some_and(|work| std::mem::replace(&mut work.ended, true));
+                if ended {
+                    return true;
+                }
+                match self.drain() {
+                    Ok(()) | Err(gst::FlowError::Eos | gst::FlowError::Flushing) => self.parent_sink_event(event),
+                    // The failure is recorded and on the bus.
+                    Err(_) => false,
+                }
+            }
+            _ => self.parent_sink_event(event),
+        }
+    }
+
+    fn submit_input_buffer(&self, _is_discont: bool, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
+        if lock(&self.work).as_ref().is_some_and(|work| work.ended) {
+            return Err(gst::FlowError::Eos);
+        }
+        self.with_work(|work| work.accept(buffer))?;
+        Ok(gst::FlowSuccess::Ok)
+    }
+
+    fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
+        if let Some(buffer) = self.with_work(Work::next_buffer)? {
+            return Ok(GenerateOutputSuccess::Buffer(buffer));
+        }
+        let done = self.with_work(|work| {
+            let done = work.feed.is_done() && !work.ended;
+            if done {
+                work.ended = true;
+                work.record.frames_lost.add(work.feed.frames_lost());
+            }
+            Ok(done)
+        })?;
+        if done {
+            // The segment is complete: what the source still holds belongs to others.
+            self.obj().src_pad().push_event(gst::event::Eos::new());
+            return Err(gst::FlowError::Eos);
+        }
+        Ok(GenerateOutputSuccess::NoOutput)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_stand_at_the_nearest_nanosecond_however_late() {
+        let check = |index, num, den, expected| {
+            assert_eq!(slot_time(index, Rational::new(num, den).unwrap()).nseconds(), expected);
+        };
+        check(0, 60, 1, 0);
+        check(1, 60, 1, 16_666_667);
+        check(3, 60, 1, 50_000_000);
+        check(60_000, 60_000, 1001, 1_001_000_000_000);
+        check(1_000_000, 24_000, 1001, 41_708_333_333_333);
+    }
+}

@@ -1,0 +1,63 @@
+//! A decoded picture: GStreamer's buffer, and its planes for the engine once someone asks for them.
+
+use crate::pipeline::planes::{self, Layout};
+use gstreamer as gst;
+use gstreamer_video::{VideoFrameRef, VideoInfo, prelude::*};
+use std::cell::OnceCell;
+use tweenfarm_shaders::{FrameSize, PlanarFrame};
+
+pub struct Picture {
+    buffer: gst::Buffer,
+    info: VideoInfo,
+    size: FrameSize,
+    planar: OnceCell<PlanarFrame>,
+}
+
+impl Picture {
+    /// A picture of layout `info` that is shown at `size`: its own size, rounded up to even.
+    pub fn new(buffer: gst::Buffer, info: VideoInfo, size: FrameSize) -> Picture {
+        Picture { buffer, info, size, planar: OnceCell::new() }
+    }
+
+    /// The picture in tight planes; copied once.
+    pub fn planar(&self) -> Result<&PlanarFrame, gst::glib::BoolError> {
+        if let Some(planar) = self.planar.get() {
+            return Ok(planar);
+        }
+        let frame = VideoFrameRef::from_buffer_ref_readable(&self.buffer, &self.info)?;
+        let mut planar = PlanarFrame::new(self.size);
+        for (plane, tight) in planar.planes_mut().into_iter().enumerate() {
+            let width = plane_width(self.size, plane);
+            planes::tighten(frame.plane_data(plane as u32)?, layout(&frame, plane), tight, width);
+        }
+        Ok(self.planar.get_or_init(|| planar))
+    }
+}
+
+/// A new buffer of layout `info` that holds `planar`.
+pub fn buffer_of(planar: &PlanarFrame, info: &VideoInfo) -> Result<gst::Buffer, gst::glib::BoolError> {
+    let mut buffer = gst::Buffer::with_size(info.size())?;
+    {
+        let buffer = buffer.get_mut().expect("a new buffer has one owner");
+        let mut frame = VideoFrameRef::from_buffer_ref_writable(buffer, info)?;
+        for (plane, tight) in planar.planes().into_iter().enumerate() {
+            let layout = layout(&frame, plane);
+            planes::spread(tight, frame.plane_data_mut(plane as u32)?, layout);
+        }
+    }
+    Ok(buffer)
+}
+
+fn layout<T>(frame: &VideoFrameRef<T>, plane: usize) -> Layout {
+    // I420: each plane is one component of one byte a pixel.
+    let component = plane as u32;
+    Layout {
+        width: frame.comp_width(component) as usize,
+        height: frame.comp_height(component) as usize,
+        stride: usize::try_from(frame.plane_stride()[plane]).unwrap_or(0),
+    }
+}
+
+fn plane_width(size: FrameSize, plane: usize) -> usize {
+    if plane == 0 { size.width_px as usize } else { size.width_px as usize / 2 }
+}

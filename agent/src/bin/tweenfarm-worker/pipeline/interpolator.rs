@@ -1,0 +1,126 @@
+//! What the element asks of an engine: two frames in, a frame between them out.
+
+use tweenfarm_shaders::{EngineError, FrameSize, Phase, PlanarFrame};
+
+/// An engine made for one picture size. Its answers depend on the last two frames pushed and on nothing else.
+pub trait Interpolator: Send {
+    fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError>;
+    fn between(&mut self, phase: Phase, made: &mut PlanarFrame) -> Result<(), EngineError>;
+    /// Forgets the frames pushed so far.
+    fn reset(&mut self);
+}
+
+/// Makes the engine once the picture size is known.
+pub type MakeInterpolator = Box<dyn FnOnce(FrameSize) -> Result<Box<dyn Interpolator>, EngineError> + Send>;
+
+/// An engine and which source frames it holds, so that a pair is pushed only when something is made from it.
+pub struct Pairs {
+    engine: Box<dyn Interpolator>,
+    pushed: Option<u64>,
+    before: Option<u64>,
+}
+
+impl Pairs {
+    pub fn new(engine: Box<dyn Interpolator>) -> Pairs {
+        Pairs { engine, pushed: None, before: None }
+    }
+
+    /// Makes the frame at `phase` between two frames given with their indices.
+    pub fn between(
+        &mut self,
+        (first, first_picture): (u64, &PlanarFrame),
+        (second, second_picture): (u64, &PlanarFrame),
+        phase: Phase,
+        made: &mut PlanarFrame,
+    ) -> Result<(), EngineError> {
+        if (self.before, self.pushed) != (Some(first), Some(second)) {
+            if self.pushed != Some(first) {
+                self.engine.reset();
+                self.push(first, first_picture)?;
+            }
+            self.push(second, second_picture)?;
+        }
+        self.engine.between(phase, made)
+    }
+
+    fn push(&mut self, frame: u64, picture: &PlanarFrame) -> Result<(), EngineError> {
+        self.engine.push(picture)?;
+        self.before = self.pushed.replace(frame);
+        Ok(())
+    }
+}
+
+/// An engine for tests of the pipeline around it: mixes the two frames by their weights.
+#[cfg(test)]
+pub struct Blend(Vec<PlanarFrame>);
+
+#[cfg(test)]
+impl Blend {
+    pub fn make() -> MakeInterpolator {
+        Box::new(|_| Ok(Box::new(Blend(Vec::new()))))
+    }
+}
+
+#[cfg(test)]
+impl Interpolator for Blend {
+    fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError> {
+        self.0.push(frame.clone());
+        if self.0.len() > 2 {
+            self.0.remove(0);
+        }
+        Ok(())
+    }
+
+    fn between(&mut self, phase: Phase, made: &mut PlanarFrame) -> Result<(), EngineError> {
+        let [first, second] = &self.0[..] else { return Err(EngineError::Order { pushed: self.0.len() as u32 }) };
+        let weight = phase.q16();
+        for ((made, first), second) in made.as_bytes_mut().iter_mut().zip(first.as_bytes()).zip(second.as_bytes()) {
+            *made = ((u32::from(*first) * (65_536 - weight) + u32::from(*second) * weight) >> 16) as u8;
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_asked_for_is_pushed() {
+        struct Log(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+        impl Interpolator for Log {
+            fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError> {
+                self.0.lock().unwrap().push(format!("push {}", frame.as_bytes()[0]));
+                Ok(())
+            }
+            fn between(&mut self, phase: Phase, _made: &mut PlanarFrame) -> Result<(), EngineError> {
+                self.0.lock().unwrap().push(format!("between {}", phase.q16()));
+                Ok(())
+            }
+            fn reset(&mut self) {
+                self.0.lock().unwrap().push("reset".to_owned());
+            }
+        }
+        let log = std::sync::Arc::default();
+        let mut pairs = Pairs::new(Box::new(Log(std::sync::Arc::clone(&log))));
+        let frames: Vec<PlanarFrame> = (0..6)
+            .map(|index| {
+                let mut frame = PlanarFrame::new(FrameSize { width_px: 16, height_px: 16 });
+                frame.as_bytes_mut()[0] = index;
+                frame
+            })
+            .collect();
+        let mut made = frames[0].clone();
+        for (first, second, phase) in [(0, 1, 10), (0, 1, 20), (1, 2, 30), (4, 5, 40)] {
+            let pair = |index: u64| (index, &frames[index as usize]);
+            pairs.between(pair(first), pair(second), Phase::from_q16(phase).unwrap(), &mut made).unwrap();
+        }
+        let expected =
+            "reset, push 0, push 1, between 10, between 20, push 2, between 30, reset, push 4, push 5, between 40";
+        assert_eq!(log.lock().unwrap().join(", "), expected);
+    }
+}

@@ -1,0 +1,246 @@
+//! The GStreamer pipeline of one segment: file → decoder → I420 → `tweeninterpolate` → H.264 → video-only MP4.
+//!
+//! The only folder that names GStreamer. Nothing here decides what a slot shows.
+
+mod decode;
+mod element;
+pub mod encoder;
+pub mod interpolator;
+mod messages;
+mod planes;
+mod record;
+
+use crate::failure;
+use element::TweenInterpolate;
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use interpolator::MakeInterpolator;
+use record::Record;
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tweenfarm_agent::render::Retimer;
+use tweenfarm_media::Clip;
+use tweenfarm_protocol::{
+    Rational, SlotRange,
+    task::{EncodeSettings, Failure, Progress},
+};
+use tweenfarm_shaders::FrameSize;
+
+/// Between two stages at most this many bytes of pictures: five of 4K. Bounded by bytes alone, since an encoder that
+/// looks ahead starves behind a bound in time.
+const QUEUE_BYTES: u32 = 64 << 20;
+/// Progress is told about this often, and the bus is looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// Ticks per second of the MP4 track, at least: finer than any player shows, coarse enough for 32 bits of time.
+const TIMESCALE_MIN: i64 = 10_000;
+
+/// What one run shall do.
+pub struct Run<'a> {
+    pub source: &'a Path,
+    pub clip: &'a Clip,
+    pub target_rate: Rational,
+    pub slots: SlotRange,
+    pub encoder: &'a str,
+    pub encode: EncodeSettings,
+    pub output: &'a Path,
+}
+
+/// What a finished run did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ran {
+    pub frames_made: u64,
+    pub decode_ms: u64,
+    pub interpolate_ms: u64,
+    pub encode_ms: u64,
+}
+
+/// Loads GStreamer; once per process, before anything else here.
+pub fn init() -> Result<(), Failure> {
+    gst::init().map_err(|cause| failure::worker(format!("GStreamer does not start: {cause}.")))
+}
+
+/// The version of GStreamer in use.
+pub fn version() -> String {
+    gst::version_string().to_string()
+}
+
+/// True when the element `name` is installed.
+pub fn has_element(name: &str) -> bool {
+    gst::ElementFactory::find(name).is_some()
+}
+
+/// The track's ticks per second: the smallest multiple of the rate's numerator that is fine enough, so that a frame
+/// lasts a whole number of ticks.
+pub fn timescale(rate: Rational) -> i64 {
+    rate.num() * (TIMESCALE_MIN + rate.num() - 1).div_euclid(rate.num()).max(1)
+}
+
+/// Renders the segment. Blocks until the file is written; `on_progress` is called a few times per second.
+pub fn run(run: &Run<'_>, engine: MakeInterpolator, on_progress: &mut dyn FnMut(Progress)) -> Result<Ran, Failure> {
+    let record = Arc::new(Record::default());
+    // Before the encoder refuses it in its own words.
+    let even = |side: u32| side.saturating_add(side & 1);
+    let size =
+        FrameSize { width_px: even(run.clip.facts.video.width_px), height_px: even(run.clip.facts.video.height_px) };
+    size.check().map_err(|error| failure::of_engine(&error))?;
+    let pipeline = build(run, engine, &record)?;
+    let outcome = play(run, &pipeline, &record, on_progress);
+    // Ends every thread of the pipeline; what was recorded until then is complete.
+    let _ = pipeline.set_state(gst::State::Null);
+    outcome?;
+    verify(run, &record)?;
+    Ok(Ran {
+        frames_made: record.frames_made.get(),
+        decode_ms: record.decode.busy_ms(),
+        interpolate_ms: record.interpolate.busy_ms(),
+        encode_ms: record.encode.busy_ms(),
+    })
+}
+
+fn build(run: &Run<'_>, engine: MakeInterpolator, record: &Arc<Record>) -> Result<gst::Pipeline, Failure> {
+    let pipeline = gst::Pipeline::new();
+    let timeline = Arc::new(run.clip.timeline.clone());
+    let retimer = Retimer::new(Arc::clone(&timeline), run.target_rate, run.slots);
+    let settings =
+        element::Settings { timeline, retimer, target_rate: run.target_rate, engine, record: Arc::clone(record) };
+    let interpolate: gst::Element = TweenInterpolate::new(settings).upcast();
+    let encoder = encoder::element(run.encoder, run.encode, run.target_rate)?;
+    let muxer = element("mp4mux")?;
+    let timescale = u32::try_from(timescale(run.target_rate)).map_err(|_| no_such_rate(run.target_rate))?;
+    i32::try_from(run.target_rate.num().max(run.target_rate.den())).map_err(|_| no_such_rate(run.target_rate))?;
+    muxer.set_property("trak-timescale", timescale);
+    muxer.set_property("movie-timescale", timescale);
+    let sink = element("filesink")?;
+    sink.set_property("location", run.output);
+    let (before, after) = (queue()?, queue()?);
+    let chain = [&before, &interpolate, &after, &encoder, &element("h264parse")?, &muxer, &sink];
+    pipeline.add_many(chain).and_then(|()| gst::Element::link_many(chain)).map_err(|cause| not_built(&cause))?;
+    decode::add(&pipeline, run.source, run.clip, &before, record)?;
+    watch_encoder(&encoder, record)?;
+    Ok(pipeline)
+}
+
+fn no_such_rate(rate: Rational) -> Failure {
+    failure::input(format!("The rate {rate} cannot be written to a file: choose one with smaller numbers."))
+}
+
+fn queue() -> Result<gst::Element, Failure> {
+    let queue = element("queue")?;
+    queue.set_property("max-size-buffers", 0_u32);
+    queue.set_property("max-size-time", 0_u64);
+    queue.set_property("max-size-bytes", QUEUE_BYTES);
+    Ok(queue)
+}
+
+fn element(name: &str) -> Result<gst::Element, Failure> {
+    gst::ElementFactory::make(name).build().map_err(|_| {
+        failure::worker(format!("GStreamer's element {name} is not installed: run the doctor to see what is missing."))
+    })
+}
+
+fn not_built(cause: &gst::glib::BoolError) -> Failure {
+    failure::internal(format!("the pipeline could not be built: {cause}"))
+}
+
+fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Failure> {
+    element.static_pad(name).ok_or_else(|| failure::internal(format!("{} has no pad {name}", element.name())))
+}
+
+/// Tells the encoder the format's range, counts what leaves it and how long it is busy: from a frame handed in to the next one given out, and at
+/// the end from one given out to the next.
+fn watch_encoder(encoder: &gst::Element, record: &Arc<Record>) -> Result<(), Failure> {
+    let handed = Arc::clone(record);
+    let probe = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
+    let told = encoder.downgrade();
+    pad(encoder, "sink")?.add_probe(probe, move |_, info| {
+        let ends = |event: &gst::Event| event.type_() == gst::EventType::Eos;
+        if info.buffer().is_some() || info.event().is_some_and(ends) {
+            handed.encode.start();
+        }
+        if let Some(gst::EventView::Caps(caps)) = info.event().map(|event| event.view())
+            && let Some(encoder) = told.upgrade()
+        {
+            encoder::tag_range(&encoder, caps.caps());
+        }
+        gst::PadProbeReturn::Ok
+    });
+    let given = Arc::clone(record);
+    pad(encoder, "src")?.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        given.encode.lap();
+        given.frames_encoded.add(1);
+        gst::PadProbeReturn::Ok
+    });
+    Ok(())
+}
+
+fn play(
+    run: &Run<'_>,
+    pipeline: &gst::Pipeline,
+    record: &Record,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<(), Failure> {
+    let bus = pipeline.bus().ok_or_else(|| failure::internal("the pipeline has no bus"))?;
+    // A refusal to start is told on the bus with its reason.
+    let started = pipeline.set_state(gst::State::Playing).is_ok();
+    let tick = gst::ClockTime::try_from(TICK).unwrap_or(gst::ClockTime::MSECOND);
+    let mut told = Instant::now();
+    loop {
+        let message = bus.timed_pop_filtered(tick, &[gst::MessageType::Eos, gst::MessageType::Error]);
+        match message.as_ref().map(|message| message.view()) {
+            Some(gst::MessageView::Eos(_)) => return record.failure().map_or(Ok(()), Err),
+            Some(gst::MessageView::Error(error)) => {
+                tracing::warn!(error = %error.error(), debug = ?error.debug(), "the pipeline stops");
+                return Err(record.failure().unwrap_or_else(|| messages::failure(error, &run.clip.facts.video.codec)));
+            }
+            _ if !started => return Err(failure::internal("the pipeline does not start")),
+            _ => {}
+        }
+        if told.elapsed() >= TICK {
+            told = Instant::now();
+            on_progress(progress(run, record));
+        }
+    }
+}
+
+/// Work done, as frames of the segment. To pass a source frame that only earlier segments show is a little work, to
+/// make a frame and to encode it are most of it; the sum is told on the scale of the segment's slots.
+fn progress(run: &Run<'_>, record: &Record) -> Progress {
+    const MAKE: u128 = 4;
+    let slots = u128::from(run.slots.len());
+    let before = run.slots.first as f64 * run.target_rate.den() as f64 / run.target_rate.num() as f64;
+    let to_pass = (before * run.clip.facts.video.average_rate.as_f64()).max(0.0) as u128;
+    let passed = u128::from(record.frames_passed.get()).min(to_pass);
+    let shown = u128::from(record.slots_shown.get()) + u128::from(record.frames_encoded.get());
+    let (done, total) = (passed + MAKE * shown, to_pass + 2 * MAKE * slots);
+    let frames_done = if total == 0 { 0 } else { (done * slots / total).min(slots) };
+    Progress { frames_done: u64::try_from(frames_done).unwrap_or(0), frames_total: run.slots.len() }
+}
+
+/// The file is only as good as its counts: a decoder may end early without an error.
+fn verify(run: &Run<'_>, record: &Record) -> Result<(), Failure> {
+    let frames = run.clip.timeline.frame_count();
+    // A decoder that repeats a picture where nothing moved may give it its old time: it was there all the same.
+    let lost = record.frames_lost.get().saturating_sub(record.frames_unplaced.get());
+    // A stream cut from a broadcast may begin or end with two pictures that refer to what is not there.
+    let tolerated = 2 + frames / 100;
+    if lost > tolerated || record.slots_shown.get() == 0 {
+        return Err(failure::input(format!(
+            "The clip could not be decoded: {lost} of its {frames} frames are missing or damaged. Check that it plays to the end, or export it again."
+        )));
+    }
+    let encoded = record.frames_encoded.get();
+    if encoded != run.slots.len() {
+        let slots = run.slots;
+        return Err(failure::internal(format!("the encoder gave {encoded} frames for the slots {slots}")));
+    }
+    if lost > 0 {
+        tracing::warn!(lost, frames, "frames of the clip were lost and bridged");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! Pixel copies between GStreamer's planes, which have strides and any size, and the engine's, which are tight and even.
+
+/// A plane as it lies in memory: rows of `width` bytes, `stride` bytes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pub width: usize,
+    pub height: usize,
+    pub stride: usize,
+}
+
+/// Copies a plane with a stride into a tight one that is as large or larger; what is missing at the right and at the
+/// bottom repeats the edge, so that nothing of the picture is lost and nothing foreign borders it.
+pub fn tighten(source: &[u8], from: Layout, tight: &mut [u8], width: usize) {
+    if from.width == 0 || width == 0 {
+        return;
+    }
+    for (y, row) in tight.chunks_exact_mut(width).enumerate() {
+        let start = y.min(from.height.saturating_sub(1)) * from.stride;
+        let Some(line) = source.get(start..start + from.width) else { return };
+        let (inside, beyond) = row.split_at_mut(from.width.min(width));
+        inside.copy_from_slice(&line[..inside.len()]);
+        beyond.fill(line[from.width - 1]);
+    }
+}
+
+/// Copies a tight plane into one with a stride.
+pub fn spread(tight: &[u8], target: &mut [u8], to: Layout) {
+    if to.width == 0 || to.stride == 0 {
+        return;
+    }
+    for (line, row) in tight.chunks_exact(to.width).zip(target.chunks_mut(to.stride)).take(to.height) {
+        if let Some(row) = row.get_mut(..to.width) {
+            row.copy_from_slice(line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_odd_plane_grows_by_its_own_edge() {
+        let source = [1, 2, 3, 99, 4, 5, 6, 99, 7, 8, 9, 99];
+        let mut tight = [0; 16];
+        tighten(&source, Layout { width: 3, height: 3, stride: 4 }, &mut tight, 4);
+        assert_eq!(tight, [1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 9, 7, 8, 9, 9]);
+    }
+
+    #[test]
+    fn a_last_row_without_its_padding_is_read() {
+        let source = [1, 2, 0, 3, 4];
+        let mut tight = [0; 4];
+        tighten(&source, Layout { width: 2, height: 2, stride: 3 }, &mut tight, 2);
+        assert_eq!(tight, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_plane_spread_and_tightened_is_itself() {
+        let tight: Vec<u8> = (0..12).collect();
+        let layout = Layout { width: 4, height: 3, stride: 7 };
+        let mut spread_out = [0; 7 * 3];
+        spread(&tight, &mut spread_out, layout);
+        let mut back = vec![0; 12];
+        tighten(&spread_out, layout, &mut back, 4);
+        assert_eq!(back, tight);
+    }
+}

@@ -1,0 +1,167 @@
+//! The whole pipeline on small clips, with a blend in place of the engine: counts, times, sizes and colours.
+
+use super::{interpolator::Blend, *};
+use crate::testing::{clip, entry, frames, rate, times};
+use std::path::PathBuf;
+use tweenfarm_media::{ProbeLimits, probe_clip};
+use tweenfarm_protocol::task::FailureClass;
+
+const X264: &str = "-c:v libx264 -preset ultrafast";
+
+struct Rendered {
+    path: PathBuf,
+    slots: u64,
+    ran: Ran,
+}
+
+/// Renders `slots` of the clip at `rate`, or all of them.
+fn render(source: &Path, target: Rational, slots: Option<SlotRange>) -> Result<Rendered, Failure> {
+    init().unwrap();
+    let clip = probe_clip(source, &ProbeLimits::default()).unwrap();
+    let all = clip.facts.video.slot_count(target);
+    let slots = slots.unwrap_or(SlotRange::new(0, all));
+    let path = source.with_extension(format!("{}-{}.mp4", slots.first, slots.end));
+    let order = Run {
+        source,
+        clip: &clip,
+        target_rate: target,
+        slots,
+        encoder: encoder::SOFTWARE,
+        encode: EncodeSettings::Lossless,
+        output: &path,
+    };
+    let ran = run(&order, Blend::make(), &mut |progress| {
+        assert!(progress.frames_done <= progress.frames_total);
+    })?;
+    Ok(Rendered { path, slots: slots.len(), ran })
+}
+
+#[test]
+fn every_rate_gives_exactly_its_slots_at_exactly_their_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |name: &str, source: (i64, i64), target: (i64, i64)| {
+        let made = format!("testsrc2=s=64x48:r={}/{}:d=1", source.0, source.1);
+        let path = clip(folder.path(), name, &made, X264);
+        let rendered = render(&path, rate(target.0, target.1), None).unwrap();
+        let times = times(&rendered.path);
+        assert_eq!(times.len() as u64, rendered.slots, "{name}");
+        assert_eq!(entry(&rendered.path, "v:0", "r_frame_rate"), format!("{}/{}", target.0, target.1), "{name}");
+        assert_eq!(entry(&rendered.path, "v:0", "avg_frame_rate"), format!("{}/{}", target.0, target.1), "{name}");
+        for (slot, time) in times.iter().enumerate() {
+            let exact = slot as f64 * target.1 as f64 / target.0 as f64;
+            assert!((time - exact).abs() < 2e-6, "{name}: slot {slot} stands at {time}");
+        }
+    };
+    check("24.mp4", (24, 1), (60, 1));
+    check("film.mkv", (24_000, 1001), (60, 1));
+    check("film.mp4", (24_000, 1001), (60_000, 1001));
+    check("30.mkv", (30, 1), (240, 1));
+    check("ntsc.avi", (30_000, 1001), (120_000, 1001));
+}
+
+#[test]
+fn source_frames_reach_the_encoder_bit_by_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = clip(folder.path(), "kept.mp4", "testsrc2=s=64x48:r=25:d=1", &format!("{X264} -pix_fmt yuv420p -bf 2"));
+    let rendered = render(&path, rate(50, 1), None).unwrap();
+    let size = 64 * 48 * 3 / 2;
+    let (source, shown) = (frames(&path, size), frames(&rendered.path, size));
+    assert_eq!((source.len(), shown.len()), (25, 50));
+    for (index, frame) in source.iter().enumerate() {
+        assert!(*frame == shown[2 * index], "source frame {index} was changed");
+    }
+    assert_eq!(rendered.ran.frames_made, 24);
+    let made = |slot: &usize| shown[*slot] != shown[slot - 1] && shown[*slot] != shown[slot + 1];
+    assert!((1..48).step_by(2).filter(made).count() > 12, "the frames between are copies of their neighbours");
+}
+
+#[test]
+fn segments_hold_the_frames_of_the_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = clip(folder.path(), "cut.mp4", "testsrc2=s=64x48:r=24000/1001:d=1", &format!("{X264} -pix_fmt yuv420p"));
+    let size = 64 * 48 * 3 / 2;
+    let target = rate(60, 1);
+    let whole = frames(&render(&path, target, None).unwrap().path, size);
+    let mut joined = Vec::new();
+    for (first, end) in [(0, 1), (1, 23), (23, 60)] {
+        let part = render(&path, target, Some(SlotRange::new(first, end.min(whole.len() as u64)))).unwrap();
+        assert!(times(&part.path)[0].abs() < 1e-9, "a segment begins at 0");
+        joined.extend(frames(&part.path, size));
+    }
+    assert!(joined == whole, "segments differ from the whole");
+}
+
+#[test]
+fn sizes_formats_and_turns_become_even_upright_420() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |name: &str, source: &str, options: &str, expected: (&str, &str)| {
+        let path = clip(folder.path(), name, source, options);
+        let rendered = render(&path, rate(50, 1), None).unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        let size = format!("{},{}", entry(&rendered.path, "v:0", "width"), entry(&rendered.path, "v:0", "height"));
+        let found = (&size[..], &entry(&rendered.path, "v:0", "pix_fmt")[..]);
+        assert_eq!(found, expected, "{name}");
+        assert_eq!(times(&rendered.path).len() as u64, rendered.slots, "{name}");
+    };
+    let small = "testsrc2=s=64x48:r=25:d=0.4";
+    check("444.mp4", small, &format!("-vf scale=65:47 {X264} -pix_fmt yuv444p"), ("66,48", "yuv420p"));
+    check("odd.mkv", small, "-vf scale=65:47 -c:v ffv1 -pix_fmt yuv420p", ("66,48", "yuv420p"));
+    check("422.mp4", small, &format!("{X264} -pix_fmt yuv422p10le"), ("64,48", "yuv420p"));
+    check("rgb.mov", small, "-c:v qtrle", ("64,48", "yuv420p"));
+    check("fields.mp4", small, &format!("{X264} -flags +ilme+ildct -top 1"), ("64,48", "yuv420p"));
+}
+
+#[test]
+fn colours_keep_their_tags_and_range() {
+    let folder = tempfile::tempdir().unwrap();
+    let tags = "-color_range pc -colorspace bt709 -color_primaries bt709 -color_trc bt709";
+    let path =
+        clip(folder.path(), "full.mp4", "testsrc2=s=64x48:r=25:d=0.4", &format!("{X264} -pix_fmt yuvj420p {tags}"));
+    let rendered = render(&path, rate(50, 1), None).unwrap();
+    for (tag, value) in
+        [("color_range", "pc"), ("color_space", "bt709"), ("color_primaries", "bt709"), ("color_transfer", "bt709")]
+    {
+        assert_eq!(entry(&rendered.path, "v:0", tag), value, "{tag}");
+    }
+    let size = 64 * 48 * 3 / 2;
+    assert!(frames(&rendered.path, size)[0] == frames(&path, size)[0], "the codes of the first frame were changed");
+}
+
+#[test]
+fn variable_rate_is_shown_at_its_own_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = format!("-vf select=not(eq(mod(n\\,4)\\,2)) -vsync vfr {X264} -pix_fmt yuv420p");
+    let path = clip(folder.path(), "vfr.mp4", "testsrc2=s=64x48:r=25:d=1", &options);
+    let rendered = render(&path, rate(25, 1), None).unwrap();
+    let size = 64 * 48 * 3 / 2;
+    let (source, shown) = (frames(&path, size), frames(&rendered.path, size));
+    // Frames 0 1 3 4 5 7 …: the slots of the left-out frames are made, the others are the source's.
+    assert!(shown[0] == source[0] && shown[1] == source[1] && shown[3] == source[2] && shown[4] == source[3]);
+    assert!(shown[2] != source[1] && shown[2] != source[2]);
+}
+
+#[test]
+fn pictures_too_small_or_damaged_are_the_clips_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = clip(folder.path(), "tiny.mkv", "testsrc2=s=8x8:r=25:d=0.4", "-c:v ffv1 -pix_fmt yuv420p");
+    let failure = render(&small, rate(50, 1), None).err().expect("a tiny clip was rendered");
+    assert_eq!(failure.class, FailureClass::Input, "{failure}");
+    assert!(failure.message.contains("8x8"), "{failure}");
+
+    // Half of the pictures' bytes are gone, the index is whole.
+    let whole = clip(folder.path(), "whole.mp4", "testsrc2=s=64x48:r=25:d=4", &format!("{X264} -movflags +faststart"));
+    let mut bytes = std::fs::read(&whole).unwrap();
+    let half = bytes.len() / 2;
+    bytes[half..].fill(0);
+    let broken = folder.path().join("broken.mp4");
+    std::fs::write(&broken, bytes).unwrap();
+    let failure = render(&broken, rate(50, 1), None).err().expect("a damaged clip was rendered");
+    assert_eq!(failure.class, FailureClass::Input, "{failure}");
+    assert!(failure.message.contains("could not be decoded"), "{failure}");
+}
+
+#[test]
+fn the_software_encoder_works_here_and_a_missing_one_does_not() {
+    init().unwrap();
+    assert_eq!(encoder::works(encoder::SOFTWARE), Ok(()));
+    assert!(encoder::works("no-such-encoder").is_err());
+}

@@ -1,0 +1,65 @@
+//! What the worker's tests share: clips made by the `ffmpeg` program, and a second opinion on results by `ffprobe`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+use tweenfarm_protocol::Rational;
+
+/// Runs a program of the package ffmpeg and gives its standard output.
+pub fn output(program: &str, arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(program).args(arguments).output().expect("the package ffmpeg is installed");
+    let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{program} {arguments:?}: {complaint}");
+    output.stdout
+}
+
+/// A clip made from a lavfi `source`, with `options` between input and output.
+pub fn clip(folder: &Path, name: &str, source: &str, options: &str) -> PathBuf {
+    let path = folder.join(name);
+    let mut arguments = vec!["-v", "error", "-y", "-f", "lavfi", "-i", source];
+    arguments.extend(options.split_whitespace());
+    let text = path.to_str().expect("a test's path is text").to_owned();
+    arguments.push(&text);
+    output("ffmpeg", &arguments);
+    path
+}
+
+/// The decoded frames of a clip, each as its I420 bytes.
+pub fn frames(path: &Path, bytes_per_frame: usize) -> Vec<Vec<u8>> {
+    let text = path.to_str().expect("a test's path is text");
+    let raw = output(
+        "ffmpeg",
+        &["-v", "error", "-i", text, "-map", "0:v:0", "-vsync", "0", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"],
+    );
+    assert_eq!(raw.len() % bytes_per_frame, 0, "the size of a frame is not what was expected");
+    raw.chunks(bytes_per_frame).map(<[u8]>::to_vec).collect()
+}
+
+/// One entry of a stream, as `ffprobe` says it.
+pub fn entry(path: &Path, stream: &str, entry: &str) -> String {
+    let text = path.to_str().expect("a test's path is text");
+    let shown = format!("stream={entry}");
+    let out =
+        output("ffprobe", &["-v", "error", "-select_streams", stream, "-show_entries", &shown, "-of", "csv=p=0", text]);
+    String::from_utf8_lossy(&out).trim().trim_end_matches(',').to_owned()
+}
+
+/// Presentation times of the video's packets in seconds, ascending.
+pub fn times(path: &Path) -> Vec<f64> {
+    let text = path.to_str().expect("a test's path is text");
+    let out = output(
+        "ffprobe",
+        &["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0", text],
+    );
+    let mut times: Vec<f64> = String::from_utf8_lossy(&out)
+        .lines()
+        .filter_map(|line| line.trim_matches(|letter: char| !letter.is_ascii_digit() && letter != '-').parse().ok())
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+pub fn rate(num: i64, den: i64) -> Rational {
+    Rational::new(num, den).expect("a test's rate has a denominator")
+}
