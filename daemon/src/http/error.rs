@@ -149,11 +149,13 @@ fn farm_status(failure: &FarmError, api: Api) -> StatusCode {
     }
 }
 
+const RETRY_SECONDS: u64 = 5;
+
 /// Seconds after which a refused request is worth sending again.
 fn retry_after_seconds(failure: &Failure) -> u64 {
     match failure {
         Failure::Blob(BlobError::Full) | Failure::Farm(FarmError::QueueFull) => 60,
-        _ => 5,
+        _ => RETRY_SECONDS,
     }
 }
 
@@ -183,32 +185,40 @@ pub async fn render(api: Api, request: Request, next: Next) -> Response {
         if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(error = &*failure as &dyn Error, "a request failed");
         }
-        let mut response = with_body(api, status, failure.public_text(status));
+        give_body(&mut response, api, status, failure.public_text(status));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            let seconds = retry_after_seconds(&failure);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            let seconds = HeaderValue::from(retry_after_seconds(&failure));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
         return response;
     }
     // A refusal that a layer made by itself: the same body, the status it chose.
     let status = response.status();
-    let has_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
-    if (status.is_client_error() || status.is_server_error()) && !has_json {
+    if status.is_client_error() || status.is_server_error() {
         let text = status.canonical_reason().unwrap_or("the request was not served").to_owned();
-        return with_body(api, status, text);
+        give_body(&mut response, api, status, text);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
+        }
     }
     response
 }
 
-fn with_body(api: Api, status: StatusCode, text: String) -> Response {
-    let mut response = match api {
+/// Headers that say more of a refusal (`Allow`, `Content-Range`) stay.
+fn give_body(response: &mut Response, api: Api, status: StatusCode, text: String) {
+    let (parts, body) = match api {
         Api::ReframeFx => (status, Json(Detail { detail: text })).into_response(),
         Api::Operator => (status, Json(Problem { error: text })).into_response(),
-    };
-    if status == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    response
+    .into_parts();
+    *response.status_mut() = status;
+    *response.body_mut() = body;
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.extend(parts.headers);
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
 }
 
 #[cfg(test)]

@@ -1,1 +1,0 @@
-//! Routes as a client sees them.

@@ -1,0 +1,79 @@
+//! The operator's API.
+
+use super::*;
+
+impl Bench {
+    async fn operate(&self, method: Method, path: &str, body: Value) -> Answer {
+        let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
+        answer_of(&self.operator, Request::builder().method(method).uri(path).body(body).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn an_account_is_added_shown_and_granted() {
+    let bench = Bench::new();
+    let added =
+        bench.operate(Method::POST, "/operator/users", json!({ "email": "ann@example.org", "xeconds": 10 })).await;
+    assert_eq!(added.status, StatusCode::CREATED);
+    let added = added.json();
+    assert_eq!(added["balance"], 10);
+    let me = bench.call(Method::GET, "/me", added["api_key"].as_str(), Value::Null).await.json();
+    assert_eq!(me["id"], added["account"]);
+    let path = format!("/operator/users/{}/grants", added["account"].as_str().unwrap());
+    let granted = bench.operate(Method::POST, &path, json!({ "xeconds": 5, "reason": "sorry" })).await;
+    assert_eq!(granted.json(), json!({ "account": added["account"], "balance": 15 }));
+    let users = bench.operate(Method::GET, "/operator/users", Value::Null).await.json();
+    assert_eq!((&users[0]["tier"], &users[0]["balance"]), (&json!("paid"), &json!(15)));
+    assert!(!users.to_string().contains("rfx_live_"), "a key is shown once");
+    let status = bench.operate(Method::GET, "/operator/status", Value::Null).await.json();
+    assert_eq!((&status["accounts"], &status["jobs"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test]
+async fn the_operator_is_refused_with_a_sentence() {
+    let bench = Bench::new();
+    bench.user("ann@example.org", 0).await;
+    let id = uuid::Uuid::nil();
+    let grants = format!("/operator/users/{id}/grants");
+    let check = async |method: Method, path: &str, body: Value, status: StatusCode| {
+        let answer = bench.operate(method.clone(), path, body.clone()).await;
+        assert_eq!(answer.status, status, "{method} {path} {body}");
+        assert!(!answer.json()["error"].as_str().unwrap().is_empty());
+    };
+    let users = "/operator/users";
+    check(Method::POST, users, json!({ "email": "ann@example.org" }), StatusCode::CONFLICT).await;
+    check(Method::POST, users, json!({ "email": "ann" }), StatusCode::BAD_REQUEST).await;
+    check(Method::POST, users, json!({}), StatusCode::BAD_REQUEST).await;
+    check(Method::POST, users, json!({ "email": "b@c", "xecond": 5 }), StatusCode::BAD_REQUEST).await;
+    check(Method::POST, users, json!({ "email": "b@c", "xeconds": -5 }), StatusCode::BAD_REQUEST).await;
+    check(Method::POST, &grants, json!({ "xeconds": 5, "reason": "x" }), StatusCode::NOT_FOUND).await;
+    check(Method::POST, &grants, json!({ "xeconds": 5, "reason": " " }), StatusCode::BAD_REQUEST).await;
+    check(Method::POST, "/operator/jobs/none/cancel", Value::Null, StatusCode::NOT_FOUND).await;
+    check(Method::GET, "/operator/jobs?limit=0", Value::Null, StatusCode::BAD_REQUEST).await;
+    check(Method::GET, "/me", Value::Null, StatusCode::NOT_FOUND).await;
+    check(Method::PUT, users, Value::Null, StatusCode::METHOD_NOT_ALLOWED).await;
+}
+
+#[tokio::test]
+async fn the_operators_routes_are_not_on_the_public_port() {
+    let bench = Bench::new();
+    for path in ["/operator/users", "/operator/status", "/operator/jobs", "/operator/agents"] {
+        assert_eq!(bench.call(Method::GET, path, None, Value::Null).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_cancelled_once() {
+    let bench = Bench::new();
+    let user = bench.user("ann@example.org", 100).await;
+    let key = bench.upload(&user, "clip 24 12000").await["key"].clone();
+    let job = bench.post("/jobs", &user, json!({ "r2_key": key, "target_fps": 60 })).await.json();
+    let path = format!("/operator/jobs/{}/cancel", job["job_id"].as_str().unwrap());
+    for _ in 0..2 {
+        let row = bench.operate(Method::POST, &path, Value::Null).await.json();
+        assert_eq!((&row["state"], &row["xeconds_refunded"]), (&json!("cancelled"), &json!(12)));
+    }
+    assert_eq!(bench.farm.balance(user.account.id).unwrap(), Xeconds(100));
+    let rows = bench.operate(Method::GET, "/operator/jobs", Value::Null).await.json();
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+}
