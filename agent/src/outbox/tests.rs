@@ -139,10 +139,11 @@ async fn a_result_whose_lease_is_over_is_deleted_without_a_report() {
     let fixture = Fixture::new().await;
     fixture.leave_behind().await;
     fixture.daemon.book().leased.clear();
-    fixture.store.answer_next(&[403; 1000]);
+    fixture.store.answer_next(&[503; 1000]);
     let _outbox = fixture.outbox();
     fixture.is_settled().await;
     assert_eq!(fixture.store.blob("out"), None);
+    assert!(fixture.daemon.book().reports.is_empty());
 }
 
 #[tokio::test]
