@@ -69,7 +69,7 @@ pub enum LinkError {
 pub struct Link {
     sessions: watch::Receiver<Option<Session>>,
     /// Asks the dialing task for a fresh hello: the session with this number is of no use.
-    renew: Arc<Reset>,
+    reset: Arc<Reset>,
     _dialing: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -91,9 +91,9 @@ impl Link {
     /// Starts dialing in the background, until `stop`.
     pub fn start(dial: impl Dial, hello: Hello, stop: CancellationToken) -> Link {
         let (publish, sessions) = watch::channel(None);
-        let renew = Arc::new(Reset::default());
-        let dialing = tokio::spawn(keep_dialing(dial, hello, publish, renew.clone(), stop));
-        Link { sessions, renew, _dialing: Arc::new(AbortOnDropHandle::new(dialing)) }
+        let reset = Arc::new(Reset::default());
+        let dialing = tokio::spawn(keep_dialing(dial, hello, publish, reset.clone(), stop));
+        Link { sessions, reset, _dialing: Arc::new(AbortOnDropHandle::new(dialing)) }
     }
 
     /// Waits for a welcome later than session `after` (0: any), and returns it with its number.
@@ -160,12 +160,12 @@ impl Link {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(refusal)) => {
                 if matches!(refusal, Refusal::UnknownAgent(_)) {
-                    self.renew.ask(session);
+                    self.reset.ask(session);
                 }
                 Err(LinkError::Refused(refusal))
             }
             Err(cause) => {
-                self.renew.ask(session);
+                self.reset.ask(session);
                 Err(LinkError::Lost(cause))
             }
         }
