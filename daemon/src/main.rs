@@ -1,1 +1,268 @@
-fn main() {}
+//! tweenfarmd: reads its configuration, opens the store, serves until it is told to stop, and stops in order.
+
+use anyhow::Context;
+use clap::Parser;
+use serde::Serialize;
+use std::{
+    fs,
+    io::Write,
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tweenfarm_daemon::{
+    blobs::{self, Blobs, DiskStore, Signer},
+    config::{Config, Flags},
+    farm::{Audit, Effect, Farm, FarmRules, SystemClock},
+    http::{self, HttpParts, HttpState},
+    logging,
+    rpc::{self, RpcSettings},
+    store,
+    sweep::{audit, leases, orphans},
+};
+
+/// How long running requests and transfers get after a stop.
+const GRACE: Duration = Duration::from_secs(20);
+/// What still blocks after that (a probe's child) is left behind.
+const RUNTIME_GRACE: Duration = Duration::from_secs(2);
+/// The first answer under an Idempotency-Key is given again for a day, as the contract says.
+const IDEMPOTENCY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// Ended jobs whose work waits to be deleted; more are left to the sweep.
+const EFFECTS_MAX: usize = 1024;
+/// The operator is one person with one or two terminals.
+const OPERATOR_CONNECTIONS_MAX: usize = 64;
+
+/// The daemon of Tweenfarm: HTTP APIs, accounts, ledger, jobs and files
+#[derive(Parser)]
+#[command(name = "tweenfarmd", version)]
+struct Cli {
+    /// Configuration file; without one, defaults, environment and flags
+    #[arg(long, value_name = "FILE", env = "TWEENFARMD_CONFIG")]
+    config: Option<PathBuf>,
+    /// Check the configuration and stop
+    #[arg(long)]
+    check_config: bool,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match Config::load(cli.config.as_deref(), &cli.flags) {
+        Ok(config) => config,
+        Err(error) => return complain(&error.into(), 2),
+    };
+    if cli.check_config {
+        println!("the configuration is good");
+        return ExitCode::SUCCESS;
+    }
+    match start(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, 1),
+    }
+}
+
+/// The whole chain on one line: what was tried, and why it failed.
+fn complain(error: &anyhow::Error, status: u8) -> ExitCode {
+    eprintln!("tweenfarmd: {error:#}");
+    ExitCode::from(status)
+}
+
+fn start(config: Config) -> anyhow::Result<()> {
+    logging::start(&config.log)?;
+    let state_folder = &config.state_folder;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(state_folder)
+        .with_context(|| format!("create the state folder {}", state_folder.display()))?;
+    let store = store::sled::open(&state_folder.join("store"))?;
+    let key = blobs::key_file::load_or_create(&state_folder.join("signing-key.json"))?;
+    let disk = DiskStore::open(&config.blobs_folder, config.disk_reserve_bytes)?;
+    let (effects, effects_due) = mpsc::channel(EFFECTS_MAX);
+    // Opening waits for the disk, so it comes before the runtime.
+    let farm = Farm::open(Arc::new(store), rules(&config), Arc::new(SystemClock), effects)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(serve(config, farm, disk, key, effects_due));
+    runtime.shutdown_timeout(RUNTIME_GRACE);
+    served
+}
+
+fn rules(config: &Config) -> FarmRules {
+    FarmRules {
+        lease_for: config.lease_for,
+        attempts_max: config.attempts_max,
+        retry_after: config.retry_after,
+        segment_slots_max: config.segment_slots_max,
+        encode: config.encode,
+        queue_jobs_max: config.queue_jobs_max,
+        idempotency_for: IDEMPOTENCY_FOR,
+        keep_free: config.keep_free,
+        keep_paid: config.keep_paid,
+    }
+}
+
+async fn serve(
+    config: Config,
+    farm: Farm,
+    disk: DiskStore,
+    key: blobs::SigningKey,
+    effects_due: mpsc::Receiver<Effect>,
+) -> anyhow::Result<()> {
+    let mut stop_signals = StopSignals::new()?;
+    let http_listener = listen(config.http_listen, "http.listen").await?;
+    let rpc_listener = listen(config.rpc_listen, "rpc.listen").await?;
+    let operator_listener = listen_operator(&config.operator_socket)?;
+    let addresses = Addresses::of(&config, &http_listener, &rpc_listener)?;
+
+    let signer = Arc::new(Signer::new(&addresses.public_url.parse()?, &config.bucket, key)?);
+    let blobs = Blobs::new(Arc::new(disk.clone()), signer.clone());
+    // Before anything can arrive: whatever is in staging now is a leftover.
+    let swept = orphans::pass(&farm, &blobs, &disk, Duration::ZERO).await?;
+    tracing::info!(staged = swept.staged, objects = swept.objects, "orphans of the last run were deleted");
+
+    let (audited, audit) = watch::channel(Audit::default());
+    let state = HttpState::new(HttpParts {
+        farm: farm.clone(),
+        blobs: blobs.clone(),
+        disk: disk.clone(),
+        signer,
+        look: tweenfarm_media::probe,
+        upload_bytes_max: config.upload_bytes_max,
+        audit,
+    });
+
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let public = http::router(state.clone());
+    tasks.spawn(http::serve::serve(http_listener, public, config.http_connections_max, stop.clone()));
+    let operator = http::operator_router(state);
+    tasks.spawn(http::serve::serve(operator_listener, operator, OPERATOR_CONNECTIONS_MAX, stop.clone()));
+    tasks.spawn(serve_agents(rpc_listener, farm.clone(), blobs.clone(), stop.clone()));
+    tasks.spawn(leases::run(farm.clone(), stop.clone()));
+    tasks.spawn(audit::run(farm.clone(), audited, stop.clone()));
+    tasks.spawn(orphans::run(farm.clone(), blobs.clone(), disk, stop.clone()));
+    let effects = tokio::spawn(orphans::run_effects(farm.clone(), blobs, effects_due));
+
+    let addresses_file = config.state_folder.join("addresses.json");
+    addresses.write(&addresses_file)?;
+    addresses.announce();
+
+    tokio::select! {
+        () = stop_signals.next() => tracing::info!("told to stop"),
+        // Only when the agents' door could not be opened at all.
+        () = stop.cancelled() => tracing::error!("stopping, because a part of the daemon ended"),
+    }
+    // 1. Nothing new is accepted.
+    stop.cancel();
+    tasks.close();
+    let _ = fs::remove_file(&addresses_file);
+    let _ = fs::remove_file(&config.operator_socket);
+    // 2. Running requests end, or the deadline or a second signal ends them.
+    let in_order = tokio::select! {
+        ended = tokio::time::timeout(GRACE, tasks.wait()) => ended.is_ok(),
+        () = stop_signals.next() => false,
+    };
+    // 3. The store last, when nobody is left to write.
+    farm.close().await;
+    let cleaned = tokio::time::timeout(RUNTIME_GRACE, effects).await.is_ok();
+    tracing::info!(in_order, cleaned, "stopped");
+    Ok(())
+}
+
+/// Without its agents' door the daemon is of no use: its end stops the rest.
+async fn serve_agents(listener: TcpListener, farm: Farm, blobs: Blobs, stop: CancellationToken) {
+    if let Err(error) = rpc::serve(listener, farm, blobs, RpcSettings::default(), stop.clone()).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "the agents' door could not be opened");
+        stop.cancel();
+    }
+}
+
+async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("listen on {address} ({key}): is another daemon running there?"))
+}
+
+/// The store's lock has made sure that no other daemon of this folder lives: a socket that is there is a leftover.
+fn listen_operator(path: &Path) -> anyhow::Result<UnixListener> {
+    let opened = || -> std::io::Result<UnixListener> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        match fs::remove_file(path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(cause),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    };
+    opened().with_context(|| format!("open the operator's socket {}", path.display()))
+}
+
+/// Where the daemon really listens: ports may have been left to the system.
+#[derive(Serialize)]
+struct Addresses {
+    http: SocketAddr,
+    rpc: SocketAddr,
+    public_url: String,
+    operator: PathBuf,
+    pid: u32,
+}
+
+impl Addresses {
+    fn of(config: &Config, http: &TcpListener, rpc: &TcpListener) -> anyhow::Result<Addresses> {
+        let http = http.local_addr()?;
+        let public_url = config.public_url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned());
+        Ok(Addresses {
+            http,
+            rpc: rpc.local_addr()?,
+            public_url: public_url.unwrap_or_else(|| format!("http://{http}")),
+            operator: config.operator_socket.clone(),
+            pid: std::process::id(),
+        })
+    }
+
+    /// Renamed into place: who reads the file reads all of it.
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let half = path.with_extension("new");
+        let written = fs::write(&half, serde_json::to_vec_pretty(self)?).and_then(|()| fs::rename(&half, path));
+        written.with_context(|| format!("write {}", path.display()))
+    }
+
+    /// The line that says the daemon is ready, on standard output.
+    fn announce(&self) {
+        let Addresses { http, rpc, public_url, operator, .. } = self;
+        tracing::info!(%http, %rpc, public_url, operator = %operator.display(), "ready");
+        let line = format!("ready: API {public_url} (on {http}), agents {rpc}, operator {}\n", operator.display());
+        // Whoever started the daemon may have closed the pipe; it serves all the same.
+        let _ = std::io::stdout().write_all(line.as_bytes());
+    }
+}
+
+struct StopSignals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    fn new() -> anyhow::Result<StopSignals> {
+        Ok(StopSignals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

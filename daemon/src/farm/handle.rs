@@ -33,7 +33,7 @@ use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds,
     service::{Hello, Receipt, Renewal},
-    task::{Outcome, Progress},
+    task::{EncodeSettings, Outcome, Progress},
 };
 
 /// Commands that may wait for the writer. When it is full, callers wait; their servers' own limits turn more away.
@@ -48,6 +48,8 @@ pub struct FarmRules {
     /// Wait before the second attempt; doubled for each one after it.
     pub retry_after: Duration,
     pub segment_slots_max: u64,
+    /// How the outputs of jobs submitted from now on are encoded.
+    pub encode: EncodeSettings,
     /// Jobs that have not ended, of all accounts together.
     pub queue_jobs_max: u64,
     /// How long the first answer under an `Idempotency-Key` is given again.
@@ -369,8 +371,9 @@ impl Farm {
             let woken = self.shared.work.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            let ready_at = match self.send(|reply| Command::LeaseNext { agent, worker, reply }).await? {
-                NextWork::Work(work) => return Ok(Some(*work)),
+            let back = self.commands.downgrade();
+            let ready_at = match self.send(|reply| Command::LeaseNext { agent, worker, back, reply }).await? {
+                NextWork::Work(handed) => return Ok(Some(handed.take())),
                 NextWork::Nothing { ready_at } => ready_at,
             };
             let retry_at = ready_at.map(|ready_at| tokio::time::Instant::now() + ready_at.since(self.now()));

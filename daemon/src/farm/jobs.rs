@@ -16,7 +16,7 @@ use crate::{
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     FileId, JobId, Rational,
-    task::{EncodeSettings, RenderFacts},
+    task::RenderFacts,
 };
 
 /// Charge, job, pin of the input and the remembered answer: one transaction.
@@ -54,7 +54,7 @@ pub(super) fn submit(
         source: submission.source,
         target_fps: submission.target_fps,
         slot_count,
-        encode: EncodeSettings::default(),
+        encode: rules.encode,
         tier: account.tier,
         charge: charge.id,
         charged: submission.price,

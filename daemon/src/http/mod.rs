@@ -16,7 +16,7 @@ mod tests;
 
 use crate::{
     blobs::{Blobs, DiskStore, Signer},
-    farm::Farm,
+    farm::{Audit, Farm},
     probe::Prober,
 };
 use axum::{
@@ -48,8 +48,8 @@ pub struct HttpState {
     pub prober: Prober,
     pub locks: locks::KeyLocks,
     pub upload_bytes_max: u64,
-    /// Accounts whose ledger did not add up in the last audit.
-    pub ledger_differences: watch::Receiver<u64>,
+    /// What the last audit found.
+    pub audit: watch::Receiver<Audit>,
 }
 
 /// What `HttpState` is made of.
@@ -60,7 +60,7 @@ pub struct HttpParts {
     pub signer: Arc<Signer>,
     pub look: crate::probe::Look,
     pub upload_bytes_max: u64,
-    pub ledger_differences: watch::Receiver<u64>,
+    pub audit: watch::Receiver<Audit>,
 }
 
 impl HttpState {
@@ -73,7 +73,7 @@ impl HttpState {
             signer: parts.signer,
             locks: locks::KeyLocks::default(),
             upload_bytes_max: parts.upload_bytes_max,
-            ledger_differences: parts.ledger_differences,
+            audit: parts.audit,
         }
     }
 }

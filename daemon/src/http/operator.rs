@@ -166,7 +166,7 @@ fn row_of_agent(view: &AgentView) -> AgentRow {
 
 async fn status(State(state): State<HttpState>) -> Result<Json<Status>, Failure> {
     let load = state.farm.load();
-    let ledger_differences = *state.ledger_differences.borrow();
+    let ledger_differences = state.audit.borrow().differences.len() as u64;
     let farm = state.farm.clone();
     // Counting reads every job: not on the runtime's threads.
     let counted = tokio::task::spawn_blocking(move || {

@@ -8,7 +8,7 @@ mod refusals;
 use super::{HttpParts, HttpState, auth, operator_router, router};
 use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
-    farm::{Clock, Effect, Farm, FarmRules},
+    farm::{Audit, Clock, Effect, Farm, FarmRules},
     model::Account,
     store::memory::MemoryStore,
 };
@@ -29,7 +29,7 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts, VideoFacts};
-use tweenfarm_protocol::{Rational, Timestamp, Xeconds};
+use tweenfarm_protocol::{Rational, Timestamp, Xeconds, task::EncodeSettings};
 
 const UPLOAD_BYTES_MAX: u64 = 1000;
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -122,6 +122,7 @@ impl Bench {
             attempts_max: 3,
             retry_after: Duration::from_secs(5),
             segment_slots_max: 1200,
+            encode: EncodeSettings::default(),
             queue_jobs_max: 100,
             idempotency_for: DAY,
             keep_free: 3 * DAY,
@@ -142,7 +143,7 @@ impl Bench {
             signer,
             look,
             upload_bytes_max: UPLOAD_BYTES_MAX,
-            ledger_differences: watch::channel(0).1,
+            audit: watch::channel(Audit::default()).1,
         });
         let (router, operator) = (router(state.clone()), operator_router(state.clone()));
         Bench { state, router, operator, farm, clock, blobs, root, _effects: receiver }

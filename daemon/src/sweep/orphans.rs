@@ -1,0 +1,108 @@
+//! The sweep of orphans: bytes that nobody will ask for again. What an upload left in staging, the work of jobs that
+//! have ended, and outputs of jobs that did not come to be.
+//!
+//! A job's end asks for its work to be deleted at once; this pass finds what a crash kept from being done.
+
+use crate::{
+    blobs::{BlobError, Blobs, DiskStore},
+    farm::{Effect, Farm, FarmError},
+    model::{JobEnd, JobState, ObjectKey},
+};
+use std::time::Duration;
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+use tweenfarm_protocol::JobId;
+
+/// How often, besides the pass at the start.
+pub const EVERY: Duration = Duration::from_secs(60 * 60);
+/// An upload is given up when nothing arrives for half a minute: after an hour its file is a leftover.
+const STAGING_IDLE: Duration = Duration::from_secs(60 * 60);
+
+#[derive(Debug, thiserror::Error)]
+pub enum OrphanError {
+    #[error("look for orphans in the blob store")]
+    Blobs(#[from] BlobError),
+    #[error("ask the farm for a job")]
+    Farm(#[from] FarmError),
+}
+
+/// What a pass deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OrphanSweep {
+    pub staged: u64,
+    pub objects: u64,
+}
+
+/// One pass. `staging_idle` is how long nothing was written to what is taken for a leftover: zero at the start, when
+/// no upload is under way.
+pub async fn pass(
+    farm: &Farm,
+    blobs: &Blobs,
+    disk: &DiskStore,
+    staging_idle: Duration,
+) -> Result<OrphanSweep, OrphanError> {
+    let mut swept = OrphanSweep { staged: disk.clear_staging(staging_idle).await?, objects: 0 };
+    for job in disk.jobs_with_work().await? {
+        swept.objects += clean_up_after(farm, blobs, job).await?;
+    }
+    Ok(swept)
+}
+
+/// Deletes what a job needed only while it ran, once it has ended; the number of objects deleted.
+pub async fn clean_up_after(farm: &Farm, blobs: &Blobs, id: JobId) -> Result<u64, OrphanError> {
+    let unused_output = match farm.job(id)?.map(|view| view.job) {
+        None => None,
+        Some(job) => match job.state {
+            JobState::Rendering { .. } | JobState::Joining { .. } => return Ok(0),
+            JobState::Ended { end: JobEnd::Done { .. }, .. } => None,
+            // A join may have delivered before its job was cancelled or failed.
+            JobState::Ended { end: JobEnd::Failed { .. } | JobEnd::Cancelled { .. }, .. } => {
+                Some(ObjectKey::output(job.tier, job.account, job.project, job.id, job.target_fps))
+            }
+        },
+    };
+    let mut deleted = blobs.delete_prefix(&ObjectKey::work_prefix(id)).await?;
+    if let Some(output) = unused_output {
+        deleted += u64::from(blobs.delete(&output).await?);
+    }
+    Ok(deleted)
+}
+
+/// Passes until `stop`.
+pub async fn run(farm: Farm, blobs: Blobs, disk: DiskStore, stop: CancellationToken) {
+    let mut ticks = interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick comes at once; the pass at the start was done before anything could arrive.
+    ticks.tick().await;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match pass(&farm, &blobs, &disk, STAGING_IDLE).await {
+            Ok(OrphanSweep { staged: 0, objects: 0 }) => {}
+            Ok(OrphanSweep { staged, objects }) => tracing::info!(staged, objects, "orphans were deleted"),
+            Err(error) => warn(&error, "the orphans could not be swept"),
+        }
+    }
+}
+
+/// Carries out the farm's effects until the farm is closed. What fails here is found by the next pass.
+pub async fn run_effects(farm: Farm, blobs: Blobs, mut effects: mpsc::Receiver<Effect>) {
+    while let Some(effect) = effects.recv().await {
+        match effect {
+            Effect::DeleteWork(job) => {
+                if let Err(error) = clean_up_after(&farm, &blobs, job).await {
+                    warn(&error, "the work of an ended job could not be deleted yet");
+                }
+            }
+        }
+    }
+}
+
+fn warn(error: &OrphanError, message: &str) {
+    tracing::warn!(error = error as &dyn std::error::Error, "{message}");
+}
