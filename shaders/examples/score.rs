@@ -38,7 +38,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let ours_psnr = ours.add(truth, &made);
             let blend_psnr = blends.add(truth, &blend(&first.frame, &second.frame, q16));
             if verbose {
-                println!("{:4} {ours_psnr:6.2} blend {blend_psnr:6.2} {verdict:?}", start + step);
+                println!(
+                    "{:4} {ours_psnr:6.2} blend {blend_psnr:6.2} {:?} bad {:.3} moved {:.2} still {:.2} histogram {:.3} trusted {:.3} correlation {:.3} brighter {:+.2}",
+                    start + step,
+                    verdict.kind,
+                    verdict.bad_share,
+                    verdict.moved_residual,
+                    verdict.still_residual,
+                    verdict.histogram_distance,
+                    verdict.trusted_share,
+                    verdict.correlation,
+                    verdict.brightening,
+                );
             }
         }
         first = second;

@@ -2,6 +2,7 @@
 // confidence: how much the vector of a cell is to be trusted, 1 to 1023.
 // in   forward, backward  u32 x2  cell rows x columns   flow of this direction and of the other, as densify.comp writes it
 // out  priorities         u32     cell rows x columns   1..1023
+// out  facts              u32     [4] cells with a priority of 64 or more; added to what is there
 // Source: the importance metric of Niklaus, Hu, Chen, "Splatting-based Synthesis", 2023 (brightness, consistency, variance).
 #extension GL_GOOGLE_include_directive : require
 #include "vectors.glsl"
@@ -9,6 +10,7 @@ layout(local_size_x = 8, local_size_y = 8) in;
 layout(std430, binding = 0) readonly buffer Forward { uvec2 cells[]; } forward;
 layout(std430, binding = 1) readonly buffer Backward { uvec2 cells[]; } backward;
 layout(std430, binding = 2) writeonly buffer Priorities { uint list[]; } priorities;
+layout(std430, binding = 3) buffer Facts { uint sums[]; } facts;
 layout(push_constant) uniform Push {
     ivec2 grid;     // columns, rows
     int cell_shift; // log2 of a cell's side in px of the vectors' level
@@ -21,9 +23,8 @@ int trust(int half_way, int value) {
     return int(uint(1024 * half_way) / uint(half_way + value));
 }
 
-void main() {
-    ivec2 cell = ivec2(gl_GlobalInvocationID.xy);
-    if (any(greaterThanEqual(cell, push.grid))) return;
+// The priority of a cell inside the grid.
+uint priority(ivec2 cell) {
     uint at = uint(cell.y * push.grid.x + cell.x);
     uvec2 own = forward.cells[at];
     ivec2 vector = unpack_vector(own.x);
@@ -37,5 +38,22 @@ void main() {
     // exp(-6 doubt): 6 / ln 2 = 8864 / 1024; powers of two with straight lines between.
     int exponent = (doubt * 8864) >> 10;
     int value = ((1023 * (2048 - (exponent & 1023))) >> 11) >> min(exponent >> 10, 31);
-    priorities.list[at] = uint(max(value, 1));
+    return uint(max(value, 1));
+}
+
+const uint TRUSTED = 64u;
+
+shared uint trusted;
+
+void main() {
+    if (gl_LocalInvocationIndex == 0u) trusted = 0u;
+    barrier();
+    ivec2 cell = ivec2(gl_GlobalInvocationID.xy);
+    if (all(lessThan(cell, push.grid))) {
+        uint found = priority(cell);
+        priorities.list[cell.y * push.grid.x + cell.x] = found;
+        if (found >= TRUSTED) atomicAdd(trusted, 1u);
+    }
+    barrier();
+    if (gl_LocalInvocationIndex == 0u) atomicAdd(facts.sums[4], trusted);
 }

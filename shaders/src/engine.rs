@@ -3,7 +3,7 @@
 
 use crate::gpu::{Device, Machine, Recorded, StepTime};
 use crate::pass::{Side, Slot};
-use crate::plan::{PAD_PX, Plan, PlaneLayout, Step, frame_steps, output_steps, pair_steps};
+use crate::plan::{PAD_PX, Plan, PlaneLayout, Step, frame_steps, mix_steps, output_steps, pair_steps};
 use crate::verdict::{PairFacts, PairVerdict};
 use crate::{EngineError, FrameSize, Phase, PlanarFrame, Settings};
 use std::collections::HashMap;
@@ -32,6 +32,7 @@ pub struct Engine {
 enum Work {
     Pair { fresh: [bool; 2] },
     Output { time_q14: i32 },
+    Mix { time_q14: i32 },
 }
 
 impl Engine {
@@ -98,12 +99,15 @@ impl Engine {
         if out.size() != self.plan.size {
             *out = PlanarFrame::new(self.plan.size);
         }
-        if self.verdict()?.repeats() {
+        let verdict = self.verdict()?;
+        if verdict.repeats() {
             let place = if phase.nearer_second() { 1 - self.first_place } else { self.first_place };
             out.as_bytes_mut().copy_from_slice(self.kept[place].as_bytes());
             return Ok(());
         }
-        let recorded = self.recording(Work::Output { time_q14: phase.q14() })?;
+        let time_q14 = phase.q14();
+        let work = if verdict.mixes() { Work::Mix { time_q14 } } else { Work::Output { time_q14 } };
+        let recorded = self.recording(work)?;
         self.machine.run(&recorded)?;
         let plan = &self.plan;
         self.machine.read_made(|made| {
@@ -158,7 +162,12 @@ impl Engine {
         self.fresh = [false; 2];
         let nodes = 2 * self.plan.nodes(self.plan.finest).count();
         let overview = self.plan.levels[self.plan.overview];
-        let facts = PairFacts::from_words(&self.machine.read_facts()?, nodes, overview.width_px * overview.height_px);
+        let facts = PairFacts::from_words(
+            &self.machine.read_facts()?,
+            nodes,
+            overview.width_px * overview.height_px,
+            2 * self.plan.cell_grid().count(),
+        );
         let verdict = PairVerdict::of(facts, self.settings);
         self.verdict = Some(verdict);
         Ok(verdict)
@@ -172,6 +181,7 @@ impl Engine {
                 frames.chain(pair_steps(&self.plan)).collect()
             }
             Work::Output { time_q14 } => output_steps(&self.plan, time_q14),
+            Work::Mix { time_q14 } => mix_steps(&self.plan, time_q14),
         }
     }
 

@@ -20,13 +20,19 @@ pub struct PairFacts {
     pub still_residual: u32,
     /// Pixels that differ by more than 2 codes in place.
     pub changed_pixels: u32,
+    /// Cells of both directions.
+    pub cells: u32,
+    /// Cells whose vector is trusted: priority of 64 (1/16) or more.
+    pub trusted_cells: u32,
+    /// Sums over the pixels of a/4, b/4, their squares and their product.
+    pub moments: [u32; 5],
     /// Luma histograms of the two frames.
     pub histogram: [[u32; HISTOGRAM_BINS]; 2],
 }
 
 impl PairFacts {
     /// From the words that `facts.comp` and `still.comp` have counted; the two totals are known beforehand.
-    pub fn from_words(words: &[u32], nodes: u32, pixels: u32) -> PairFacts {
+    pub fn from_words(words: &[u32], nodes: u32, pixels: u32, cells: u32) -> PairFacts {
         let histogram = |first: usize| std::array::from_fn(|bin| words[first + bin]);
         PairFacts {
             nodes,
@@ -35,7 +41,10 @@ impl PairFacts {
             pixels,
             still_residual: words[2],
             changed_pixels: words[3],
-            histogram: [histogram(4), histogram(4 + HISTOGRAM_BINS)],
+            cells,
+            trusted_cells: words[4],
+            moments: std::array::from_fn(|index| words[5 + index]),
+            histogram: [histogram(10), histogram(10 + HISTOGRAM_BINS)],
         }
     }
 }
@@ -48,7 +57,7 @@ pub enum PairKind {
     Cut,
     /// The same picture twice.
     Duplicate,
-    /// One scene getting brighter or darker as a whole.
+    /// One scene getting brighter or darker too fast for its motion to be followed: both frames, mixed.
     Fade,
     /// No motion explains the pair, but it is no clear cut: mixed where nothing fits.
     Hopeless,
@@ -66,6 +75,12 @@ pub struct PairVerdict {
     pub still_residual: f64,
     /// How unlike the histograms are, 0..=1.
     pub histogram_distance: f64,
+    /// Share of cells whose vectors are trusted, 0..=1.
+    pub trusted_share: f64,
+    /// Correlation of the two frames in place, -1..=1.
+    pub correlation: f64,
+    /// Mean luma of the second frame less that of the first, codes.
+    pub brightening: f64,
 }
 
 impl PairVerdict {
@@ -76,21 +91,42 @@ impl PairVerdict {
         let moved_residual = share(facts.moved_residual_q4, facts.nodes) / 16.0;
         let still_residual = share(facts.still_residual, facts.pixels);
         let histogram_distance = histogram_distance(&facts);
+        let trusted_share = share(facts.trusted_cells, facts.cells);
+        let correlation = correlation(&facts);
+        let brightening = brightness(&facts.histogram[1]) - brightness(&facts.histogram[0]);
         let duplicate = still_residual < 0.4 && u64::from(facts.changed_pixels) * 1000 <= u64::from(facts.pixels);
-        let cut = bad_share > 0.65
+        // Across a cut the search still finds patches that look alike, but their vectors agree with nothing: no cell is
+        // trusted. The same holds in a fade, where the brightness spoils the trust; there the frames correlate in place.
+        let lost = trusted_share < 0.02;
+        let astray = bad_share > 0.65
             || (histogram_distance > 0.45 && moved_residual > 0.6 * still_residual && moved_residual > 8.0);
+        let cut = (astray && correlation < 0.9) || (lost && bad_share > 0.1 && correlation < 0.7);
         let kind = if duplicate {
             PairKind::Duplicate
         } else if cut && settings.scene_cuts {
             PairKind::Cut
+        } else if lost && bad_share > 0.02 && brightening.abs() > 3.0 {
+            PairKind::Fade
         } else if bad_share > 0.35 {
             PairKind::Hopeless
-        } else if (brightness(&facts.histogram[1]) - brightness(&facts.histogram[0])).abs() > 3.0 {
-            PairKind::Fade
         } else {
             PairKind::Normal
         };
-        PairVerdict { kind, bad_share, moved_residual, still_residual, histogram_distance }
+        PairVerdict {
+            kind,
+            bad_share,
+            moved_residual,
+            still_residual,
+            histogram_distance,
+            trusted_share,
+            correlation,
+            brightening,
+        }
+    }
+
+    /// True where both frames are mixed as they stand.
+    pub fn mixes(&self) -> bool {
+        self.kind == PairKind::Fade
     }
 
     /// True where the nearer source frame is shown instead of a made one.
@@ -114,6 +150,14 @@ fn histogram_distance(facts: &PairFacts) -> f64 {
     };
     let least = (-2..=2).map(apart).min().unwrap_or(0);
     if facts.pixels == 0 { 0.0 } else { (least as f64 / (2.0 * f64::from(facts.pixels))).min(1.0) }
+}
+
+/// Pearson's, from whole sums; 1 where a frame is flat.
+fn correlation(facts: &PairFacts) -> f64 {
+    let [a, b, aa, bb, ab] = facts.moments.map(f64::from);
+    let count = f64::from(facts.pixels);
+    let (va, vb) = (count * aa - a * a, count * bb - b * b);
+    if va <= 0.0 || vb <= 0.0 { 1.0 } else { (count * ab - a * b) / (va * vb).sqrt() }
 }
 
 /// Mean luma, codes.

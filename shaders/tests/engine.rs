@@ -3,6 +3,7 @@
 mod pictures;
 
 use pictures::{Scene, software_device};
+use tweenfarm_shaders::reference::{Source, mix};
 use tweenfarm_shaders::{
     Device, DeviceKind, Engine, EngineError, FrameSize, PairKind, Phase, PlanarFrame, Settings, devices,
 };
@@ -120,6 +121,22 @@ fn without_scene_cuts_an_unlike_pair_is_mixed() {
     assert!(!verdict.repeats(), "{verdict:?}");
     let made = between(&mut engine, 32768);
     assert!(made != first && made != second);
+}
+
+#[test]
+fn a_fast_fade_mixes_both_frames_as_its_twin_does() {
+    let mut engine = engine();
+    let (first, second) = Scene::Brighter(90).pair(SIZE);
+    engine.push(&first).unwrap();
+    engine.push(&second).unwrap();
+    assert_eq!(engine.verdict().unwrap().kind, PairKind::Fade, "{:?}", engine.verdict());
+    let made = between(&mut engine, 16384);
+    let plan = engine.plan();
+    let sources = [Source::new(plan, &first), Source::new(plan, &second)];
+    assert!(made == mix(plan, &sources[0], &sources[1], Phase::from_q16(16384).unwrap()));
+    for (made, (first, second)) in made.planes()[0].iter().zip(first.planes()[0].iter().zip(second.planes()[0])) {
+        assert_eq!(u32::from(*made), (3 * u32::from(*first) + u32::from(*second) + 2) / 4);
+    }
 }
 
 #[test]

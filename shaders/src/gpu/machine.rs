@@ -140,7 +140,7 @@ impl Machine {
             self.run(&recorded)?;
             let name = match step {
                 Step::Upload(_) => "upload",
-                Step::Clear(_) => "clear",
+                Step::Fill(..) => "fill",
                 Step::Run(dispatch) => dispatch.shader.name(),
                 Step::Download(_) => "download",
             };
@@ -182,9 +182,9 @@ impl Machine {
                     builder.copy_buffer(CopyBufferInfo::buffers(from, to)).map_err(|error| error.while_doing(doing))?;
                 }
             }
-            Step::Clear(slot) => {
+            Step::Fill(slot, word) => {
                 let buffer = self.buffer(*slot, first_place).clone();
-                builder.fill_buffer(buffer, 0).map_err(|error| error.while_doing(doing))?;
+                builder.fill_buffer(buffer, *word).map_err(|error| error.while_doing(doing))?;
             }
             Step::Run(dispatch) => self.append_dispatch(builder, dispatch, first_place)?,
             Step::Download(slot) => {

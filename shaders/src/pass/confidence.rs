@@ -15,7 +15,7 @@ pub fn confidence(plan: &Plan, side: Side) -> Dispatch {
     let cells = plan.cell_grid();
     Dispatch {
         shader: Shader::Confidence,
-        buffers: vec![Slot::Flow(side), Slot::Flow(side.other()), Slot::Priorities(side)],
+        buffers: vec![Slot::Flow(side), Slot::Flow(side.other()), Slot::Priorities(side), Slot::Facts],
         push: ConfidencePush { grid: cells.into(), cell_shift: plan.cell_shift() }.words(),
         groups: groups(cells.columns, cells.rows),
     }

@@ -5,7 +5,7 @@ mod layout;
 mod recording;
 
 pub use layout::{ChromaLayout, Grid, MadeLayout, PAD_PX, PlaneLayout};
-pub use recording::{FACT_WORDS, Step, finest_nodes, frame_steps, output_steps, pair_steps, slot_words};
+pub use recording::{FACT_WORDS, Step, finest_nodes, frame_steps, mix_steps, output_steps, pair_steps, slot_words};
 
 use crate::{FrameSize, Quality, Settings};
 
@@ -59,7 +59,11 @@ impl Plan {
         .min(coarsest);
         let cells = finest.max(1);
         let levels = PlaneLayout::pyramid(size, coarsest.max(cells) + 1);
-        let overview = (cells + 1).min(levels.len() - 1);
+        // Sums of squares over the overview fit 32 bits up to 2^20 pixels.
+        let mut overview = (cells + 1).min(levels.len() - 1);
+        while overview + 1 < levels.len() && levels[overview].width_px * levels[overview].height_px > 1 << 20 {
+            overview += 1;
+        }
         let fast = settings.quality == Quality::Fast;
         Plan {
             size,

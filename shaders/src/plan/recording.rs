@@ -9,8 +9,8 @@ use crate::pass::{self, Dispatch, Side, Slot};
 pub enum Step {
     /// Brings a frame's full-size planes from the host.
     Upload(Side),
-    /// Sets every word of a buffer to zero.
-    Clear(Slot),
+    /// Sets every word of a buffer.
+    Fill(Slot, u32),
     Run(Dispatch),
     /// Brings a buffer to the host.
     Download(Slot),
@@ -26,7 +26,7 @@ pub fn frame_steps(plan: &Plan, side: Side) -> Vec<Step> {
 /// Everything of a pair that does not depend on the output time. The two directions stand side by side: neither writes
 /// what the other reads, so they may run at the same time.
 pub fn pair_steps(plan: &Plan) -> Vec<Step> {
-    let mut steps = vec![Step::Clear(Slot::Facts)];
+    let mut steps = vec![Step::Fill(Slot::Facts, 0)];
     let mut both = |of: &dyn Fn(Side) -> Dispatch| steps.extend(Side::BOTH.map(|side| Step::Run(of(side))));
     let mut now = 0;
     both(&|side| pass::coarse(plan, side, now));
@@ -48,7 +48,7 @@ pub fn pair_steps(plan: &Plan) -> Vec<Step> {
 
 /// One output time of a pair whose steps have run.
 pub fn output_steps(plan: &Plan, time_q14: i32) -> Vec<Step> {
-    let mut steps: Vec<Step> = Side::BOTH.map(|side| Step::Clear(Slot::Arrived(side))).into();
+    let mut steps: Vec<Step> = Side::BOTH.map(|side| Step::Fill(Slot::Arrived(side), 0)).into();
     steps.extend(Side::BOTH.map(|side| Step::Run(pass::splat(plan, side, time_q14))));
     steps.push(Step::Run(pass::resolve(plan)));
     steps.extend((1..=FILL_LEVELS).map(|level| Step::Run(pass::pull(plan, level))));
@@ -57,6 +57,12 @@ pub fn output_steps(plan: &Plan, time_q14: i32) -> Vec<Step> {
     steps.push(Step::Run(pass::composite(plan, time_q14)));
     steps.push(Step::Download(Slot::Made));
     steps
+}
+
+/// One output time of a pair that no motion explains: both frames where they stand, mixed. Every cell's choice is one
+/// word twice; read as a choice it says `unmoved` all the way, and as a vector it then does not matter.
+pub fn mix_steps(plan: &Plan, time_q14: i32) -> Vec<Step> {
+    vec![Step::Fill(Slot::Choices, 256 << 10), Step::Run(pass::composite(plan, time_q14)), Step::Download(Slot::Made)]
 }
 
 /// Which node list holds the finest nodes once a pair's steps have run.
@@ -81,5 +87,5 @@ pub fn slot_words(plan: &Plan, slot: Slot) -> u32 {
     }
 }
 
-/// Two sums of the nodes, two of the pixels, two histograms.
-pub const FACT_WORDS: usize = 4 + 2 * crate::HISTOGRAM_BINS;
+/// Two sums of the nodes, two of the pixels, one of the cells, five moments, two histograms.
+pub const FACT_WORDS: usize = 10 + 2 * crate::HISTOGRAM_BINS;

@@ -21,8 +21,18 @@ pub fn still_facts(facts: &mut PairFacts, first: &Plane, second: &Plane) {
             facts.pixels += 1;
             facts.still_residual += difference;
             facts.changed_pixels += u32::from(difference > 2);
+            let (c, d) = (a as u32 >> 2, b as u32 >> 2);
+            for (sum, term) in facts.moments.iter_mut().zip([c, d, c * c, d * d, c * d]) {
+                *sum += term;
+            }
             facts.histogram[0][(a >> 3) as usize] += 1;
             facts.histogram[1][(b >> 3) as usize] += 1;
         }
     }
+}
+
+/// What the priorities of one direction say.
+pub fn trust_facts(facts: &mut PairFacts, priorities: &[u32]) {
+    facts.cells += priorities.len() as u32;
+    facts.trusted_cells += priorities.iter().filter(|priority| **priority >= 64).count() as u32;
 }

@@ -52,6 +52,8 @@ pub fn pair(plan: &Plan, first: &Source, second: &Source) -> Pair {
     let mut facts = PairFacts::default();
     super::facts(&mut facts, &nodes[0]);
     super::facts(&mut facts, &nodes[1]);
+    trust_facts(&mut facts, &priorities[0]);
+    trust_facts(&mut facts, &priorities[1]);
     still_facts(&mut facts, &first.levels[plan.overview], &second.levels[plan.overview]);
     Pair { nodes, flow, priorities, facts }
 }
@@ -97,8 +99,20 @@ pub fn interpolate(
     phase: Phase,
     pair: &Pair,
 ) -> PlanarFrame {
-    if PairVerdict::of(pair.facts, settings).repeats() {
+    let verdict = PairVerdict::of(pair.facts, settings);
+    if verdict.repeats() {
         return if phase.nearer_second() { second.frame.clone() } else { first.frame.clone() };
     }
+    if verdict.mixes() {
+        return mix(plan, first, second, phase);
+    }
     output(plan, first, second, pair, phase).frame
+}
+
+/// Both frames where they stand, mixed.
+pub fn mix(plan: &Plan, first: &Source, second: &Source, phase: Phase) -> PlanarFrame {
+    let unmoved = Choice { flow: [0, 0], visible: 0, unmoved: 256, share: 0 };
+    let choices = vec![unmoved; plan.cell_grid().count() as usize];
+    let luma = [&first.levels[0], &second.levels[0]];
+    composite(plan, luma, [&first.chroma, &second.chroma], &choices, phase.q14())
 }
