@@ -1,0 +1,190 @@
+//! The operator API as methods: JSON over HTTP over the daemon's Unix socket, one connection for each call.
+
+use crate::command::AccountName;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, body::Bytes, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio::net::UnixStream;
+use tweenfarm_protocol::{
+    JobId, Xeconds,
+    operator::{AddUser, AddedUser, AgentRow, Grant, Granted, JobRow, Problem, Status, UserRow},
+};
+
+/// The daemon answers in milliseconds; one that does not within this is stuck.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why a command was not done, each with its remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("no daemon has its socket at {0}: start tweenfarmd, or name its socket with --socket or TWEENFARM_SOCKET")]
+    NoSocket(PathBuf),
+    #[error("nobody listens at {0}: the daemon has stopped, start tweenfarmd")]
+    NotRunning(PathBuf),
+    #[error("{0} may only be used by the user tweenfarmd runs as: run this with sudo, or as that user")]
+    NoPermission(PathBuf),
+    #[error("{path} could not be connected to: {source}")]
+    Socket { path: PathBuf, source: io::Error },
+    #[error("the daemon did not answer within {} s: see its log", ANSWER_WITHIN.as_secs())]
+    Silent,
+    #[error("the daemon broke the connection off, it may be stopping: {0}")]
+    Broken(#[from] hyper::Error),
+    #[error("the daemon's answer cannot be read, it may be of another release than this program: {0}")]
+    Unreadable(String),
+    #[error("{sentence}")]
+    Refused { sentence: String },
+    #[error("no account has the e-mail address {0}: see `tweenfarm users list`")]
+    NoSuchAccount(String),
+}
+
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    pub fn new(socket: PathBuf) -> Client {
+        Client { socket }
+    }
+
+    pub async fn add_user(&self, email: String, xeconds: Xeconds) -> Result<AddedUser, ClientError> {
+        self.post("/operator/users", &AddUser { email, xeconds }).await
+    }
+
+    pub async fn users(&self) -> Result<Vec<UserRow>, ClientError> {
+        self.get("/operator/users").await
+    }
+
+    pub async fn grant(&self, name: &AccountName, xeconds: Xeconds, reason: String) -> Result<Granted, ClientError> {
+        let account = match name {
+            AccountName::Id(id) => *id,
+            AccountName::Email(email) => {
+                let users = self.users().await?;
+                let user = users.iter().find(|user| user.email.eq_ignore_ascii_case(email));
+                user.ok_or_else(|| ClientError::NoSuchAccount(email.clone()))?.account
+            }
+        };
+        self.post(&format!("/operator/users/{account}/grants"), &Grant { xeconds, reason }).await
+    }
+
+    pub async fn jobs(&self, limit: u32) -> Result<Vec<JobRow>, ClientError> {
+        self.get(&format!("/operator/jobs?limit={limit}")).await
+    }
+
+    pub async fn job(&self, job: JobId) -> Result<JobRow, ClientError> {
+        self.get(&format!("/operator/jobs/{job}")).await
+    }
+
+    pub async fn cancel(&self, job: JobId) -> Result<JobRow, ClientError> {
+        self.call(Method::POST, &format!("/operator/jobs/{job}/cancel"), Bytes::new()).await
+    }
+
+    pub async fn agents(&self) -> Result<Vec<AgentRow>, ClientError> {
+        self.get("/operator/agents").await
+    }
+
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.get("/operator/status").await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.call(Method::GET, path, Bytes::new()).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|cause| ClientError::Unreadable(cause.to_string()))?;
+        self.call(Method::POST, path, body.into()).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ClientError> {
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.exchange(method, path, body)).await;
+        let (accepted, bytes) = answer.map_err(|_| ClientError::Silent)??;
+        let unreadable = |cause: serde_json::Error| ClientError::Unreadable(cause.to_string());
+        if !accepted {
+            let Problem { error } = serde_json::from_slice(&bytes).map_err(unreadable)?;
+            return Err(ClientError::Refused { sentence: error });
+        }
+        serde_json::from_slice(&bytes).map_err(unreadable)
+    }
+
+    /// One request and its whole answer: whether it was accepted, and the body.
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(bool, Bytes), ClientError> {
+        let stream = UnixStream::connect(&self.socket).await.map_err(|cause| unreachable_at(&self.socket, cause))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        // It ends with the sender; what goes wrong on it comes back through the request.
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "tweenfarmd")
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|cause| ClientError::Unreadable(cause.to_string()))?;
+        let response = sender.send_request(request).await?;
+        let accepted = response.status().is_success();
+        Ok((accepted, response.into_body().collect().await?.to_bytes()))
+    }
+}
+
+fn unreachable_at(path: &Path, source: io::Error) -> ClientError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => ClientError::NoSocket(path),
+        io::ErrorKind::ConnectionRefused => ClientError::NotRunning(path),
+        io::ErrorKind::PermissionDenied => ClientError::NoPermission(path),
+        _ => ClientError::Socket { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixListener,
+    };
+
+    /// A daemon that gives one answer and says what it was asked.
+    async fn ask(answer: &'static str) -> (Result<Status, ClientError>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("operator.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let daemon = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8_lossy(&request[..length]).into_owned()
+        };
+        let client = Client::new(path);
+        tokio::join!(client.status(), daemon)
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_the_daemons_own_sentence() {
+        let body =
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 23\r\nconnection: close\r\n\r\n{\"error\":\"no such job\"}";
+        let (answer, request) = ask(body).await;
+        assert_eq!(answer.unwrap_err().to_string(), "no such job");
+        assert!(request.starts_with("GET /operator/status HTTP/1.1\r\n"), "{request}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_something_else_is_said_to_be_unreadable() {
+        let (answer, _) = ask("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").await;
+        assert!(matches!(answer, Err(ClientError::Unreadable(_))));
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_is_not_there_is_said_to_be_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("operator.sock");
+        assert!(matches!(Client::new(path.clone()).status().await, Err(ClientError::NoSocket(_))));
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(matches!(Client::new(path).status().await, Err(ClientError::NotRunning(_))));
+    }
+}

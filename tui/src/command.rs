@@ -1,0 +1,123 @@
+//! The command line: what can be asked, and in which words.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use tweenfarm_protocol::{AccountId, JobId, Xeconds};
+
+/// Operate the Tweenfarm of this machine
+#[derive(Debug, Parser)]
+#[command(name = "tweenfarm", version)]
+pub struct Cli {
+    /// Socket of the daemon's operator API
+    #[arg(
+        long,
+        global = true,
+        env = "TWEENFARM_SOCKET",
+        default_value = "/run/tweenfarm/operator.sock",
+        value_name = "PATH"
+    )]
+    pub socket: PathBuf,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Add or list accounts
+    Users {
+        #[command(subcommand)]
+        command: Users,
+    },
+    /// Give an account xeconds, or take some back with a negative amount
+    Grant {
+        /// Id or e-mail address
+        account: AccountName,
+        #[arg(allow_negative_numbers = true, value_parser = xeconds)]
+        xeconds: Xeconds,
+        /// Why: it stays in the ledger
+        #[arg(long)]
+        reason: String,
+    },
+    /// List jobs, newest first
+    Jobs {
+        /// How many, at most 1000
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Show one job
+    Job { job: JobId },
+    /// Cancel a job and refund it in full
+    Cancel { job: JobId },
+    /// List agents and their workers
+    Agents,
+    /// Show how busy the farm is and whether its ledgers add up
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Users {
+    /// Add an account; its API key is shown this once
+    Add {
+        email: String,
+        /// Xeconds granted with it; more than 0 makes it a paying account
+        #[arg(long, default_value = "0", value_parser = xeconds)]
+        xeconds: Xeconds,
+    },
+    /// List accounts with their balances
+    List,
+}
+
+/// How an operator names an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountName {
+    Id(AccountId),
+    Email(String),
+}
+
+impl std::str::FromStr for AccountName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<AccountName, Self::Err> {
+        if let Ok(id) = text.parse() {
+            return Ok(AccountName::Id(id));
+        }
+        if text.contains('@') {
+            return Ok(AccountName::Email(text.to_owned()));
+        }
+        Err("give the id or the e-mail address that `tweenfarm users list` shows")
+    }
+}
+
+fn xeconds(text: &str) -> Result<Xeconds, String> {
+    text.parse().map(Xeconds).map_err(|_| "a whole number of xeconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_account_is_named_by_id_or_address() {
+        let id = "0d8d0c6e-2a53-4a0a-9d55-3b1a9d1f2f10";
+        assert_eq!(id.parse(), Ok(AccountName::Id(id.parse().unwrap())));
+        assert_eq!("ann@example.org".parse(), Ok(AccountName::Email("ann@example.org".into())));
+        assert!("ann".parse::<AccountName>().is_err());
+    }
+
+    #[test]
+    fn xeconds_may_be_taken_back_but_not_in_parts() {
+        let read = |amount: &str| Cli::try_parse_from(["tweenfarm", "grant", "a@b", amount, "--reason", "x"]);
+        assert!(read("-5").is_ok());
+        assert!(read("5.5").is_err());
+        assert!(Cli::try_parse_from(["tweenfarm", "grant", "a@b", "5"]).is_err(), "a reason is needed");
+    }
+}

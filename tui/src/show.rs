@@ -1,0 +1,156 @@
+//! Answers as text for people, and as JSON for programs.
+
+use serde::Serialize;
+use tweenfarm_protocol::{
+    Xeconds,
+    operator::{AddedUser, AgentRow, Granted, JobRow, Status, UserRow},
+};
+
+pub fn json(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("a body of the protocol is plain data")
+}
+
+pub fn added_user(added: &AddedUser) -> String {
+    format!(
+        "account  {}\nemail    {}\nbalance  {} xeconds\nAPI key  {}\n\nThe key is shown this once: store it now.",
+        added.account, added.email, added.balance, added.api_key
+    )
+}
+
+pub fn granted(granted: &Granted, change: Xeconds) -> String {
+    format!("{change} xeconds booked; account {} now has {}", granted.account, granted.balance)
+}
+
+pub fn users(users: &[UserRow]) -> String {
+    if users.is_empty() {
+        return "no accounts yet: add one with `tweenfarm users add EMAIL`".to_owned();
+    }
+    let rows = users.iter().map(|user| {
+        let key = if user.has_key { "yes" } else { "no" };
+        let balance = user.balance.to_string();
+        [user.account.to_string(), user.email.clone(), user.tier.clone(), balance, key.into(), user.created_at.clone()]
+    });
+    table(["ACCOUNT", "EMAIL", "TIER", "BALANCE", "KEY", "CREATED"], rows)
+}
+
+pub fn jobs(jobs: &[JobRow]) -> String {
+    if jobs.is_empty() {
+        return "no jobs yet".to_owned();
+    }
+    let rows = jobs.iter().map(|job| {
+        let percent = format!("{}%", job.progress_percent);
+        let note = job.error.clone().unwrap_or_default();
+        [
+            job.job.to_string(),
+            job.state.clone(),
+            percent,
+            job.target_fps.to_string(),
+            job.xeconds_charged.to_string(),
+            job.created_at.clone(),
+            note,
+        ]
+    });
+    table(["JOB", "STATE", "DONE", "FPS", "XECONDS", "CREATED", "ERROR"], rows)
+}
+
+pub fn job(job: &JobRow) -> String {
+    let mut lines = vec![
+        format!("job        {}", job.job),
+        format!("account    {}", job.account),
+        format!("state      {} ({}%)", job.state, job.progress_percent),
+        format!("target     {} fps", job.target_fps),
+        format!("charged    {} xeconds", job.xeconds_charged),
+        format!("refunded   {} xeconds", job.xeconds_refunded),
+        format!("created    {}", job.created_at),
+    ];
+    lines.extend(job.completed_at.as_ref().map(|at| format!("completed  {at}")));
+    lines.extend(job.error.as_ref().map(|error| format!("error      {error}")));
+    lines.join("\n")
+}
+
+/// A job that had ended before stays as it is, which is said.
+pub fn cancelled(job: &JobRow) -> String {
+    match job.state.as_str() {
+        "cancelled" => format!("job {} is cancelled; {} xeconds were refunded", job.job, job.xeconds_refunded),
+        state => format!("job {} had ended before: {state}; nothing was changed", job.job),
+    }
+}
+
+pub fn agents(agents: &[AgentRow]) -> String {
+    if agents.is_empty() {
+        return "no agent has said hello since the daemon started".to_owned();
+    }
+    let rows = agents.iter().flat_map(|agent| {
+        let here = if agent.connected { "yes" } else { "no" };
+        let of_agent = move |worker: String, device: String, job: String| {
+            [agent.name.clone(), agent.version.clone(), here.into(), agent.last_seen.clone(), worker, device, job]
+        };
+        let workers = agent.workers.iter().map(move |worker| {
+            let job = worker.job.map(|job| job.to_string()).unwrap_or_else(|| "idle".to_owned());
+            of_agent(worker.worker.to_string(), worker.device_name.clone(), job)
+        });
+        workers.collect::<Vec<_>>()
+    });
+    table(["AGENT", "VERSION", "CONNECTED", "LAST SEEN", "WORKER", "DEVICE", "JOB"], rows)
+}
+
+pub fn status(status: &Status) -> String {
+    let ledgers = match status.ledger_differences {
+        0 => "every balance equals its entries".to_owned(),
+        1 => "1 account does not add up: see the daemon's log".to_owned(),
+        accounts => format!("{accounts} accounts do not add up: see the daemon's log"),
+    };
+    format!(
+        "daemon    {}\nworkers   {} idle, {} running\nqueue     {} jobs wait\naccounts  {}\njobs      {}\nledgers   {}\nreports   {} came late and changed nothing",
+        status.version,
+        status.workers_idle,
+        status.workers_running,
+        status.queue_depth,
+        status.accounts,
+        status.jobs,
+        ledgers,
+        status.late_reports,
+    )
+}
+
+/// Columns as wide as their widest cell, two blanks apart.
+fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned)).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_lines_have_no_tail() {
+        let text = table(["A", "LONG"], [["wide one".to_owned(), String::new()], ["b".into(), "c".into()]].into_iter());
+        assert_eq!(text, "A         LONG\nwide one\nb         c");
+    }
+
+    #[test]
+    fn a_job_that_had_ended_is_not_said_to_be_cancelled() {
+        let mut row = JobRow {
+            job: tweenfarm_protocol::JobId(uuid::Uuid::nil()),
+            account: tweenfarm_protocol::AccountId(uuid::Uuid::nil()),
+            state: "done".into(),
+            progress_percent: 100,
+            target_fps: 60,
+            xeconds_charged: Xeconds(12),
+            xeconds_refunded: Xeconds(0),
+            created_at: "2026-07-01T10:04:30Z".into(),
+            completed_at: None,
+            error: None,
+        };
+        assert!(cancelled(&row).contains("nothing was changed"));
+        row.state = "cancelled".into();
+        assert!(cancelled(&row).contains("refunded"));
+    }
+}
