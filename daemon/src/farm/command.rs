@@ -6,7 +6,7 @@ use super::{
     view::{LeaseSweep, LeasedWork},
 };
 use crate::model::{Account, Job, KeyHash, MediaFile, ObjectKey};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, FileId, JobId, LeaseId, Timestamp, Xeconds,
@@ -62,9 +62,11 @@ pub(super) enum Command {
         job: JobId,
         reply: Reply<Job>,
     },
+    /// `back` is the way back for a lease that nobody takes.
     LeaseNext {
         agent: AgentId,
         worker: u32,
+        back: mpsc::WeakSender<Command>,
         reply: Reply<NextWork>,
     },
     Renew {
@@ -98,9 +100,37 @@ pub(super) enum Command {
 
 /// What a worker that asked for work is told.
 pub(super) enum NextWork {
-    Work(Box<LeasedWork>),
+    Work(Handed),
     /// Nothing now; a piece that failed may be tried again at this time.
     Nothing {
         ready_at: Option<Timestamp>,
     },
+}
+
+/// A lease on its way to who asked for it. Who asked may be gone by now: dropped untaken, the lease is given back at
+/// once and not after its deadline.
+pub(super) struct Handed {
+    work: Option<Box<LeasedWork>>,
+    back: mpsc::WeakSender<Command>,
+}
+
+impl Handed {
+    pub(super) fn new(work: LeasedWork, back: mpsc::WeakSender<Command>) -> Handed {
+        Handed { work: Some(Box::new(work)), back }
+    }
+
+    pub(super) fn take(mut self) -> LeasedWork {
+        *self.work.take().expect("only `take` takes it, and takes all")
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        let Some(work) = self.work.take() else { return };
+        let Some(commands) = self.back.upgrade() else { return };
+        let command = Command::GiveBack { lease: work.lease, reply: oneshot::channel().0 };
+        if commands.try_send(command).is_err() {
+            tracing::info!(lease = %work.lease, "a lease that nobody took will run out");
+        }
+    }
 }

@@ -14,10 +14,7 @@ use crate::{
     store::Write,
 };
 use tweenfarm_media::SourceFacts;
-use tweenfarm_protocol::{
-    FileId, JobId, Rational,
-    task::RenderFacts,
-};
+use tweenfarm_protocol::{FileId, JobId, Rational, task::RenderFacts};
 
 /// Charge, job, pin of the input and the remembered answer: one transaction.
 pub(super) fn submit(

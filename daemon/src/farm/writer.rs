@@ -3,7 +3,7 @@
 use super::{
     accounts,
     clock::Clock,
-    command::{Command, NextWork, Reply},
+    command::{Command, Handed, NextWork, Reply},
     error::FarmError,
     handle::{Effect, FarmRules, Shared},
     jobs, leases,
@@ -41,9 +41,8 @@ pub(super) struct Group {
     wakes_workers: bool,
 }
 
-/// Sends a reply that has waited for the sync; told whether the sync succeeded. Names the lease that nobody was
-/// there to take.
-type Answer = Box<dyn FnOnce(bool) -> Option<LeaseId> + Send>;
+/// Sends a reply that has waited for the sync; told whether the sync succeeded.
+type Answer = Box<dyn FnOnce(bool) + Send>;
 
 /// Whether the reply to a command is a promise that a power cut may not break.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,28 +111,21 @@ impl Writer {
 
     /// One sync for the whole group, then its replies and effects.
     fn settle(&mut self) {
-        loop {
-            let group = std::mem::take(&mut self.group);
-            let durable = !group.needs_sync || self.shared.may_write() && self.sync();
-            let orphans: Vec<LeaseId> = group.answers.into_iter().filter_map(|answer| answer(durable)).collect();
-            if durable {
-                for effect in group.effects {
-                    // When the queue is full, the sweep of orphans does what this effect would have done.
-                    if let Err(error) = self.effects.try_send(effect) {
-                        tracing::debug!(%error, "an effect is left to the sweep");
-                    }
+        let group = std::mem::take(&mut self.group);
+        let durable = !group.needs_sync || self.shared.may_write() && self.sync();
+        for answer in group.answers {
+            answer(durable);
+        }
+        if durable {
+            for effect in group.effects {
+                // When the queue is full, the sweep of orphans does what this effect would have done.
+                if let Err(error) = self.effects.try_send(effect) {
+                    tracing::debug!(%error, "an effect is left to the sweep");
                 }
             }
-            if group.wakes_workers {
-                self.shared.work.notify_waiters();
-            }
-            if orphans.is_empty() || !durable {
-                return;
-            }
-            // Nobody waited for these leases any more: they are free again at once, not after their deadline.
-            for lease in orphans {
-                self.apply(Command::GiveBack { lease, reply: oneshot::channel().0 });
-            }
+        }
+        if group.wakes_workers {
+            self.shared.work.notify_waiters();
         }
     }
 
@@ -174,7 +166,7 @@ impl Writer {
                 self.answer(reply, |tx| jobs::submit(tx, &rules, open_jobs, *submission));
             }
             Command::Cancel { job, reply } => self.answer(reply, |tx| jobs::cancel(tx, job)),
-            Command::LeaseNext { agent, worker, reply } => self.lease_next(agent, worker, reply),
+            Command::LeaseNext { agent, worker, back, reply } => self.lease_next((agent, worker), back, reply),
             Command::Renew { lease, progress, reply } => {
                 let found = self.find(lease);
                 let result = self.change(Promise::Renewal, |tx| leases::renew(tx, &rules, found, lease, progress));
@@ -210,31 +202,24 @@ impl Writer {
         self.shared.board().held(lease).map(|held| (held.job, held.spot))
     }
 
-    fn lease_next(&mut self, agent: AgentId, worker: u32, reply: Reply<NextWork>) {
+    fn lease_next(&mut self, asking: (AgentId, u32), back: mpsc::WeakSender<Command>, reply: Reply<NextWork>) {
         let rules = self.rules;
         let picked = self.shared.board().next(self.clock.now());
         let result = match picked {
             None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at() }),
             Some(pick) => {
-                let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, pick, (agent, worker)));
+                let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, pick, asking));
                 leased.map(|work| match work {
                     Some(work) => {
                         self.shared.board().served(work.job.account);
-                        NextWork::Work(Box::new(work))
+                        NextWork::Work(Handed::new(work, back))
                     }
                     // The clock went backwards between choosing and leasing.
                     None => NextWork::Nothing { ready_at: None },
                 })
             }
         };
-        self.group.answers.push(Box::new(move |durable| {
-            let lease = match &result {
-                Ok(NextWork::Work(work)) => Some(work.lease),
-                Ok(NextWork::Nothing { .. }) | Err(_) => None,
-            };
-            let result = if durable { result } else { Err(FarmError::Unavailable) };
-            if reply.send(result).is_err() { lease } else { None }
-        }));
+        self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
     }
 
     /// Each lease in a transaction of its own: a job that cannot be read does not keep the others waiting.
@@ -297,7 +282,6 @@ impl Writer {
 }
 
 /// A caller that is gone loses its reply, nothing else.
-fn deliver<T>(reply: Reply<T>, result: Result<T, FarmError>, durable: bool) -> Option<LeaseId> {
+fn deliver<T>(reply: Reply<T>, result: Result<T, FarmError>, durable: bool) {
     let _ = reply.send(if durable { result } else { Err(FarmError::Unavailable) });
-    None
 }
