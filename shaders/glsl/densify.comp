@@ -3,12 +3,14 @@
 // in   source, target  u8 x4   planes of the finest node level   codes
 // in   nodes           u32 x2  node rows x columns               vector in 1/16 px, cost
 // out  flow            u32 x2  cell rows x columns               vector in 1/16 px; residual in 1/16 code and spread << 16 in 1/16 px
-// A cell is one pixel of that level, or 2x2 where the finest level is the full size.
+// A cell is one pixel of that level, or 2x2 where the finest level is the full size. One invocation makes 2x2 pixels,
+// which the same four patches cover: four cells or one.
 // Source: densification of Kroeger 2016, section 2.2, weights 1 / max(1, |difference|).
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "planes.glsl"
 #include "vectors.glsl"
+#include "divide.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
 layout(std430, binding = 0) readonly buffer Source { uint words[]; } source;
 layout(std430, binding = 1) readonly buffer Target { uint words[]; } target;
@@ -22,24 +24,38 @@ layout(push_constant) uniform Push {
 } push;
 
 // Sums of weight times value are positive: the division rounds half up.
-int weighted(ivec4 weights, uvec4 values, uint total) {
-    uvec4 parts = uvec4(weights) * values;
-    return int((parts.x + parts.y + parts.z + parts.w + total / 2u) / total);
+int weighted(uvec4 weights, uvec4 values, uint total) {
+    uvec4 parts = weights * values;
+    return int(divide(parts.x + parts.y + parts.z + parts.w + total / 2u, total));
+}
+
+// Writes a cell from its four patches' vectors and residuals.
+void write(ivec2 cell, ivec4 xs, ivec4 ys, uvec4 residuals) {
+    if (any(greaterThanEqual(cell, push.cell_grid))) return;
+    uvec4 at_least = max(residuals, uvec4(16u));
+    uvec4 weights = uvec4(
+        divide(4096u, at_least.x), divide(4096u, at_least.y), divide(4096u, at_least.z), divide(4096u, at_least.w));
+    uint total = weights.x + weights.y + weights.z + weights.w;
+    ivec2 mean = ivec2(weighted(weights, uvec4(xs + 32768), total), weighted(weights, uvec4(ys + 32768), total)) - 32768;
+    int spread = weighted(weights, uvec4(min(abs(xs - mean.x) + abs(ys - mean.y), 4095)), total);
+    int residual = weighted(weights, residuals, total);
+    flow.cells[cell.y * push.cell_grid.x + cell.x] = uvec2(pack_vector(mean), uint(residual) | (uint(spread) << 16));
 }
 
 void main() {
-    ivec2 cell = ivec2(gl_GlobalInvocationID.xy);
+    ivec2 pixel = 2 * ivec2(gl_GlobalInvocationID.xy);
+    ivec2 cell = pixel >> push.cell_shift;
     if (any(greaterThanEqual(cell, push.cell_grid))) return;
-    ivec2 pixel = cell << push.cell_shift;
     ivec2 first_node = ((pixel + 2) >> 2) - 1;
 
-    // Codes of the cell's pixels, 1/16: the second row and column count only where a cell has them.
+    // Codes of the four pixels, 1/16: upper left, upper right, lower left, lower right.
     uint shift = uint(pixel.x & 3) * 8u;
-    uint at0 = word_at(push.plane, pixel.x, pixel.y), at1 = word_at(push.plane, pixel.x, pixel.y + 1);
-    uint a0 = source.words[at0] >> shift, a1 = source.words[at1] >> shift;
+    uint a0 = source.words[word_at(push.plane, pixel.x, pixel.y)] >> shift;
+    uint a1 = source.words[word_at(push.plane, pixel.x, pixel.y + 1)] >> shift;
     ivec4 codes = ivec4(a0 & 255u, (a0 >> 8) & 255u, a1 & 255u, (a1 >> 8) & 255u) << 4;
 
-    ivec4 xs, ys, weights, residuals;
+    ivec4 xs, ys;
+    uvec4 residuals[4]; // by corner, then by pixel
     [[unroll]] for (int corner = 0; corner < 4; ++corner) {
         ivec2 node = clamp(first_node + ivec2(corner & 1, corner >> 1), ivec2(0), push.node_grid - 1);
         ivec2 vector = unpack_vector(nodes.list[node.y * push.node_grid.x + node.x].x);
@@ -49,10 +65,6 @@ void main() {
         uint start_shift = uint(start & 3) * 8u;
         ivec2 across[3];
         [[unroll]] for (int row = 0; row < 3; ++row) {
-            if (row == 2 && push.cell_shift == 0) {
-                across[row] = ivec2(0);
-                continue;
-            }
             uint at = word_at(push.plane, start, whole.y + row);
             uint bytes = bytes_from(target.words[at], target.words[at + 1], start_shift);
             ivec3 p = ivec3(byte_of(bytes, 0), byte_of(bytes, 1), byte_of(bytes, 2));
@@ -60,18 +72,21 @@ void main() {
         }
         ivec2 upper = (across[0] << 4) + part.y * (across[1] - across[0]);
         ivec2 lower = (across[1] << 4) + part.y * (across[2] - across[1]);
-        ivec4 differences = abs((ivec4(upper, lower) >> 4) - codes);
-        int residual = push.cell_shift == 0
-            ? differences.x
-            : (differences.x + differences.y + differences.z + differences.w) >> 2;
+        residuals[corner] = uvec4(abs((ivec4(upper, lower) >> 4) - codes));
         xs[corner] = vector.x;
         ys[corner] = vector.y;
-        residuals[corner] = residual;
-        weights[corner] = 4096 / max(residual, 16);
     }
-    uint total = uint(weights.x + weights.y + weights.z + weights.w);
-    ivec2 mean = ivec2(weighted(weights, uvec4(xs + 32768), total), weighted(weights, uvec4(ys + 32768), total)) - 32768;
-    int spread = weighted(weights, uvec4(min(abs(xs - mean.x) + abs(ys - mean.y), 4095)), total);
-    int residual = weighted(weights, uvec4(residuals), total);
-    flow.cells[cell.y * push.cell_grid.x + cell.x] = uvec2(pack_vector(mean), uint(residual) | (uint(spread) << 16));
+    // By pixel, then by corner.
+    uvec4 of0 = uvec4(residuals[0].x, residuals[1].x, residuals[2].x, residuals[3].x);
+    uvec4 of1 = uvec4(residuals[0].y, residuals[1].y, residuals[2].y, residuals[3].y);
+    uvec4 of2 = uvec4(residuals[0].z, residuals[1].z, residuals[2].z, residuals[3].z);
+    uvec4 of3 = uvec4(residuals[0].w, residuals[1].w, residuals[2].w, residuals[3].w);
+    if (push.cell_shift == 1) {
+        write(cell, xs, ys, (of0 + of1 + of2 + of3) >> 2);
+    } else {
+        write(cell, xs, ys, of0);
+        write(cell + ivec2(1, 0), xs, ys, of1);
+        write(cell + ivec2(0, 1), xs, ys, of2);
+        write(cell + ivec2(1, 1), xs, ys, of3);
+    }
 }

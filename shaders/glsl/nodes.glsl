@@ -5,7 +5,7 @@
 
 const int COST_PER_CODE = 1024; // a code of mean difference over the 64 pixels, in units of cost
 const int MARGIN = 307;         // what a challenger has to win by: 0.3 codes
-const int NEAR = 2;             // 1/16 px: nearer vectors are the same
+const int NEAR = 8;             // 1/16 px: nearer vectors are not tried, steps find them
 const int REACH = 64;           // 1/16 px: how far steps may lead from where they began
 const int DAMPING = 256;        // one squared code a pixel, for doubled gradients
 
@@ -119,7 +119,7 @@ int compare(ivec2 vector, bool want_pull, out ivec2 pull) {
 int ratio(int numerator, int denominator, int exponent) {
     uint above = uint(abs(numerator)) >> clamp(-exponent, 0, 31);
     uint below = max(uint(denominator) >> clamp(exponent, 0, 31), 1u);
-    int rounded = int(min((above + below / 2u) / below, uint(REACH)));
+    int rounded = int(min(divide(above + below / 2u, below), uint(REACH)));
     return numerator < 0 ? -rounded : rounded;
 }
 

@@ -9,6 +9,7 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "planes.glsl"
 #include "vectors.glsl"
+#include "divide.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
 layout(std430, binding = 0) readonly buffer Source { uint words[]; } source;
 layout(std430, binding = 1) readonly buffer Target { uint words[]; } target;

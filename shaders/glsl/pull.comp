@@ -5,6 +5,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "vectors.glsl"
+#include "divide.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
 layout(std430, binding = 0) buffer Means { uvec2 list[]; } means;
 layout(push_constant) uniform Push {
@@ -28,7 +29,7 @@ void main() {
     }
     uvec2 result = uvec2(0);
     if (count > 0u) {
-        ivec2 vector = ivec2((sum + count / 2u) / count) - 32768;
+        ivec2 vector = ivec2(divide(sum.x + count / 2u, count), divide(sum.y + count / 2u, count)) - 32768;
         result = uvec2(pack_vector(vector), min(count, 255u));
     }
     means.list[push.above_first + uint(block.y * push.above_grid.x + block.x)] = result;

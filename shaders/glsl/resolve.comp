@@ -7,6 +7,7 @@
 // Source: both-sided projection with priorities as in FidelityFX frame interpolation and SoftSplat's importance.
 #extension GL_GOOGLE_include_directive : require
 #include "vectors.glsl"
+#include "divide.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
 layout(std430, binding = 0) readonly buffer FromFirst { uint keys[]; } from_first;
 layout(std430, binding = 1) readonly buffer FromSecond { uint keys[]; } from_second;
@@ -30,7 +31,8 @@ void main() {
     if (trust.x > 0u && trust.y > 0u) {
         uint one = trust.x + VOICE, other = trust.y + VOICE;
         uvec2 sum = one * uvec2(first + 32768) + other * uvec2(second + 32768);
-        merged = ivec2((sum + (one + other) / 2u) / (one + other)) - 32768;
+        uint total = one + other;
+        merged = ivec2(divide(sum.x + total / 2u, total), divide(sum.y + total / 2u, total)) - 32768;
     } else if (trust.x > 0u) {
         merged = first;
         second = first;

@@ -11,12 +11,13 @@ push_block! {
 }
 const _: () = assert!(size_of::<ConfidencePush>() == 12 && offset_of!(ConfidencePush, cell_shift) == 8);
 
+/// One invocation makes four cells, and adds to the facts.
 pub fn confidence(plan: &Plan, side: Side) -> Dispatch {
     let cells = plan.cell_grid();
     Dispatch {
         shader: Shader::Confidence,
         buffers: vec![Slot::Flow(side), Slot::Flow(side.other()), Slot::Priorities(side), Slot::Facts],
         push: ConfidencePush { grid: cells.into(), cell_shift: plan.cell_shift() }.words(),
-        groups: groups(cells.columns, cells.rows),
+        groups: groups(cells.columns, cells.rows.div_ceil(4)),
     }
 }

@@ -11,9 +11,10 @@ push_block! {
 }
 const _: () = assert!(size_of::<DensifyPush>() == 36 && offset_of!(DensifyPush, cell_shift) == 32);
 
-/// Reads node list `from`.
+/// Reads node list `from`; one invocation a 2x2 block of pixels.
 pub fn densify(plan: &Plan, side: Side, from: usize) -> Dispatch {
     let cells = plan.cell_grid();
+    let shift = plan.cell_shift();
     Dispatch {
         shader: Shader::Densify,
         buffers: vec![Slot::Luma(side), Slot::Luma(side.other()), Slot::Nodes(side, from), Slot::Flow(side)],
@@ -21,9 +22,9 @@ pub fn densify(plan: &Plan, side: Side, from: usize) -> Dispatch {
             plane: plan.levels[plan.finest].into(),
             node_grid: plan.nodes(plan.finest).into(),
             cell_grid: cells.into(),
-            cell_shift: plan.cell_shift(),
+            cell_shift: shift,
         }
         .words(),
-        groups: groups(cells.columns, cells.rows),
+        groups: groups((cells.columns << shift).div_ceil(2), (cells.rows << shift).div_ceil(2)),
     }
 }

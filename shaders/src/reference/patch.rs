@@ -6,8 +6,8 @@ use super::{Plane, Vector};
 pub const COST_PER_CODE: i32 = 1024;
 /// What a challenger has to win by: 0.3 codes.
 pub const MARGIN: i32 = 307;
-/// Vectors nearer than this to one already tried are not tried: 1/8 px.
-pub const NEAR_16: i32 = 2;
+/// Vectors nearer than this to the best so far are not tried: 1/2 px, which the steps find by themselves.
+pub const NEAR_16: i32 = 8;
 /// Steps may not lead farther than 4 px from where they began.
 const REACH_16: i32 = 64;
 /// Added to the Hessian's diagonal: one squared code per pixel, in the doubled gradients' units.
@@ -136,7 +136,7 @@ impl Patch {
     }
 }
 
-/// True if two vectors are the same to within 1/8 px.
+/// True if two vectors are the same to within half a pixel.
 pub(super) fn near(one: Vector, other: Vector) -> bool {
     (one[0] - other[0]).abs() < NEAR_16 && (one[1] - other[1]).abs() < NEAR_16
 }
