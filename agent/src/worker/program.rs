@@ -69,6 +69,8 @@ impl Program {
         {
             command.env_remove(name);
         }
+        // Its log goes into ours, where colour codes are noise.
+        command.env("NO_COLOR", "1");
         // A group of its own: Ctrl-C in a terminal reaches the agent alone, which then ends its workers in order,
         // and what a worker started (ffmpeg) can be ended with it.
         command.process_group(0);
