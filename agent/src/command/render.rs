@@ -11,10 +11,10 @@ use crate::{
         program::{Program, ProgramError},
     },
 };
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde::Serialize;
 use std::{
-    io,
+    fmt, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -274,8 +274,22 @@ impl Bar {
         // The stderr target of indicatif draws nothing when it is no terminal.
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(frames), target);
-        let style = ProgressStyle::with_template("{msg:10} [{bar:32}] {pos}/{len} frames  {per_sec}  {eta} left");
-        bar.set_style(style.expect("the template is well formed").progress_chars("=> "));
+        let style = ProgressStyle::with_template("{msg:10} [{bar:32}] {pos}/{len} frames  {speed}  {remaining}");
+        let style = style
+            .expect("the template is well formed")
+            .progress_chars("=> ")
+            .with_key("speed", |state: &ProgressState, text: &mut dyn fmt::Write| {
+                // A terminal that cannot be written to is no reason to stop.
+                let _ = write!(text, "{:.1}/s", state.per_sec());
+            })
+            .with_key("remaining", |state: &ProgressState, text: &mut dyn fmt::Write| {
+                // Before the first frame nothing is known.
+                let _ = match state.pos() {
+                    0 => write!(text, "…"),
+                    _ => write!(text, "{:#} left", HumanDuration(state.eta())),
+                };
+            });
+        bar.set_style(style);
         bar.enable_steady_tick(Duration::from_millis(500));
         Bar { bar }
     }

@@ -14,7 +14,7 @@ while read -r order; do
 done
 "#;
 
-const HEAD: &str = r#"#!/bin/sh
+const HEAD: &str = r#"
 if [ "$1" = devices ]; then
     echo '[{"uuid":"00000000000000000000000000000001","name":"script","kind":"cpu"}]'
     exit 0
@@ -36,10 +36,15 @@ pub fn greeting(folder: &Path, body: &str) -> Program {
 
 /// Runs `body` in the place of the greeting too.
 pub fn whole(folder: &Path, body: &str) -> Program {
+    bare(folder, &format!("{HEAD}{body}"))
+}
+
+/// Runs `body` whatever the command.
+pub fn bare(folder: &Path, body: &str) -> Program {
     let path = folder.join("worker-script");
     // Written under another name and renamed: another test's fork may hold a file that was just written open.
     let partial = folder.join("worker-script.partial");
-    fs::write(&partial, format!("{HEAD}{body}")).unwrap();
+    fs::write(&partial, format!("#!/bin/sh\n{body}")).unwrap();
     fs::set_permissions(&partial, fs::Permissions::from_mode(0o755)).unwrap();
     fs::rename(&partial, &path).unwrap();
     Program::at(&path)

@@ -31,6 +31,8 @@ pub enum ProgramError {
     Start(#[source] io::Error),
     #[error("{NAME} {command} did not end within {} s", limit.as_secs())]
     Silent { command: &'static str, limit: Duration },
+    #[error("{said} (said by `{NAME} {command}`)")]
+    Refused { command: &'static str, said: String },
     #[error("{NAME} {command} ended without a usable answer ({status}): {last_words}")]
     Answer { command: &'static str, status: String, last_words: String },
 }
@@ -84,9 +86,55 @@ impl Program {
         let output = tokio::time::timeout(limit, command.output()).await;
         let output = output.map_err(|_| ProgramError::Silent { command: name, limit })?.map_err(ProgramError::Start)?;
         serde_json::from_slice(&output.stdout).map_err(|_| {
-            let text = String::from_utf8_lossy(&output.stderr);
-            let last_words = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-            ProgramError::Answer { command: name, status: output.status.to_string(), last_words: last_words.to_owned() }
+            let last_words = last_words(&output.stderr);
+            match output.status.code() {
+                Some(code) if code != 0 && !last_words.is_empty() => {
+                    ProgramError::Refused { command: name, said: last_words }
+                }
+                _ => ProgramError::Answer { command: name, status: output.status.to_string(), last_words },
+            }
         })
+    }
+}
+
+/// The last line of a log, without the level and module that a log line starts with.
+fn last_words(log: &[u8]) -> String {
+    let text = String::from_utf8_lossy(log);
+    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let is_module = |word: &str| word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'));
+    let message = line
+        .strip_prefix("ERROR ")
+        .and_then(|rest| rest.split_once(": "))
+        .filter(|(module, _)| is_module(module))
+        .map(|(_, message)| message);
+    message.unwrap_or(line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::worker_script;
+
+    #[test]
+    fn the_last_words_of_a_log_are_its_last_message() {
+        let check = |log: &str, expected: &str| assert_eq!(last_words(log.as_bytes()), expected);
+        check("INFO w: begun\nERROR worker::gpu: no Vulkan: install it\n\n", "no Vulkan: install it");
+        check("ERROR: no such file", "ERROR: no such file");
+        check("ERROR in a sentence: that happens", "ERROR in a sentence: that happens");
+        check("Segmentation fault", "Segmentation fault");
+        check("", "");
+    }
+
+    #[tokio::test]
+    async fn a_worker_program_that_refuses_is_quoted_and_a_broken_one_is_described() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = async |body: &str, expected: &str| {
+            let program = worker_script::bare(folder.path(), body);
+            let error = program.devices().await.unwrap_err().to_string();
+            assert!(error.contains(expected), "'{expected}' is not in: {error}");
+        };
+        check("echo 'ERROR w: no Vulkan here: install it' >&2; exit 1", "no Vulkan here: install it (said by").await;
+        check("echo nonsense", "without a usable answer (exit status: 0)").await;
+        check("kill -SEGV $$", "signal: 11").await;
     }
 }
