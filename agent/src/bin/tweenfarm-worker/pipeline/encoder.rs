@@ -13,7 +13,7 @@ use tweenfarm_protocol::{
 pub const SOFTWARE: &str = "x264enc";
 
 /// Encoders in order of preference: on the card first, since it then leaves the processor to the decoder.
-const CANDIDATES: [&str; 5] = ["nvh264enc", "qsvh264enc", "vah264enc", "vaapih264enc", SOFTWARE];
+pub const CANDIDATES: [&str; 5] = ["nvh264enc", "qsvh264enc", "vah264enc", "vaapih264enc", SOFTWARE];
 
 /// Names one encoder to use whatever else works, such as `x264enc`.
 pub const CHOICE_VARIABLE: &str = "TWEENFARM_ENCODER";

@@ -215,7 +215,7 @@ fn progress(run: &Run<'_>, record: &Record) -> Progress {
     let passed = u128::from(record.frames_passed.get()).min(to_pass);
     let shown = u128::from(record.slots_shown.get()) + u128::from(record.frames_encoded.get());
     let (done, total) = (passed + MAKE * shown, to_pass + 2 * MAKE * slots);
-    let frames_done = if total == 0 { 0 } else { (done * slots / total).min(slots) };
+    let frames_done = (done * slots).checked_div(total).unwrap_or(0).min(slots);
     Progress { frames_done: u64::try_from(frames_done).unwrap_or(0), frames_total: run.slots.len() }
 }
 

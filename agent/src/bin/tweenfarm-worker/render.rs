@@ -1,0 +1,88 @@
+//! One segment: look into the clip, choose the encoder, run the pipeline, tell the facts.
+
+use crate::{
+    failure,
+    gpu::Gpu,
+    pipeline::{self, Run, encoder},
+};
+use std::{fs, path::Path, time::Instant};
+use tweenfarm_media::{ProbeLimits, probe_clip};
+use tweenfarm_protocol::{
+    SlotRange,
+    task::{Failure, OutputPlan, Progress, RenderFacts},
+};
+
+/// What every render of this worker shares.
+pub struct Renderer {
+    pub gpu: Gpu,
+    /// Encoders that work here, best first.
+    pub encoders: Vec<String>,
+    /// An encoder named by the operator.
+    pub choice: Option<String>,
+}
+
+impl Renderer {
+    /// Renders `slots` of `source` to a video-only MP4 at `output`; on failure nothing is left there.
+    pub fn render(
+        &self,
+        source: &Path,
+        plan: &OutputPlan,
+        slots: SlotRange,
+        output: &Path,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<RenderFacts, Failure> {
+        let rendered = self.attempt(source, plan, slots, output, on_progress);
+        if rendered.is_err() {
+            // It may not have come to be.
+            let _ = fs::remove_file(output);
+        }
+        rendered
+    }
+
+    fn attempt(
+        &self,
+        source: &Path,
+        plan: &OutputPlan,
+        slots: SlotRange,
+        output: &Path,
+        on_progress: &mut dyn FnMut(Progress),
+    ) -> Result<RenderFacts, Failure> {
+        let started = Instant::now();
+        if slots.is_empty() || slots.end > plan.slot_count || !plan.target_rate.is_positive() {
+            return Err(failure::internal(format!("the slots {slots} are not among 0..{}", plan.slot_count)));
+        }
+        on_progress(Progress { frames_done: 0, frames_total: slots.len() });
+        let clip = probe_clip(source, &ProbeLimits::default()).map_err(|error| failure::of_probe(&error))?;
+        let counted = clip.facts.video.slot_count(plan.target_rate);
+        if counted != plan.slot_count {
+            // The plan is what was promised and charged; it holds. To differ is worth knowing.
+            tracing::warn!(counted, planned = plan.slot_count, "the plan counts other slots than the clip has here");
+        }
+        let encoder = encoder::choose(&self.encoders, plan.encode, self.choice.as_deref())?;
+        let run = Run {
+            source,
+            clip: &clip,
+            target_rate: plan.target_rate,
+            slots,
+            encoder: &encoder,
+            encode: plan.encode,
+            output,
+        };
+        let ran = pipeline::run(&run, self.gpu.engine(), on_progress)?;
+        on_progress(Progress { frames_done: slots.len(), frames_total: slots.len() });
+        let even = |side: u32| side + (side & 1);
+        Ok(RenderFacts {
+            frames: slots.len(),
+            frames_made: ran.frames_made,
+            width_px: even(clip.facts.video.width_px),
+            height_px: even(clip.facts.video.height_px),
+            elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            decode_ms: ran.decode_ms,
+            interpolate_ms: ran.interpolate_ms,
+            encode_ms: ran.encode_ms,
+            device: self.gpu.facts().name.clone(),
+            engine: Gpu::engine_name().to_owned(),
+            encoder,
+        })
+    }
+}
