@@ -115,3 +115,140 @@ pub fn consistent(entries: &[LedgerEntry]) -> bool {
     }
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use uuid::Uuid;
+
+    const ACCOUNT: AccountId = AccountId(Uuid::nil());
+    const AT: Timestamp = Timestamp(5);
+
+    fn granted(amount: i64) -> LedgerEntry {
+        let kind = EntryKind::OperatorGrant { reason: "test".into() };
+        let booking = Booking { id: EntryId(Uuid::nil()), account: ACCOUNT, kind, change: Xeconds(amount), at: AT };
+        book(None, booking).expect("a grant can be booked")
+    }
+
+    #[test]
+    fn a_charge_is_taken_from_what_is_there_and_never_more() {
+        let check = |balance: i64, price: i64, expected: Result<i64, LedgerError>| {
+            let last = granted(balance);
+            let ids = (EntryId(Uuid::from_u128(1)), ACCOUNT, JobId(Uuid::from_u128(2)));
+            let booked = charge(Some(&last), ids, Xeconds(price), AT).map(|entry| entry.balance_after.0);
+            assert_eq!(booked, expected, "{price} of {balance}");
+        };
+        let refused = |needed, available| {
+            Err(LedgerError::InsufficientXeconds { needed: Xeconds(needed), available: Xeconds(available) })
+        };
+        check(10, 1, Ok(9));
+        check(10, 10, Ok(0));
+        check(10, 11, refused(11, 10));
+        check(10, i64::MAX, refused(i64::MAX, 10));
+        check(10, 0, Err(LedgerError::Amount(Xeconds(0))));
+        check(10, -3, Err(LedgerError::Amount(Xeconds(-3))));
+        check(10, i64::MIN, Err(LedgerError::Amount(Xeconds(i64::MIN))));
+    }
+
+    #[test]
+    fn an_amount_past_the_largest_balance_is_refused() {
+        let last = granted(i64::MAX);
+        let kind = EntryKind::TrialGrant;
+        let booking = Booking { id: EntryId(Uuid::nil()), account: ACCOUNT, kind, change: Xeconds(1), at: AT };
+        assert_eq!(book(Some(&last), booking), Err(LedgerError::Amount(Xeconds(1))));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Operation {
+        Grant(i64),
+        Trial(i64),
+        Charge(i64),
+        /// Of the charge at this position among those made, if there are any: done before or not.
+        Refund(usize),
+    }
+
+    fn any_operation() -> impl Strategy<Value = Operation> {
+        let amount = || prop_oneof![8 => -20_i64..60, 1 => Just(i64::MAX), 1 => Just(i64::MIN)];
+        prop_oneof![
+            amount().prop_map(Operation::Grant),
+            amount().prop_map(Operation::Trial),
+            amount().prop_map(Operation::Charge),
+            (0_usize..50).prop_map(Operation::Refund),
+        ]
+    }
+
+    /// Books what the rules allow, as the farm does.
+    fn replay(operations: &[Operation]) -> Vec<LedgerEntry> {
+        let mut entries: Vec<LedgerEntry> = Vec::new();
+        for (number, operation) in (1_u128..).zip(operations) {
+            let id = EntryId(Uuid::from_u128(number));
+            let last = entries.last();
+            let plain =
+                |kind, change| book(last, Booking { id, account: ACCOUNT, kind, change: Xeconds(change), at: AT });
+            let booked = match operation {
+                Operation::Grant(amount) => plain(EntryKind::OperatorGrant { reason: String::new() }, *amount),
+                Operation::Trial(amount) => plain(EntryKind::TrialGrant, *amount),
+                Operation::Charge(price) => {
+                    charge(last, (id, ACCOUNT, JobId(Uuid::from_u128(number))), Xeconds(*price), AT)
+                }
+                Operation::Refund(position) => {
+                    let charges: Vec<_> =
+                        entries.iter().filter(|entry| matches!(entry.kind, EntryKind::Charge { .. })).collect();
+                    let Some(charge) = charges.get(position % charges.len().max(1)) else { continue };
+                    let EntryKind::Charge { job } = charge.kind else { continue };
+                    let refunds = |entry: &&LedgerEntry| matches!(entry.kind, EntryKind::Refund { charge: of, .. } if of == charge.id);
+                    let refunded_by = entries.iter().find(refunds).map(|entry| entry.id);
+                    let charged = Xeconds(-charge.change.0);
+                    refund(last, id, RefundDue { charge: charge.id, account: ACCOUNT, job, charged, refunded_by }, AT)
+                }
+            };
+            entries.extend(booked.ok());
+        }
+        entries
+    }
+
+    fn sum_of(entries: &[LedgerEntry], counts: impl Fn(&EntryKind) -> bool) -> i128 {
+        entries.iter().filter(|entry| counts(&entry.kind)).map(|entry| i128::from(entry.change.0)).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn xeconds_are_conserved_and_never_overdrawn(operations in vec(any_operation(), 1..200)) {
+            let entries = replay(&operations);
+            let granted = sum_of(&entries, |kind| matches!(kind, EntryKind::TrialGrant | EntryKind::OperatorGrant { .. }));
+            let charged = -sum_of(&entries, |kind| matches!(kind, EntryKind::Charge { .. }));
+            let refunded = sum_of(&entries, |kind| matches!(kind, EntryKind::Refund { .. }));
+            prop_assert_eq!(granted + refunded, i128::from(balance(entries.last()).0) + charged);
+            prop_assert!(entries.iter().all(|entry| entry.balance_after >= Xeconds::ZERO));
+            prop_assert!(consistent(&entries));
+        }
+
+        #[test]
+        fn a_charge_is_refunded_once_however_often_it_is_asked(operations in vec(any_operation(), 1..200)) {
+            let mut refunded: Vec<EntryId> = replay(&operations).into_iter().filter_map(|entry| match entry.kind {
+                EntryKind::Refund { charge, .. } => Some(charge),
+                EntryKind::TrialGrant | EntryKind::OperatorGrant { .. } | EntryKind::Charge { .. } => None,
+            }).collect();
+            let count = refunded.len();
+            refunded.sort_unstable();
+            refunded.dedup();
+            prop_assert_eq!(refunded.len(), count);
+        }
+
+        /// Whatever single number of a ledger is altered, the audit sees it.
+        #[test]
+        fn an_altered_ledger_is_noticed(operations in vec(any_operation(), 1..60), at in 0_usize..60, by in 1_i64..5, field in 0..3) {
+            let mut entries = replay(&operations);
+            let count = entries.len();
+            prop_assume!(count > 0);
+            let entry = &mut entries[at % count];
+            match field {
+                0 => entry.change = Xeconds(entry.change.0.wrapping_add(by)),
+                1 => entry.balance_after = Xeconds(entry.balance_after.0.wrapping_add(by)),
+                _ => entry.sequence += by.unsigned_abs(),
+            }
+            prop_assert!(!consistent(&entries));
+        }
+    }
+}

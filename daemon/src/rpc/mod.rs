@@ -121,6 +121,3 @@ async fn converse(stream: TcpStream, session: &Session, hello_within: Duration) 
     }
     answers.await;
 }
-
-#[cfg(test)]
-mod tests;

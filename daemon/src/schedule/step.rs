@@ -61,3 +61,154 @@ pub fn step(
         | SegmentEvent::Expired { .. } => Err(IllegalStep),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Abandoned, ObjectKey};
+    use proptest::prelude::*;
+    use std::time::Duration;
+    use tweenfarm_protocol::{
+        AgentId, JobId, LeaseId,
+        task::{Failure, FailureClass, RenderFacts},
+    };
+    use uuid::Uuid;
+
+    const RULES: RetryRules = RetryRules { attempts_max: 3, retry_after: Duration::from_secs(5) };
+    const NOW: Timestamp = Timestamp(1_000);
+
+    fn lease(number: u128) -> LeaseId {
+        LeaseId(Uuid::from_u128(number))
+    }
+
+    fn leased(by: u128, deadline: i64, frames_done: u64) -> SegmentState {
+        SegmentState::Leased {
+            lease: lease(by),
+            agent: AgentId(Uuid::nil()),
+            worker: 0,
+            deadline: Timestamp(deadline),
+            attempt: 2,
+            progress: Progress { frames_done, frames_total: 10 },
+        }
+    }
+
+    fn rendered() -> SegmentState {
+        let output = ObjectKey::segment(JobId(Uuid::nil()), lease(1));
+        SegmentState::Rendered { output, size_bytes: 1, sha256: "ab".into(), facts: RenderFacts::default() }
+    }
+
+    fn failure(class: FailureClass) -> Failure {
+        Failure { class, message: "It broke.".into() }
+    }
+
+    fn take(by: u128) -> SegmentEvent {
+        let agent = AgentId(Uuid::nil());
+        SegmentEvent::Leased { lease: lease(by), agent, worker: 0, deadline: Timestamp(2_000) }
+    }
+
+    fn deliver(by: u128) -> SegmentEvent {
+        let SegmentState::Rendered { output, size_bytes, sha256, facts } = rendered() else { panic!("rendered") };
+        SegmentEvent::Delivered { lease: lease(by), output, size_bytes, sha256, facts }
+    }
+
+    fn renew(by: u128, deadline: i64, frames_done: u64) -> SegmentEvent {
+        let progress = Progress { frames_done, frames_total: 10 };
+        SegmentEvent::Renewed { lease: lease(by), deadline: Timestamp(deadline), progress }
+    }
+
+    #[test]
+    fn a_segment_moves_as_its_current_lease_says() {
+        let check = |state, event, expected: Result<SegmentState, IllegalStep>| {
+            assert_eq!(step(state, event, &RULES, NOW), expected);
+        };
+        let ready = |attempt, not_before| SegmentState::Ready { attempt, not_before: Timestamp(not_before) };
+        let retried = SegmentState::Ready { attempt: 3, not_before: NOW.plus(RULES.retry_after * 2) };
+        let failed = |class| SegmentEvent::Failed { lease: lease(1), failure: failure(class) };
+
+        let SegmentState::Leased { agent, worker, deadline, .. } = leased(1, 2_000, 0) else { panic!("leased") };
+        let fresh = SegmentState::Leased {
+            lease: lease(1),
+            agent,
+            worker,
+            deadline,
+            attempt: 2,
+            progress: Progress::default(),
+        };
+        check(ready(2, 1_000), take(1), Ok(fresh));
+        check(ready(2, 1_001), take(1), Err(IllegalStep));
+        check(leased(1, 1_500, 3), renew(1, 1_900, 5), Ok(leased(1, 1_900, 5)));
+        check(leased(1, 1_500, 3), renew(1, 1_400, 2), Ok(leased(1, 1_500, 3)));
+        check(leased(1, 1_500, 3), deliver(1), Ok(rendered()));
+        check(leased(1, 1_500, 3), failed(FailureClass::Worker), Ok(retried.clone()));
+        let last = failure(FailureClass::Input);
+        let abandoned = SegmentState::Abandoned(Abandoned { attempts: 2, last });
+        check(leased(1, 1_500, 3), failed(FailureClass::Input), Ok(abandoned.clone()));
+        check(leased(1, 1_500, 3), SegmentEvent::GivenBack { lease: lease(1) }, Ok(ready(2, 1_000)));
+        check(leased(1, 1_000, 3), SegmentEvent::Expired { lease: lease(1) }, Ok(retried));
+        check(leased(1, 1_001, 3), SegmentEvent::Expired { lease: lease(1) }, Err(IllegalStep));
+        check(leased(1, 1_500, 3), take(2), Err(IllegalStep));
+        check(rendered(), deliver(1), Err(IllegalStep));
+        check(abandoned, take(1), Err(IllegalStep));
+    }
+
+    fn any_event() -> impl Strategy<Value = SegmentEvent> {
+        let class = prop_oneof![
+            Just(FailureClass::Input),
+            Just(FailureClass::Resource),
+            Just(FailureClass::Worker),
+            Just(FailureClass::Internal)
+        ];
+        let by = || 1_u128..5;
+        prop_oneof![
+            by().prop_map(take),
+            by().prop_map(deliver),
+            (by(), 0_i64..5_000, 0_u64..12).prop_map(|(by, deadline, frames)| renew(by, deadline, frames)),
+            (by(), class).prop_map(|(by, class)| SegmentEvent::Failed { lease: lease(by), failure: failure(class) }),
+            by().prop_map(|by| SegmentEvent::GivenBack { lease: lease(by) }),
+            by().prop_map(|by| SegmentEvent::Expired { lease: lease(by) }),
+        ]
+    }
+
+    fn quoted(event: &SegmentEvent) -> LeaseId {
+        match event {
+            SegmentEvent::Leased { lease, .. }
+            | SegmentEvent::Renewed { lease, .. }
+            | SegmentEvent::Delivered { lease, .. }
+            | SegmentEvent::Failed { lease, .. }
+            | SegmentEvent::GivenBack { lease }
+            | SegmentEvent::Expired { lease } => *lease,
+        }
+    }
+
+    proptest! {
+        /// Whatever comes in whatever order: only the current lease moves a segment, attempts never go back and stay
+        /// within their limit, and what is rendered or given up stays so.
+        #[test]
+        fn only_the_current_lease_moves_a_segment(events in prop::collection::vec((any_event(), 0_i64..8_000_000), 1..60)) {
+            let mut state = SegmentState::Ready { attempt: 1, not_before: Timestamp(0) };
+            let mut now = Timestamp(0);
+            let mut attempts = 1;
+            for (event, later) in events {
+                now = Timestamp(now.0 + later);
+                let before = state.clone();
+                let Ok(after) = step(before.clone(), event.clone(), &RULES, now) else { continue };
+                match &before {
+                    SegmentState::Ready { .. } => {
+                        prop_assert!(matches!(event, SegmentEvent::Leased { .. }), "a ready segment moved by itself");
+                    }
+                    SegmentState::Leased { lease, .. } => {
+                        prop_assert_eq!(*lease, quoted(&event));
+                    }
+                    SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => {
+                        prop_assert!(false, "{:?} moved on {:?}", before, event);
+                    }
+                }
+                if let SegmentState::Ready { attempt, .. } | SegmentState::Leased { attempt, .. } = &after {
+                    prop_assert!(*attempt >= attempts && *attempt <= RULES.attempts_max);
+                    attempts = *attempt;
+                }
+                state = after;
+            }
+        }
+    }
+}

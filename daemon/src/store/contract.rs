@@ -314,7 +314,7 @@ fn a_store_is_read_while_it_is_written() {
 }
 
 /// Things to store.
-pub(super) mod samples {
+pub(crate) mod samples {
     use super::*;
     use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
 

@@ -10,6 +10,8 @@ mod record;
 pub mod sled;
 mod tables;
 
+#[cfg(test)]
+pub(crate) use contract::samples;
 pub use memory::MemoryStore;
 pub use tables::Tables;
 

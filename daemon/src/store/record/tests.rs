@@ -1,1 +1,70 @@
-//! Records as released stay readable: bytes written by version 1, kept here as text.
+//! Records as they were released stay readable: what version 1 wrote is kept here as text. A line is never edited;
+//! a new version adds lines.
+
+use super::{JobRecord, SegmentRecord, Stored, decode, encode, split, unite};
+use crate::{model::*, store::samples};
+use std::fmt::Write as _;
+use tweenfarm_protocol::{EntryId, JobId};
+
+/// `name hexadecimal`, one record a line.
+const RELEASED: &str = include_str!("released.txt");
+
+/// Every kind of record with a value in every field, and the name of its line.
+fn written_today() -> Vec<(String, Vec<u8>)> {
+    fn plain<T: Stored>(name: &str, value: &T) -> (String, Vec<u8>) {
+        (name.to_owned(), encode(&value.to_record()).unwrap())
+    }
+    let refund = EntryKind::Refund { charge: EntryId(samples::id(1)), job: JobId(samples::id(2)) };
+    let mut lines = vec![
+        plain("account.v1", &samples::account(1, "ada@example.org")),
+        plain("project.v1", &samples::project(1, 2)),
+        plain("key.v1", &samples::key(1, 2, Some(3))),
+        plain("entry.trial.v1", &samples::entry(1, 2, EntryKind::TrialGrant)),
+        plain("entry.grant.v1", &samples::entry(1, 2, EntryKind::OperatorGrant { reason: "why".into() })),
+        plain("entry.charge.v1", &samples::entry(1, 2, EntryKind::Charge { job: JobId(samples::id(3)) })),
+        plain("entry.refund.v1", &samples::entry(1, 2, refund)),
+        plain("file.v1", &samples::input(1, 2, 3)),
+        plain("answer.v1", &samples::answer("/jobs", "k", 4)),
+    ];
+    for (number, state) in samples::every_state().into_iter().enumerate() {
+        let (head, segments) = split(&samples::job(1, 2, 3, state));
+        lines.push((format!("job.{number}.v1"), encode(&head).unwrap()));
+        for (position, segment) in segments.iter().enumerate() {
+            lines.push((format!("segment.{number}.{position}.v1"), encode(segment).unwrap()));
+        }
+    }
+    lines
+}
+
+#[test]
+fn what_version_1_wrote_is_written_the_same_and_read_back() {
+    let mut today = String::new();
+    for (name, bytes) in written_today() {
+        writeln!(today, "{name} {}", hex::encode(bytes)).unwrap();
+    }
+    assert_eq!(RELEASED, today, "a released record changed: add a version instead");
+
+    let released = |wanted: &str| {
+        let found = RELEASED.lines().find_map(|line| line.strip_prefix(wanted)?.strip_prefix(' '));
+        hex::decode(found.expect("the record is in the file")).unwrap()
+    };
+    for (number, state) in samples::every_state().into_iter().enumerate() {
+        let head: JobRecord = decode(&released(&format!("job.{number}.v1"))).unwrap();
+        let segment =
+            |position| decode::<SegmentRecord>(&released(&format!("segment.{number}.{position}.v1"))).unwrap();
+        let segments = (0..head.segment_count()).map(segment).collect();
+        assert_eq!(unite(head, segments).unwrap(), samples::job(1, 2, 3, state));
+    }
+    let read = |name| MediaFile::from_record(decode(&released(name)).unwrap()).unwrap();
+    assert_eq!(read("file.v1"), samples::input(1, 2, 3));
+}
+
+#[test]
+fn a_record_the_model_cannot_hold_is_refused() {
+    let (head, mut segments) = split(&samples::job(1, 2, 3, samples::rendering()));
+    segments.pop();
+    let error = unite(head, segments).unwrap_err().to_string();
+    assert_eq!(error, "3 segments where 4 belong to it");
+    assert!(decode::<JobRecord>(b"\xc1").is_err());
+    assert!(decode::<JobRecord>(b"").is_err());
+}
