@@ -94,7 +94,7 @@ enum Takes {
 }
 
 const KEYS: [Key; 9] = [
-    Key { name: "daemon", takes: Takes::Text, accepted: "a host and a port, such as \"127.0.0.1:7733\"" },
+    Key { name: "daemon", takes: Takes::Text, accepted: "a host and a port, such as \"127.0.0.1:8090\"" },
     Key { name: "name", takes: Takes::Text, accepted: "a text of at most 64 characters; empty takes the host's name" },
     Key { name: "state", takes: Takes::Text, accepted: "an absolute path of a folder" },
     Key {
@@ -209,7 +209,7 @@ impl Source for FileText {
 /// Reasons stand in config/agent.toml, beside each key.
 fn defaults() -> Vec<(&'static str, ValueKind)> {
     vec![
-        ("daemon", "127.0.0.1:7733".into()),
+        ("daemon", "127.0.0.1:8090".into()),
         ("name", "".into()),
         ("state", "/var/lib/tweenfarm-agent".into()),
         ("devices", "all".into()),
