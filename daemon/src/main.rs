@@ -38,6 +38,8 @@ const RUNTIME_GRACE: Duration = Duration::from_secs(2);
 const IDEMPOTENCY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// Ended jobs whose work waits to be deleted; more are left to the sweep.
 const EFFECTS_MAX: usize = 1024;
+/// In the state folder, while the daemon serves: where it listens.
+const ADDRESSES_FILE: &str = "addresses.json";
 /// The operator is one person with one or two terminals.
 const OPERATOR_CONNECTIONS_MAX: usize = 64;
 
@@ -86,6 +88,8 @@ fn start(config: Config) -> anyhow::Result<()> {
         .create(state_folder)
         .with_context(|| format!("create the state folder {}", state_folder.display()))?;
     let store = store::sled::open(&state_folder.join("store"))?;
+    // Left by a daemon that was killed: nobody is to take its ports for this one's.
+    let _ = fs::remove_file(state_folder.join(ADDRESSES_FILE));
     let key = blobs::key_file::load_or_create(&state_folder.join("signing-key.json"))?;
     let disk = DiskStore::open(&config.blobs_folder, config.disk_reserve_bytes)?;
     let (effects, effects_due) = mpsc::channel(EFFECTS_MAX);
@@ -153,7 +157,7 @@ async fn serve(
     tasks.spawn(orphans::run(farm.clone(), blobs.clone(), disk, stop.clone()));
     let effects = tokio::spawn(orphans::run_effects(farm.clone(), blobs, effects_due));
 
-    let addresses_file = config.state_folder.join("addresses.json");
+    let addresses_file = config.state_folder.join(ADDRESSES_FILE);
     addresses.write(&addresses_file)?;
     addresses.announce();
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs,
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
@@ -258,7 +259,8 @@ fn create_folder_durably(folder: &Path) -> io::Result<()> {
     if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         create_folder_durably(parent)?;
     }
-    match fs::create_dir(folder) {
+    // Customers' clips: for the daemon's user only, wherever the folder lies.
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
         // Two uploads of one project may come here at once.
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(cause),
         _ => sync_parent(folder),

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::model::ObjectKey;
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::{
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
 use tokio::io::AsyncWriteExt;
 
 /// Bytes gathered before a write goes to the disk: the network hands over pieces of a few kilobytes.
@@ -67,7 +70,12 @@ impl Upload {
         blocking(move || {
             store.check_space(0)?;
             let path = store.staging().join(uuid::Uuid::new_v4().to_string());
-            let file = std::fs::File::create_new(&path).map_err(BlobError::io("create", &path))?;
+            let file = std::fs::OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)
+                .map_err(BlobError::io("create", &path))?;
             let staged = Staged { store, key, content_type, path: StagedPath(Some(path)) };
             let file = tokio::io::BufWriter::with_capacity(WRITE_BYTES, file.into());
             Ok(Upload { staged, file, hash: Sha256::new(), size_bytes: 0, limit_bytes, space_checked_bytes: 0 })

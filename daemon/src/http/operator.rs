@@ -11,7 +11,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
-use serde::Deserialize;
+use std::collections::HashMap;
 use tweenfarm_protocol::{
     AccountId, JobId, Xeconds,
     operator::{AddUser, AddedUser, AgentRow, Grant, Granted, JobRow, Status, UserRow, WorkerRow},
@@ -83,16 +83,13 @@ async fn users(State(state): State<HttpState>) -> Result<Json<Vec<UserRow>>, Fai
     Ok(Json(rows))
 }
 
-#[derive(Deserialize)]
-struct JobsQuery {
-    limit: Option<usize>,
-}
-
-async fn jobs(State(state): State<HttpState>, Query(query): Query<JobsQuery>) -> Result<Json<Vec<JobRow>>, Failure> {
-    let limit = query.limit.unwrap_or(JOBS_DEFAULT);
-    if !(1..=JOBS_MAX).contains(&limit) {
-        return Err(Failure::invalid(format!("limit must be an integer from 1 to {JOBS_MAX}")));
-    }
+async fn jobs(
+    State(state): State<HttpState>,
+    Query(query): Query<HashMap<String, String>>,
+) -> Result<Json<Vec<JobRow>>, Failure> {
+    let limit = query.get("limit").map_or(Some(JOBS_DEFAULT), |text| text.parse().ok());
+    let limit = limit.filter(|limit| (1..=JOBS_MAX).contains(limit));
+    let limit = limit.ok_or_else(|| Failure::invalid(format!("limit must be an integer from 1 to {JOBS_MAX}")))?;
     Ok(Json(state.farm.jobs_recent(limit)?.iter().map(row_of_job).collect()))
 }
 

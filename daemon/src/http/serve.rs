@@ -83,3 +83,46 @@ pub async fn serve(mut listener: impl Listener, router: Router, connections_max:
     drop(listener);
     running.shutdown().await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+        sync::Notify,
+    };
+
+    #[tokio::test]
+    async fn a_stop_lets_a_running_request_have_its_answer_and_takes_no_new_one() {
+        let (arrived, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let router = {
+            let (arrived, go_on) = (arrived.clone(), go_on.clone());
+            let slow = || async move {
+                arrived.notify_one();
+                go_on.notified().await;
+                "finished"
+            };
+            Router::new().route("/slow", get(slow))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(serve(listener, router, 4, stop.clone()));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        arrived.notified().await;
+        stop.cancel();
+        // The listener is closed before the requests that run are waited for.
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!served.is_finished());
+        go_on.notify_one();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("finished"), "{answer}");
+        served.await.unwrap();
+    }
+}

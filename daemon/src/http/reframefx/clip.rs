@@ -62,6 +62,13 @@ pub fn not_above(source_fps: impl std::fmt::Display) -> Failure {
     Failure::invalid(format!("target_fps must be greater than the source fps ({source_fps})"))
 }
 
+/// A duration as the surface shows it, to the microsecond. Rounded down, as the price is: 2.9999999 s must not read
+/// 3 and be billed as 2.
+pub fn seconds(duration: Rational) -> Number {
+    let microseconds = i128::from(duration.num()) * 1_000_000 / i128::from(duration.den());
+    shown(microseconds as f64 / 1e6)
+}
+
 /// What the surface tells of a clip.
 #[derive(Serialize)]
 pub struct ClipBody {
@@ -77,7 +84,7 @@ impl From<&SourceFacts> for ClipBody {
     fn from(facts: &SourceFacts) -> ClipBody {
         ClipBody {
             fps: shown(facts.video.fps_shown()),
-            duration_sec: shown(facts.video.duration.as_f64()),
+            duration_sec: seconds(facts.video.duration),
             width: facts.video.width_px,
             height: facts.video.height_px,
             codec: facts.video.codec.clone(),
@@ -103,6 +110,17 @@ mod tests {
         check(&format!("outputs/free/{id}/p/input/f-x.mp4"), false);
         check("uploads/free/someone/p/input/f-x.mp4", false);
         check(&format!("work/{id}/x.mp4"), false);
+    }
+
+    #[test]
+    fn a_duration_is_shown_to_the_microsecond_and_never_rounded_up() {
+        let check = |num: i64, den: i64, expected: &str| {
+            assert_eq!(seconds(Rational::new(num, den).unwrap()).to_string(), expected, "{num}/{den}");
+        };
+        check(129, 10, "12.9");
+        check(30, 1, "30");
+        check(61_061, 30_000, "2.035366");
+        check(29_999_999, 10_000_000, "2.999999");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A job as the surface shows it: stored status, the status derived from what the farm sees, null before the end.
 
-use super::{shown, uploads::URL_LIFE};
+use super::{clip, shown, uploads::URL_LIFE};
 use crate::{
     farm::{FarmError, JobView, Load},
     http::HttpState,
@@ -58,7 +58,7 @@ impl JobBody {
             input_key: job.input_key.to_string(),
             output_key: None,
             output_url: None,
-            input_duration_sec: shown(job.source.video.duration.as_f64()),
+            input_duration_sec: clip::seconds(job.source.video.duration),
             xeconds_charged: job.charged,
             xeconds_refunded: Xeconds::ZERO,
             target_fps: job.target_fps,

@@ -1,6 +1,7 @@
 //! The routes as a client meets them, on the in-memory store and a folder of blobs.
 
 mod flow;
+mod leftovers;
 mod objects;
 mod operator;
 mod refusals;
@@ -53,7 +54,8 @@ struct Bench {
     clock: HandClock,
     blobs: Blobs,
     root: tempfile::TempDir,
-    _effects: mpsc::Receiver<Effect>,
+    effects: mpsc::Receiver<Effect>,
+    disk: DiskStore,
 }
 
 /// An account and the text of its key.
@@ -139,14 +141,14 @@ impl Bench {
         let state = HttpState::new(HttpParts {
             farm: farm.clone(),
             blobs: blobs.clone(),
-            disk,
+            disk: disk.clone(),
             signer,
             look,
             upload_bytes_max: UPLOAD_BYTES_MAX,
             audit: watch::channel(Audit::default()).1,
         });
         let (router, operator) = (router(state.clone()), operator_router(state.clone()));
-        Bench { state, router, operator, farm, clock, blobs, root, _effects: receiver }
+        Bench { state, router, operator, farm, clock, blobs, root, effects: receiver, disk }
     }
 
     async fn user(&self, email: &str, xeconds: i64) -> User {

@@ -49,6 +49,7 @@ async fn the_operator_is_refused_with_a_sentence() {
     check(Method::POST, &grants, json!({ "xeconds": 5, "reason": "x" }), StatusCode::NOT_FOUND).await;
     check(Method::POST, &grants, json!({ "xeconds": 5, "reason": " " }), StatusCode::BAD_REQUEST).await;
     check(Method::POST, "/operator/jobs/none/cancel", Value::Null, StatusCode::NOT_FOUND).await;
+    check(Method::GET, "/operator/jobs?limit=many", Value::Null, StatusCode::BAD_REQUEST).await;
     check(Method::GET, "/operator/jobs?limit=0", Value::Null, StatusCode::BAD_REQUEST).await;
     check(Method::GET, "/me", Value::Null, StatusCode::NOT_FOUND).await;
     check(Method::PUT, users, Value::Null, StatusCode::METHOD_NOT_ALLOWED).await;
