@@ -1,0 +1,230 @@
+//! Crashes at every point of every transaction: the write fails, the sync fails, the process dies between the two,
+//! or dies after them and before the answer. Reopened, what was confirmed is there and nothing is charged twice.
+
+mod scene;
+
+use scene::*;
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU32, Ordering},
+};
+use tweenfarm_daemon::{
+    farm::{FarmError, FarmRules},
+    model::*,
+    store::{MemoryStore, Store, StoreError, Write},
+};
+use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp, Xeconds};
+
+/// Where the store breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Point {
+    BeforeWrite,
+    BeforeSync,
+    AfterSync,
+}
+
+/// What the next process finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// `kill -9`: the system still has what was written.
+    Process,
+    /// A power cut: only what was synced.
+    Power,
+}
+
+/// A memory store that breaks at the n-th time a point is reached, and stays broken.
+struct Breaking {
+    inner: Arc<MemoryStore>,
+    at: Point,
+    left: AtomicU32,
+    /// What was on disk when it broke.
+    remains: Mutex<Option<MemoryStore>>,
+}
+
+impl Breaking {
+    fn reach(&self, point: Point) -> Result<(), StoreError> {
+        if point == self.at && self.left.load(Ordering::SeqCst) > 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            *self.remains.lock().unwrap() = Some(self.inner.crash());
+        }
+        if self.left.load(Ordering::SeqCst) == 0 { Err(broken()) } else { Ok(()) }
+    }
+}
+
+fn broken() -> StoreError {
+    StoreError::Io { doing: "reach", source: "the disk is gone".into() }
+}
+
+impl Store for Breaking {
+    fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
+        self.inner.account(id)
+    }
+    fn account_with_email(&self, email: &str) -> Result<Option<AccountId>, StoreError> {
+        self.inner.account_with_email(email)
+    }
+    fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.inner.accounts()
+    }
+    fn key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError> {
+        self.inner.key(hash)
+    }
+    fn active_key(&self, account: AccountId) -> Result<Option<ApiKey>, StoreError> {
+        self.inner.active_key(account)
+    }
+    fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
+        self.inner.last_entry(account)
+    }
+    fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.inner.entries(account)
+    }
+    fn refund_of(&self, charge: EntryId) -> Result<Option<EntryId>, StoreError> {
+        self.inner.refund_of(charge)
+    }
+    fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
+        self.inner.project(id)
+    }
+    fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {
+        self.inner.file(id)
+    }
+    fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError> {
+        self.inner.file_with_key(key)
+    }
+    fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.inner.job(id)
+    }
+    fn jobs_of(&self, account: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, StoreError> {
+        self.inner.jobs_of(account, limit, before)
+    }
+    fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
+        self.inner.jobs_recent(limit)
+    }
+    fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
+        self.inner.open_jobs()
+    }
+    fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, StoreError> {
+        self.inner.answer(account, route, key)
+    }
+    fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, StoreError> {
+        self.inner.answers_before(cut)
+    }
+    fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
+        self.reach(Point::BeforeWrite)?;
+        self.inner.commit(writes)
+    }
+    fn sync(&self) -> Result<(), StoreError> {
+        self.reach(Point::BeforeSync)?;
+        self.inner.sync()?;
+        self.reach(Point::AfterSync)
+    }
+}
+
+/// What the story has been told so far.
+#[derive(Default)]
+struct Confirmed {
+    account: Option<Account>,
+    job: Option<Job>,
+    done: bool,
+}
+
+/// One clip from account to output; stops at the first thing that was not confirmed.
+async fn story(scene: &Scene, confirmed: &mut Confirmed) -> Result<(), FarmError> {
+    let farm = &scene.farm;
+    let account = match &confirmed.account {
+        Some(account) => account.clone(),
+        None => match farm.add_account("ada".into(), KeyHash([1; 32]), Xeconds(50), "test".into()).await {
+            Ok((account, _)) => account,
+            // It was there all the same: only the answer was lost.
+            Err(FarmError::EmailTaken) => farm.accounts()?.remove(0),
+            Err(other) => return Err(other),
+        },
+    };
+    confirmed.account = Some(account.clone());
+    let upload = tweenfarm_daemon::farm::NewUpload {
+        account: account.id,
+        project: None,
+        filename: "surf.mp4".into(),
+        content_type: "video/mp4".into(),
+    };
+    let file = farm.new_upload(upload).await?;
+    let clip = farm.upload_stored(file.key, facts(2).size_bytes, "ab".into()).await?;
+    let submitted = farm.submit(with_key(submission(&clip, 2, 8), "k", 1)).await?;
+    assert!(confirmed.job.as_ref().is_none_or(|job| job.id == submitted.job.id), "one key made two jobs");
+    confirmed.job = Some(submitted.job);
+    farm.hello(hello(AGENT, 1)).await?;
+    // Leases from before the crash are not worked on any more.
+    scene.clock.advance(RULES.lease_for * 2);
+    farm.expire_leases().await?;
+    scene.clock.advance(RULES.retry_after * 8);
+    while let Some(work) = farm.lease_next(AGENT, 0, std::time::Duration::ZERO).await? {
+        farm.report(work.lease, done(&work)).await?;
+    }
+    confirmed.done = true;
+    Ok(())
+}
+
+async fn check(point: Point, loss: Loss, times: u32) -> bool {
+    let case = format!("{point:?} {loss:?} {times}");
+    let clock = TestClock::new();
+    let inner = Arc::new(MemoryStore::new());
+    let left = AtomicU32::new(times);
+    let breaking = Arc::new(Breaking { inner: inner.clone(), at: point, left, remains: Mutex::default() });
+    let rules = FarmRules { segment_slots_max: 60, ..RULES };
+    let mut confirmed = Confirmed::default();
+    let scene = match opened(breaking.clone(), rules, clock.clone()) {
+        Some(scene) => scene,
+        None => return true,
+    };
+    let told = story(&scene, &mut confirmed).await;
+    let broke = breaking.remains.lock().unwrap().take();
+    let Some(remains) = broke else {
+        told.unwrap();
+        return false;
+    };
+    assert!(matches!(told, Err(FarmError::Unavailable)), "{case}: {told:?}");
+    // Broken for good: nothing is promised or shown any more.
+    assert!(matches!(
+        scene.farm.grant(AccountId(uuid::Uuid::nil()), Xeconds(1), "x".into()).await,
+        Err(FarmError::Unavailable)
+    ));
+    assert!(matches!(scene.farm.accounts(), Err(FarmError::Unavailable)));
+
+    let remains: Arc<MemoryStore> = match loss {
+        Loss::Process => inner,
+        Loss::Power => Arc::new(remains),
+    };
+    let scene = Scene::at(remains, rules, clock);
+    let audit = scene.farm.audit().unwrap();
+    assert!(audit.differences.is_empty(), "{case}");
+    if let Some(account) = &confirmed.account {
+        assert_eq!(scene.farm.account(account.id).unwrap().as_ref(), Some(account), "{case}");
+    }
+    if let Some(job) = &confirmed.job {
+        assert!(scene.farm.job(job.id).unwrap().is_some(), "{case}");
+    }
+    story(&scene, &mut confirmed).await.unwrap();
+    let (account, job) = (confirmed.account.unwrap(), confirmed.job.unwrap());
+    assert!(matches!(scene.end(job.id), JobEnd::Done { .. }), "{case}: {:?}", scene.end(job.id));
+    assert_eq!(scene.balance(&account), 42, "{case}");
+    assert_eq!(scene.farm.jobs_recent(9).unwrap().len(), 1, "{case}");
+    true
+}
+
+/// None when the store broke while it was opened.
+fn opened(store: Arc<dyn Store>, rules: FarmRules, clock: Arc<TestClock>) -> Option<Scene> {
+    let (sender, effects) = tokio::sync::mpsc::channel(100);
+    let farm = tweenfarm_daemon::farm::Farm::open(store, rules, clock.clone(), sender);
+    farm.ok().map(|farm| Scene { farm, clock, effects })
+}
+
+#[tokio::test]
+async fn a_crash_at_any_point_loses_nothing_confirmed_and_charges_nothing_twice() {
+    for point in [Point::BeforeWrite, Point::BeforeSync, Point::AfterSync] {
+        for loss in [Loss::Process, Loss::Power] {
+            let mut reached = 0;
+            while check(point, loss, reached + 1).await {
+                reached += 1;
+            }
+            // Account, upload, bytes, job, and a lease and a report for each of three pieces.
+            assert!(reached >= 10, "the story reached {point:?} only {reached} times");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The agents' door over a real connection: hello, tasks, reports.
+
+mod scene;
+
+use scene::*;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tarpc::{client, context::Context};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+};
+use tokio_util::sync::CancellationToken;
+use tweenfarm_daemon::{
+    blobs::{Blobs, DiskStore, Signer, SigningKey},
+    model::{JobEnd, ObjectKey},
+    rpc::{self, RpcError, RpcSettings},
+};
+use tweenfarm_protocol::{
+    AgentId, LeaseId, codec,
+    service::{FarmClient, Receipt, Refusal, Renewal},
+    task::{Delivered, Failure, FailureClass, Outcome, Progress, RenderFacts, Task, Work},
+};
+use uuid::Uuid;
+
+struct Door {
+    scene: Scene,
+    disk: DiskStore,
+    address: std::net::SocketAddr,
+    stop: CancellationToken,
+    serving: tokio::task::JoinHandle<Result<(), RpcError>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Door {
+    async fn open(settings: RpcSettings) -> Door {
+        let scene = Scene::new();
+        let folder = tempfile::tempdir().unwrap();
+        let disk = DiskStore::open(folder.path(), 0).unwrap();
+        let key = SigningKey { access: "test".into(), secret: "secret".into() };
+        let signer = Signer::new(&"http://127.0.0.1:1".parse().unwrap(), "bucket", key).unwrap();
+        let blobs = Blobs::new(Arc::new(disk.clone()), Arc::new(signer));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(rpc::serve(listener, scene.farm.clone(), blobs, settings, stop.clone()));
+        Door { scene, disk, address, stop, serving, _folder: folder }
+    }
+
+    async fn connect(&self) -> FarmClient {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        FarmClient::new(client::Config::default(), codec::transport(stream)).spawn()
+    }
+
+    /// Puts bytes where a task's result belongs, as the agent would through its URL.
+    async fn put(&self, key: &ObjectKey, bytes: &[u8]) -> Delivered {
+        let mut upload = self.disk.begin(key, "video/mp4", 1_000_000).await.unwrap();
+        upload.write(bytes).await.unwrap();
+        let stored = upload.seal().await.unwrap().publish().await.unwrap();
+        Delivered { size_bytes: stored.size_bytes, sha256: stored.sha256, facts: RenderFacts::default() }
+    }
+}
+
+fn within() -> Context {
+    let mut context = tarpc::context::current();
+    context.deadline = Instant::now() + Duration::from_secs(60);
+    context
+}
+
+async fn next(agent: &FarmClient) -> Option<Task> {
+    agent.next_task(within(), AGENT, 0, 0).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn an_agent_takes_tasks_delivers_and_the_job_is_done() {
+    let door = Door::open(RpcSettings::default()).await;
+    let account = door.scene.account("ada", 50).await;
+    let clip = door.scene.clip(&account, 1).await;
+    let job = door.scene.submit(&clip, 1, 8).await.unwrap().job;
+    let agent = door.connect().await;
+    let welcome = agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
+    assert_eq!((welcome.protocol, welcome.renew_every_ms, welcome.leases), (1, 10_000, vec![]));
+
+    let task = next(&agent).await.unwrap();
+    let Work::Render(render) = task.work else { panic!("expected a piece to render") };
+    assert_eq!((task.job, task.lease_ms, render.slots.len(), render.plan.slot_count), (job.id, 30_000, 60, 60));
+    assert!(render.source.url.contains(clip.key.as_str()) && render.source.size_bytes == 1_001);
+    let key = ObjectKey::segment(job.id, task.lease);
+    assert!(render.deliver.url.contains(key.as_str()));
+    let renewed = agent.renew(within(), task.lease, Progress { frames_done: 1, frames_total: 60 }).await;
+    assert_eq!(renewed.unwrap(), Ok(Renewal::Kept));
+
+    let report = |delivered: Delivered| agent.report(within(), task.lease, Outcome::Done(delivered));
+    let facts = RenderFacts { frames: 60, ..RenderFacts::default() };
+    let claimed = Delivered { size_bytes: 7, sha256: "ab".repeat(32), facts: facts.clone() };
+    assert_eq!(report(claimed).await.unwrap(), Err(Refusal::NotDelivered), "nothing has arrived");
+    let arrived = Delivered { facts: facts.clone(), ..door.put(&key, b"segment").await };
+    let shorter = Delivered { size_bytes: 6, ..arrived.clone() };
+    assert_eq!(report(shorter).await.unwrap(), Err(Refusal::NotDelivered));
+    let other = Delivered { sha256: "ab".repeat(32), ..arrived.clone() };
+    assert_eq!(report(other).await.unwrap(), Err(Refusal::NotDelivered));
+    assert_eq!(report(arrived.clone()).await.unwrap(), Ok(Receipt::Accepted));
+    assert_eq!(report(arrived).await.unwrap(), Ok(Receipt::Stale), "sent twice");
+
+    let task = next(&agent).await.unwrap();
+    let Work::Join(join) = task.work else { panic!("expected the join") };
+    assert_eq!(join.segments.len(), 1);
+    assert!(join.segments[0].fetch.url.contains(key.as_str()) && join.segments[0].fetch.size_bytes == 7);
+    let joined = Delivered { facts, ..door.put(&job.output_key(), b"the whole").await };
+    assert_eq!(agent.report(within(), task.lease, Outcome::Done(joined)).await.unwrap(), Ok(Receipt::Accepted));
+    assert!(matches!(door.scene.end(job.id), JobEnd::Done { .. }));
+    assert_eq!(next(&agent).await, None);
+}
+
+#[tokio::test]
+async fn nobody_is_served_before_hello() {
+    let door = Door::open(RpcSettings::default()).await;
+    let agent = door.connect().await;
+    let refused = Refusal::UnknownAgent(AGENT);
+    assert_eq!(agent.next_task(within(), AGENT, 0, 0).await.unwrap(), Err(refused.clone()));
+    let lease = LeaseId(Uuid::nil());
+    let failed = Outcome::Failed(Failure { class: FailureClass::Worker, message: "x".into() });
+    assert!(matches!(agent.renew(within(), lease, Progress::default()).await.unwrap(), Err(Refusal::UnknownAgent(_))));
+    assert!(matches!(agent.report(within(), lease, failed).await.unwrap(), Err(Refusal::UnknownAgent(_))));
+    assert!(matches!(agent.give_back(within(), lease).await.unwrap(), Err(Refusal::UnknownAgent(_))));
+
+    agent.hello(within(), hello(AgentId(Uuid::nil()), 1)).await.unwrap().unwrap();
+    assert_eq!(agent.next_task(within(), AGENT, 0, 0).await.unwrap(), Err(refused), "as another agent");
+    agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
+    assert_eq!(agent.next_task(within(), AGENT, 0, 0).await.unwrap(), Ok(None));
+    assert_eq!(
+        agent.next_task(within(), AGENT, 1, 0).await.unwrap(),
+        Err(Refusal::UnknownAgent(AGENT)),
+        "no such worker"
+    );
+}
+
+#[tokio::test]
+async fn protocols_that_do_not_meet_are_told_apart() {
+    let door = Door::open(RpcSettings::default()).await;
+    let agent = door.connect().await;
+    let with = |protocol| {
+        let mut hello = hello(AGENT, 1);
+        hello.protocol = protocol;
+        agent.hello(within(), hello)
+    };
+    let refused = |agent_lowest, agent_highest| {
+        Err(Refusal::Protocol { daemon_lowest: 1, daemon_highest: 1, agent_lowest, agent_highest })
+    };
+    assert_eq!(with((2, 3)).await.unwrap(), refused(2, 3));
+    assert_eq!(with((0, 0)).await.unwrap(), refused(0, 0));
+    assert_eq!(with((1, 7)).await.unwrap().unwrap().protocol, 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_takes_its_agent_off_and_its_wait_with_it() {
+    let door = Door::open(RpcSettings::default()).await;
+    let agent = door.connect().await;
+    agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
+    let waiting = {
+        let agent = agent.clone();
+        tokio::spawn(async move { agent.next_task(within(), AGENT, 0, 20_000).await })
+    };
+    let idle = || door.scene.farm.load().workers_idle;
+    until(|| idle() == 1).await;
+    waiting.abort();
+    drop(agent);
+    until(|| idle() == 0 && !door.scene.farm.agents()[0].connected).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_keeps_silent_is_closed_and_too_many_are_refused() {
+    let settings =
+        RpcSettings { hello_within: Duration::from_millis(50), connections_max: 1, ..RpcSettings::default() };
+    let door = Door::open(settings).await;
+    let mut silent = TcpStream::connect(door.address).await.unwrap();
+    let mut second = TcpStream::connect(door.address).await.unwrap();
+    let mut byte = [0];
+    // Both reads end because the daemon closes.
+    assert_eq!(second.read(&mut byte).await.unwrap_or(0), 0);
+    assert_eq!(silent.read(&mut byte).await.unwrap_or(0), 0);
+    until(|| door.scene.farm.agents().is_empty()).await;
+
+    // Whoever says hello may stay beyond that time.
+    let agent = loop {
+        let agent = door.connect().await;
+        if agent.hello(within(), hello(AGENT, 1)).await.is_ok() {
+            break agent;
+        }
+    };
+    tokio::time::sleep(settings.hello_within * 3).await;
+    assert_eq!(next(&agent).await, None);
+}
+
+#[tokio::test]
+async fn garbage_closes_a_connection_and_nothing_else() {
+    use tokio::io::AsyncWriteExt;
+    let door = Door::open(RpcSettings::default()).await;
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 0, 0, 2, 0xC1, 0xC1], &[0xFF; 64]] {
+        let mut stream = TcpStream::connect(door.address).await.unwrap();
+        stream.write_all(garbage).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut rest = Vec::new();
+        // Reset or closed: either way it is over.
+        let _ = stream.read_to_end(&mut rest).await;
+    }
+    let agent = door.connect().await;
+    agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_failure_told_over_the_wire_ends_the_job_in_the_workers_words() {
+    let door = Door::open(RpcSettings::default()).await;
+    let account = door.scene.account("ada", 50).await;
+    let clip = door.scene.clip(&account, 1).await;
+    let job = door.scene.submit(&clip, 1, 8).await.unwrap().job;
+    let agent = door.connect().await;
+    agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
+    let task = next(&agent).await.unwrap();
+    let failed = Outcome::Failed(Failure { class: FailureClass::Input, message: "The clip is damaged.".into() });
+    assert_eq!(agent.report(within(), task.lease, failed).await.unwrap(), Ok(Receipt::Accepted));
+    assert!(matches!(door.scene.end(job.id), JobEnd::Failed { error, .. } if error == "The clip is damaged."));
+}
+
+#[tokio::test]
+async fn the_door_stays_shut_on_an_address_others_can_reach() {
+    let door = Door::open(RpcSettings::default()).await;
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let signer = Signer::new(
+        &"http://127.0.0.1:1".parse().unwrap(),
+        "bucket",
+        SigningKey { access: "test".into(), secret: "secret".into() },
+    );
+    let blobs = Blobs::new(Arc::new(door.disk.clone()), Arc::new(signer.unwrap()));
+    let refused =
+        rpc::serve(listener, door.scene.farm.clone(), blobs, RpcSettings::default(), CancellationToken::new()).await;
+    assert!(matches!(refused, Err(RpcError::NotLoopback(_))));
+}
+
+#[tokio::test]
+async fn a_stop_closes_every_connection() {
+    let door = Door::open(RpcSettings::default()).await;
+    let agent = door.connect().await;
+    agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
+    door.stop.cancel();
+    door.serving.await.unwrap().unwrap();
+    assert!(agent.next_task(within(), AGENT, 0, 20_000).await.is_err());
+    assert!(!door.scene.farm.agents()[0].connected);
+}
+
+/// Waits for something that another task does soon.
+async fn until(holds: impl Fn() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < limit, "it never came true");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
