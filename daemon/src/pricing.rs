@@ -94,7 +94,7 @@ pub fn charge(billed_seconds: i64, band: Band) -> Option<Xeconds> {
 pub fn interp_factor(input_fps: f64, target_fps: u32) -> Option<u64> {
     // 1e-9 keeps float noise of an exact quotient (29.97 → 59.94) from costing one step more.
     let factor = (f64::from(target_fps) / input_fps - 1e-9).ceil();
-    (factor >= 1.0 && factor < 9_007_199_254_740_992.0).then_some(factor as u64)
+    (1.0..9_007_199_254_740_992.0).contains(&factor).then_some(factor as u64)
 }
 
 /// Whether a clip may be converted at all; exactly the limit passes, and a little slack.
