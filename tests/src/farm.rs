@@ -44,7 +44,8 @@ impl Default for Settings {
             segment_slots_max: 1200,
             upload_bytes_max: None,
             disk_reserve_bytes: 0,
-            log_level: "info".to_owned(),
+            // A line per request would drown what a failed test has to say.
+            log_level: "info,tweenfarm_daemon::http=warn".to_owned(),
         }
     }
 }
@@ -245,6 +246,19 @@ impl Farm {
             ensure!(started.elapsed() < Duration::from_secs(20), "left behind: {files:?}");
             sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Fails when any log holds a warning or an error.
+    pub fn no_warnings(&self) -> Result<()> {
+        let recipes = std::iter::once(&self.daemon).chain(&self.agents).map(Program::recipe);
+        let mut found = Vec::new();
+        for recipe in recipes {
+            let text = fs::read_to_string(&recipe.log)?;
+            let loud = text.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR "));
+            found.extend(loud.map(|line| format!("{}: {line}", recipe.name)));
+        }
+        ensure!(found.is_empty(), "unexpected in the logs:\n{}", found.join("\n"));
+        Ok(())
     }
 
     /// The end of every log.

@@ -35,6 +35,7 @@ impl Recipe {
         let log = File::options().create(true).append(true).open(&self.log).context("open the log")?;
         let child = Command::new(&self.program)
             .args(&self.arguments)
+            .env("NO_COLOR", "1")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)

@@ -348,6 +348,31 @@ mod tests {
     }
 
     #[test]
+    fn a_repeated_frame_counts_only_where_the_truth_moved() {
+        let flat = |value: u8| Luma::from_bytes(32, 24, vec![value; 32 * 24]);
+        let clip = Clip {
+            name: "flat".to_owned(),
+            path: PathBuf::new(),
+            rate: Rational::whole(30),
+            factors: vec![2],
+            tags: Vec::new(),
+            cuts: Vec::new(),
+        };
+        let input = TaskInput { path: PathBuf::new(), given: 2, rate: clip.rate, factor: 2 };
+        let check = |truth: [u8; 3], made: u8, expected: bool| {
+            let source = Source { luma: truth.map(flat).to_vec(), width_px: 32, height_px: 24 };
+            let Verdict::Made(score) = judge(&clip, &source, &input, 1, &flat(made), true) else {
+                panic!("frame 1 of a 2x task is made")
+            };
+            assert_eq!(score.repeats, expected, "{truth:?} {made}");
+        };
+        check([100, 110, 120], 100, true);
+        check([100, 110, 120], 120, true);
+        check([100, 110, 120], 110, false);
+        check([100, 100, 120], 100, false);
+    }
+
+    #[test]
     fn the_share_of_frames_worse_than_another_method_is_counted_by_frame() {
         let frame = |frame, psnr| FrameScore { frame, psnr, psnr_worst: 0.0, ssim: 0.0, present: true, repeats: false };
         let mine = [frame(1, 30.0), frame(3, 31.0), frame(5, 40.0)];
