@@ -84,18 +84,29 @@ async fn an_upload_can_be_repeated_until_a_job_has_used_it() {
     assert_eq!(bench.staged(), 0);
 }
 
+/// As a power cut leaves it between the rename and the farm's note.
+async fn publish_unnoted(bench: &Bench, key: &Value, content: &[u8]) {
+    let mut upload = bench.disk.begin(&key.as_str().unwrap().parse().unwrap(), "video/mp4", 100).await.unwrap();
+    upload.write(content).await.unwrap();
+    upload.seal().await.unwrap().publish().await.unwrap();
+}
+
 #[tokio::test]
-async fn a_job_whose_bytes_were_published_but_not_noted_can_still_be_submitted() {
+async fn an_upload_that_was_published_but_not_noted_is_noted_when_it_is_looked_at() {
     let bench = Bench::new();
     let user = bench.user("ann@example.org", 100).await;
-    let key = bench.presign(&user).await["key"].clone();
-    // As after a power cut between the rename and the farm's note.
-    let store = DiskStore::open(bench.root.path(), 0).unwrap();
-    let mut upload = store.begin(&key.as_str().unwrap().parse().unwrap(), "video/mp4", 100).await.unwrap();
-    upload.write(b"clip 24 1000").await.unwrap();
-    upload.seal().await.unwrap().publish().await.unwrap();
-    let job = bench.post("/jobs", &user, json!({ "r2_key": key, "target_fps": 60 })).await;
-    assert_eq!(job.status, StatusCode::OK);
+    let fps = async |key: &Value| bench.post("/probe", &user, json!({ "r2_key": key })).await.json()["fps"].clone();
+    let never_noted = bench.presign(&user).await["key"].clone();
+    publish_unnoted(&bench, &never_noted, b"clip 24 1000").await;
+    assert_eq!(fps(&never_noted).await, 24);
+    let replaced = bench.upload(&user, "clip 24 1000").await["key"].clone();
+    assert_eq!(fps(&replaced).await, 24);
+    publish_unnoted(&bench, &replaced, b"clip 25 1000").await;
+    assert_eq!(fps(&replaced).await, 25, "facts of the earlier bytes are not taken for the new ones'");
+    for key in [never_noted, replaced] {
+        let job = bench.post("/jobs", &user, json!({ "r2_key": key, "target_fps": 60 })).await;
+        assert_eq!(job.status, StatusCode::OK);
+    }
 }
 
 #[tokio::test]
