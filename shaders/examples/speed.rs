@@ -1,16 +1,17 @@
-//! Times the engine: `speed WIDTH HEIGHT [fast|balanced|high] [UUID]` prints milliseconds per source frame with its pair
-//! and per output, in wall and processor time, and each pass's share when run alone. The picture is a moving texture.
+//! Times the engine: `speed WIDTH HEIGHT [fast|balanced|high] [I420-FILE]` prints milliseconds per source frame with its pair
+//! and per output, in wall and processor time, and each pass's share when run alone. The frames are
+//! the first four of the file, or a moving texture. The device is the best one.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tweenfarm_shaders::{Device, Engine, FrameSize, Phase, PlanarFrame, Quality, Settings, StepTime};
+use tweenfarm_shaders::{Device, Engine, EngineError, FrameSize, Phase, PlanarFrame, Quality, Settings, StepTime};
 
 const PAIRS: u32 = 12;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [width, height, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: speed WIDTH HEIGHT [fast|balanced|high] [UUID]".into());
+        return Err("usage: speed WIDTH HEIGHT [fast|balanced|high] [I420-FILE]".into());
     };
     let size = FrameSize { width_px: width.parse()?, height_px: height.parse()? }.check()?;
     let quality = match rest.first().map(String::as_str) {
@@ -18,14 +19,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("high") => Quality::High,
         _ => Quality::Balanced,
     };
-    let device = Device::open(rest.get(1).map(String::as_str))?;
+    let device = Device::open(None)?;
     println!("{:?}", device.facts());
     let mut engine = Engine::new(&device, size, Settings { quality, ..Settings::default() })?;
     let plan = engine.plan();
     println!("levels {} coarsest {} finest {} cells {}", plan.levels.len(), plan.coarsest, plan.finest, plan.cells);
     let [all, frames] = engine.memory_bytes();
     println!("device memory {:.1} MiB, of it frames {:.1} MiB", mebibytes(all), mebibytes(frames));
-    let pictures: Vec<PlanarFrame> = (0..4).map(|index| picture(size, index)).collect();
+    let pictures = match rest.get(1) {
+        Some(file) => read_pictures(size, file)?,
+        None => (0..4).map(|index| picture(size, index)).collect(),
+    };
     let mut out = PlanarFrame::new(size);
     // The first round compiles; it is not counted.
     for (index, picture) in pictures.iter().take(3).enumerate() {
@@ -34,26 +38,43 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             engine.between(Phase::HALF, &mut out)?;
         }
     }
-    let (mut pair, mut output) = (Duration::ZERO, Duration::ZERO);
-    let cpu = processor_time()?;
+    let (mut pair, mut output) = (Spent::default(), Spent::default());
     for index in 0..PAIRS {
-        let start = Instant::now();
-        engine.push(&pictures[(index as usize + 3) % pictures.len()])?;
-        engine.verdict()?;
-        pair += start.elapsed();
-        let start = Instant::now();
-        engine.between(Phase::HALF, &mut out)?;
-        output += start.elapsed();
+        pair.add(|| {
+            engine.push(&pictures[(index as usize + 3) % pictures.len()])?;
+            engine.verdict()
+        })?;
+        output.add(|| engine.between(Phase::HALF, &mut out))?;
     }
-    let cpu = processor_time()? - cpu;
-    let each = |total: Duration| total.as_secs_f64() * 1e3 / f64::from(PAIRS);
     println!("verdict {:?}", engine.verdict()?);
-    println!("pair {:.2} ms, output {:.2} ms, processor {:.2} ms for both", each(pair), each(output), each(cpu));
+    println!("pair {}, output {}", pair.line(), output.line());
 
     engine.push(&pictures[1])?;
     print_shares("pair", engine.profile_pair()?);
     print_shares("output", engine.profile_output(Phase::HALF)?);
     Ok(())
+}
+
+/// Wall and processor time of the same thing done `PAIRS` times.
+#[derive(Default)]
+struct Spent {
+    wall: Duration,
+    processor: Duration,
+}
+
+impl Spent {
+    fn add<T>(&mut self, work: impl FnOnce() -> Result<T, EngineError>) -> Result<(), Box<dyn std::error::Error>> {
+        let (start, processor) = (Instant::now(), processor_time()?);
+        work()?;
+        self.wall += start.elapsed();
+        self.processor += processor_time()? - processor;
+        Ok(())
+    }
+
+    fn line(&self) -> String {
+        let each = |total: Duration| total.as_secs_f64() * 1e3 / f64::from(PAIRS);
+        format!("{:.2} ms (processor {:.2} ms)", each(self.wall), each(self.processor))
+    }
 }
 
 fn print_shares(what: &str, times: Vec<StepTime>) {
@@ -70,6 +91,19 @@ fn print_shares(what: &str, times: Vec<StepTime>) {
 
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
+}
+
+/// The first four frames of a file of I420.
+fn read_pictures(size: FrameSize, file: &str) -> Result<Vec<PlanarFrame>, Box<dyn std::error::Error>> {
+    let bytes = std::fs::read(file)?;
+    let frame_bytes = PlanarFrame::new(size).as_bytes().len();
+    let frames = bytes.chunks_exact(frame_bytes).take(4).map(|chunk| {
+        let mut frame = PlanarFrame::new(size);
+        frame.as_bytes_mut().copy_from_slice(chunk);
+        frame
+    });
+    let frames: Vec<PlanarFrame> = frames.collect();
+    if frames.len() < 4 { Err("fewer than four frames in the file".into()) } else { Ok(frames) }
 }
 
 /// A drifting picture of several scales, with a block that moves against the rest.
@@ -94,11 +128,12 @@ fn picture(size: FrameSize, index: u32) -> PlanarFrame {
     frame
 }
 
-/// User and system time of this process so far, from `/proc/self/stat` in ticks of 10 ms.
+/// Processor time of all threads of this process so far, from `/proc/self/task/*/schedstat` in nanoseconds.
 fn processor_time() -> Result<Duration, Box<dyn std::error::Error>> {
-    let text = std::fs::read_to_string("/proc/self/stat")?;
-    let after_name = text.rsplit(')').next().unwrap_or_default();
-    let mut fields = after_name.split_whitespace().skip(11);
-    let mut ticks = || -> Result<u64, Box<dyn std::error::Error>> { Ok(fields.next().ok_or("a short line")?.parse()?) };
-    Ok(Duration::from_millis(10 * (ticks()? + ticks()?)))
+    let mut nanoseconds = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        nanoseconds += text.split_whitespace().next().ok_or("a short line")?.parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
 }

@@ -43,6 +43,11 @@ uint disagreement(ivec2 cell, ivec2 vector) {
     return uint(min((abs(one - other) + 128) >> 8, 40));
 }
 
+// Candidates within 1/8 px are not told apart.
+bool is_close(uint one, uint other) {
+    return all(lessThanEqual(abs(unpack_vector(one) - unpack_vector(other)), ivec2(2)));
+}
+
 void main() {
     ivec2 cell = ivec2(gl_GlobalInvocationID.xy);
     if (any(greaterThanEqual(cell, push.grid))) return;
@@ -64,7 +69,7 @@ void main() {
         projected.cells[at] = own;
     }
     uint merged = disagreement(cell, unpack_vector(own.x));
-    uint of_first = own.y == own.x ? merged : disagreement(cell, unpack_vector(own.y));
-    uint of_second = own.z == own.x ? merged : disagreement(cell, unpack_vector(own.z));
+    uint of_first = is_close(own.y, own.x) ? merged : disagreement(cell, unpack_vector(own.y));
+    uint of_second = is_close(own.z, own.x) ? merged : disagreement(cell, unpack_vector(own.z));
     errors.list[at] = merged | (of_first << 10) | (of_second << 20);
 }

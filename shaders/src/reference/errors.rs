@@ -31,8 +31,8 @@ pub fn errors(
                 (((a - b).abs() + 128) >> 8).min(40) as u32
             };
             let merged = error(cell.merged);
-            let of_first = if cell.first == cell.merged { merged } else { error(cell.first) };
-            let of_second = if cell.second == cell.merged { merged } else { error(cell.second) };
+            let of_first = if close(cell.first, cell.merged) { merged } else { error(cell.first) };
+            let of_second = if close(cell.second, cell.merged) { merged } else { error(cell.second) };
             (cell, merged | of_first << 10 | of_second << 20)
         })
         .unzip()
@@ -51,4 +51,9 @@ fn fill(means: &[Vec<Mean>], cells: Grid, x: i32, y: i32) -> Vector {
         }
     }
     [0, 0]
+}
+
+/// Candidates this near are not told apart: 1/8 px.
+fn close(one: Vector, other: Vector) -> bool {
+    (one[0] - other[0]).abs() <= 2 && (one[1] - other[1]).abs() <= 2
 }
