@@ -54,6 +54,11 @@ pub fn of_probe(error: &ProbeError) -> Failure {
     failure(class, sentence(&error.to_string()))
 }
 
+/// Somebody else's complaint without the paths of this machine, which are nobody's business.
+pub fn without_paths(complaint: &str) -> String {
+    complaint.split(' ').map(|word| if word.contains('/') { "…" } else { word }).collect::<Vec<_>>().join(" ")
+}
+
 /// An error's text as a sentence of its own.
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
@@ -79,5 +84,10 @@ mod tests {
         check(of_probe(&ProbeError::NoVideo), FailureClass::Input, "The file holds no video stream");
         let missing = ProbeError::Tool(std::io::ErrorKind::NotFound.into());
         check(of_probe(&missing), FailureClass::Worker, "install the package ffmpeg");
+    }
+
+    #[test]
+    fn paths_of_this_machine_are_not_told() {
+        assert_eq!(without_paths("cannot open /home/x/y.mp4: no"), "cannot open … no");
     }
 }

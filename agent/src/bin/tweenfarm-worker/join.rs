@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 use tweenfarm_agent::worker::messages::SegmentFile;
-use tweenfarm_media::{AudioFacts, Clip, ProbeLimits, probe_clip};
+use tweenfarm_media::{AudioFacts, Clip};
 use tweenfarm_protocol::{
     Rational,
     task::{Failure, OutputPlan, Progress, RenderFacts},
@@ -88,7 +88,7 @@ fn attempt(
     let container = Container::of(output)?;
     let frames_total = plan.slot_count;
     on_progress(Progress { frames_done: 0, frames_total });
-    let clip = probe_clip(source, &ProbeLimits::default()).map_err(|error| failure::of_probe(&error))?;
+    let clip = crate::render::look(source)?;
     let list = list(segments, plan.target_rate)?;
     let arguments = arguments(source, &clip, container, plan.target_rate, output);
     // Copying is the first half of the work, proving the second.
@@ -120,12 +120,7 @@ fn not_joined(complaints: &str) -> Failure {
     if complaints.contains("Cannot allocate memory") {
         return failure::resource("The worker is out of memory: give it more, or render elsewhere.");
     }
-    failure::internal(format!("the segments could not be joined: {}", without_paths(first)))
-}
-
-/// A complaint of ffmpeg without the paths of this machine, which are nobody's business.
-fn without_paths(complaint: &str) -> String {
-    complaint.split(' ').map(|word| if word.contains('/') { "…" } else { word }).collect::<Vec<_>>().join(" ")
+    failure::internal(format!("the segments could not be joined: {}", failure::without_paths(first)))
 }
 
 /// Refuses segments that leave a slot out or hold one twice.

@@ -13,7 +13,11 @@ mod serve;
 mod testing;
 
 use clap::{Parser, Subcommand};
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    process::ExitCode,
+};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
@@ -42,7 +46,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).without_time().init();
     match Arguments::parse().command {
         Command::Serve { device, shader_cache } => serve::serve(device.as_deref(), shader_cache.as_deref()),
         Command::Devices => match gpu::devices() {

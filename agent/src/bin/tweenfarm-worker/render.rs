@@ -6,7 +6,7 @@ use crate::{
     pipeline::{self, Run, encoder},
 };
 use std::{fs, path::Path, time::Instant};
-use tweenfarm_media::{ProbeLimits, probe_clip};
+use tweenfarm_media::{Clip, ProbeLimits, probe_clip};
 use tweenfarm_protocol::{
     SlotRange,
     task::{Failure, OutputPlan, Progress, RenderFacts},
@@ -19,6 +19,14 @@ pub struct Renderer {
     pub encoders: Vec<String>,
     /// An encoder named by the operator.
     pub choice: Option<String>,
+}
+
+/// Looks into the source once more: what the daemon saw is not passed on, and the file may have changed on the way.
+pub fn look(source: &Path) -> Result<Clip, Failure> {
+    fs::File::open(source).map_err(|cause| {
+        failure::resource(format!("The clip cannot be read from the worker's disk ({cause}): fetch it again."))
+    })?;
+    probe_clip(source, &ProbeLimits::default()).map_err(|error| failure::of_probe(&error))
 }
 
 impl Renderer {
@@ -52,7 +60,7 @@ impl Renderer {
             return Err(failure::internal(format!("the slots {slots} are not among 0..{}", plan.slot_count)));
         }
         on_progress(Progress { frames_done: 0, frames_total: slots.len() });
-        let clip = probe_clip(source, &ProbeLimits::default()).map_err(|error| failure::of_probe(&error))?;
+        let clip = look(source)?;
         let counted = clip.facts.video.slot_count(plan.target_rate);
         if counted != plan.slot_count {
             // The plan is what was promised and charged; it holds. To differ is worth knowing.

@@ -8,7 +8,7 @@ use tweenfarm_protocol::task::Failure;
 /// What an error on the bus means for the task.
 pub fn failure(message: &gst::message::Error, codec: &str) -> Failure {
     let error = message.error();
-    let cause = error.to_string();
+    let cause = failure::without_paths(&error.to_string());
     if error.matches(gst::ResourceError::NoSpaceLeft) {
         return failure::resource("The disk of the worker is full: free space on it, or render elsewhere.");
     }
