@@ -74,7 +74,7 @@ pub enum LogFormat {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("{origin}: {source}")]
+    #[error("{origin} cannot be used")]
     Unreadable {
         origin: String,
         #[source]

@@ -45,7 +45,7 @@ impl std::fmt::Debug for SigningKey {
 
 /// Why no signer could be made of what was configured.
 #[derive(Debug, thiserror::Error)]
-#[error("'{url}' with bucket '{bucket}' cannot be the address of the blob store: {source}")]
+#[error("'{url}' with bucket '{bucket}' cannot be the address of the blob store")]
 pub struct SignerError {
     url: String,
     bucket: String,
