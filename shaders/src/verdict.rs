@@ -166,3 +166,97 @@ fn brightness(histogram: &[u32; HISTOGRAM_BINS]) -> f64 {
     let sum: f64 = histogram.iter().enumerate().map(|(bin, count)| f64::from(*count) * (8.0 * bin as f64 + 4.0)).sum();
     if count == 0.0 { 0.0 } else { sum / count }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Facts of a frame of 10000 pixels, 1000 nodes and 1000 cells, from shares and codes.
+    struct Case {
+        bad_share: f64,
+        moved: f64,
+        still: f64,
+        changed_share: f64,
+        trusted_share: f64,
+        /// 1 or -1.
+        correlation: i32,
+        brighter_bins: usize,
+    }
+
+    const PAN: Case = Case {
+        bad_share: 0.01,
+        moved: 2.0,
+        still: 20.0,
+        changed_share: 0.9,
+        trusted_share: 0.7,
+        correlation: -1,
+        brighter_bins: 0,
+    };
+
+    fn kind(case: &Case, scene_cuts: bool) -> PairKind {
+        let mut histogram = [[0; HISTOGRAM_BINS]; 2];
+        histogram[0][8] = 5000;
+        histogram[0][12] = 5000;
+        histogram[1][8 + case.brighter_bins] = 5000;
+        histogram[1][12 + case.brighter_bins] = 5000;
+        // Half the pixels 16, half 24 quarter codes in both frames, the same way round or the other.
+        let product = if case.correlation > 0 { 5000 * (16 * 16 + 24 * 24) } else { 10000 * 16 * 24 };
+        let squares = 5000 * (16 * 16 + 24 * 24);
+        let facts = PairFacts {
+            nodes: 1000,
+            bad_nodes: (1000.0 * case.bad_share) as u32,
+            moved_residual_q4: (16000.0 * case.moved) as u32,
+            pixels: 10000,
+            still_residual: (10000.0 * case.still) as u32,
+            changed_pixels: (10000.0 * case.changed_share) as u32,
+            cells: 1000,
+            trusted_cells: (1000.0 * case.trusted_share) as u32,
+            moments: [200_000, 200_000, squares, squares, product],
+            histogram,
+        };
+        PairVerdict::of(facts, Settings { scene_cuts, ..Settings::default() }).kind
+    }
+
+    fn check(case: Case, expected: PairKind) {
+        assert_eq!(kind(&case, true), expected);
+    }
+
+    #[test]
+    fn a_pan_is_normal_however_much_it_changes_in_place() {
+        check(PAN, PairKind::Normal);
+    }
+
+    #[test]
+    fn the_same_picture_is_a_duplicate_unless_a_thousandth_of_it_changed() {
+        let same = || Case { still: 0.1, changed_share: 0.001, correlation: 1, ..PAN };
+        check(same(), PairKind::Duplicate);
+        check(Case { changed_share: 0.002, ..same() }, PairKind::Normal);
+        check(Case { still: 0.5, ..same() }, PairKind::Normal);
+    }
+
+    #[test]
+    fn patches_found_nowhere_are_a_cut_only_between_unlike_pictures() {
+        check(Case { bad_share: 0.7, trusted_share: 0.0, ..PAN }, PairKind::Cut);
+        check(Case { bad_share: 0.7, trusted_share: 0.0, correlation: 1, ..PAN }, PairKind::Hopeless);
+    }
+
+    #[test]
+    fn look_alikes_that_nothing_trusts_are_a_cut() {
+        check(Case { bad_share: 0.15, trusted_share: 0.0, ..PAN }, PairKind::Cut);
+        check(Case { bad_share: 0.15, trusted_share: 0.1, ..PAN }, PairKind::Normal);
+    }
+
+    #[test]
+    fn a_fast_fade_is_one_only_where_the_frames_are_alike_in_place() {
+        let fade = || Case { bad_share: 0.2, trusted_share: 0.0, correlation: 1, brighter_bins: 2, ..PAN };
+        check(fade(), PairKind::Fade);
+        check(Case { correlation: -1, ..fade() }, PairKind::Cut);
+        check(Case { trusted_share: 0.5, ..fade() }, PairKind::Normal);
+    }
+
+    #[test]
+    fn without_scene_cuts_a_cut_is_hopeless_at_worst() {
+        let cut = Case { bad_share: 0.7, trusted_share: 0.0, ..PAN };
+        assert_eq!(kind(&cut, false), PairKind::Hopeless);
+    }
+}
