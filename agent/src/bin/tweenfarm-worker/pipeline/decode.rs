@@ -1,6 +1,6 @@
 //! The decoding half of the pipeline: file → upright, progressive, 8-bit 4:2:0 pictures in the source's own colours.
 
-use super::{element, not_built, pad, record::Record};
+use super::{element, messages, not_built, pad, record::Record};
 use crate::failure;
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -46,12 +46,24 @@ pub fn add(
             tracing::error!(%cause, %caps, "the decoded video cannot be linked");
         }
     });
+    refuse_without_video(&decoder, pad(&chain[0], "sink")?, &clip.facts.video.codec, record);
     let decoded = Arc::clone(record);
     pad(next, "sink")?.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
         decoded.decode.lap();
         gst::PadProbeReturn::Ok
     });
     Ok(())
+}
+
+/// Ends the run when every stream is known and none of them is a video that can be decoded: nothing would ever come.
+fn refuse_without_video(decoder: &gst::Element, entry: gst::Pad, codec: &str, record: &Arc<Record>) {
+    let (codec, record) = (codec.to_owned(), Arc::clone(record));
+    decoder.connect_no_more_pads(move |decoder| {
+        if !entry.is_linked() {
+            record.fail(messages::no_decoder(&codec));
+            gst::element_error!(decoder, gst::StreamError::CodecNotFound, ["no decoder for {}", codec]);
+        }
+    });
 }
 
 /// What makes pictures uniform, in order. Conversion comes first: it knows of fields, and the others then meet one

@@ -5,6 +5,10 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use tweenfarm_protocol::task::Failure;
 
+pub fn no_decoder(codec: &str) -> Failure {
+    failure::input(format!("The worker has no decoder for {codec}: convert the clip to H.264."))
+}
+
 /// What an error on the bus means for the task.
 pub fn failure(message: &gst::message::Error, codec: &str) -> Failure {
     let error = message.error();
@@ -21,7 +25,7 @@ pub fn failure(message: &gst::message::Error, codec: &str) -> Failure {
         return failure::resource(format!("The clip could not be read from the worker's disk: {cause}"));
     }
     if error.matches(gst::StreamError::CodecNotFound) || error.matches(gst::CoreError::MissingPlugin) {
-        return failure::input(format!("The worker has no decoder for {codec}: convert the clip to H.264."));
+        return no_decoder(codec);
     }
     let ours = ["tweeninterpolate", "x264enc", "h264parse", "mp4mux", "filesink", "queue", "h264enc"];
     let name = message.src().map(|source| source.name().to_string()).unwrap_or_default();

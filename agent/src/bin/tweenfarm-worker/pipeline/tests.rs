@@ -107,6 +107,7 @@ fn sizes_formats_and_turns_become_even_upright_420() {
     check("odd.mkv", small, "-vf scale=65:47 -c:v ffv1 -pix_fmt yuv420p", ("66,48", "yuv420p"));
     check("422.mp4", small, &format!("{X264} -pix_fmt yuv422p10le"), ("64,48", "yuv420p"));
     check("rgb.mov", small, "-c:v qtrle", ("64,48", "yuv420p"));
+    check("turned.mp4", small, &format!("{X264} -metadata:s:v rotate=90"), ("48,64", "yuv420p"));
     check("fields.mp4", small, &format!("{X264} -flags +ilme+ildct -top 1"), ("64,48", "yuv420p"));
 }
 
@@ -157,6 +158,17 @@ fn pictures_too_small_or_damaged_are_the_clips_fault() {
     let failure = render(&broken, rate(50, 1), None).err().expect("a damaged clip was rendered");
     assert_eq!(failure.class, FailureClass::Input, "{failure}");
     assert!(failure.message.contains("could not be decoded"), "{failure}");
+}
+
+#[test]
+fn a_codec_without_decoder_is_named_with_and_without_sound() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, sound) in [("mute.avi", ""), ("loud.avi", "-f lavfi -i sine=440:duration=0.4 -c:a pcm_s16le")] {
+        let path = clip(folder.path(), name, "testsrc2=s=64x48:r=25:d=0.4", &format!("{sound} -c:v magicyuv"));
+        let failure = render(&path, rate(50, 1), None).err().expect("a codec without decoder was rendered");
+        assert_eq!(failure.class, FailureClass::Input, "{failure}");
+        assert!(failure.message.contains("no decoder for magicyuv"), "{name}: {failure}");
+    }
 }
 
 #[test]
