@@ -9,7 +9,7 @@ use vulkano::command_buffer::allocator::StandardCommandBufferAllocator;
 use vulkano::descriptor_set::allocator::StandardDescriptorSetAllocator;
 use vulkano::device::physical::{PhysicalDevice, PhysicalDeviceType};
 use vulkano::device::{self, DeviceCreateInfo, Queue, QueueCreateInfo, QueueFlags};
-use vulkano::instance::{Instance, InstanceCreateFlags, InstanceCreateInfo};
+use vulkano::instance::{Instance, InstanceCreateInfo};
 use vulkano::memory::MemoryHeapFlags;
 use vulkano::memory::allocator::StandardMemoryAllocator;
 use vulkano::{Version, VulkanLibrary};
@@ -50,11 +50,7 @@ fn usable() -> Result<Vec<Usable>, EngineError> {
     let library = VulkanLibrary::new().map_err(|error| EngineError::NoVulkan { reason: error.to_string() })?;
     let instance = Instance::new(
         library,
-        InstanceCreateInfo {
-            application_name: Some("tweenfarm".to_owned()),
-            flags: InstanceCreateFlags::ENUMERATE_PORTABILITY,
-            ..InstanceCreateInfo::default()
-        },
+        InstanceCreateInfo { application_name: Some("tweenfarm".to_owned()), ..InstanceCreateInfo::default() },
     )
     .map_err(|error| EngineError::NoVulkan { reason: error.to_string() })?;
     let physical =
