@@ -24,6 +24,9 @@ const GRANT_XECONDS: i64 = 1_000;
 /// The service is on this machine: asking often costs nothing and makes a smooth bar.
 const POLL_EVERY: Duration = Duration::from_millis(250);
 
+/// Steps of the progress where there is no terminal.
+const LOG_EVERY_PERCENT: u64 = 20;
+
 /// Starts a daemon and an agent in a scratch folder, converts a clip through the ReframeFX API and proves the result.
 #[derive(Parser)]
 #[command(version)]
@@ -45,7 +48,12 @@ struct Options {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::parse();
-    match demo(&options).await {
+    // Dropping the demo ends its programs and removes its scratch folder, on Ctrl-C too.
+    let ended = tokio::select! {
+        ended = demo(&options) => ended,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("stopped")),
+    };
+    match ended {
         Ok(table) => {
             println!("\n{table}");
             ExitCode::SUCCESS
@@ -122,9 +130,16 @@ async fn watch(client: &Client, id: &str) -> Result<Job> {
     let bar = ProgressBar::new(100);
     let style = ProgressStyle::with_template("   {bar:40} {percent:>3} %  {elapsed}  {msg}");
     bar.set_style(style.context("the bar's template is wrong")?.progress_chars("█▌ "));
+    let mut said = 0;
     loop {
         let job = client.job(id).await.map_err(plain)?;
-        bar.set_position(job.progress.unwrap_or(0.0).clamp(0.0, 100.0) as u64);
+        let percent = job.progress.unwrap_or(0.0).clamp(0.0, 100.0) as u64;
+        bar.set_position(percent);
+        // A bar shows only on a terminal; a log gets a line now and then.
+        if bar.is_hidden() && percent >= said + LOG_EVERY_PERCENT {
+            said = percent;
+            say(&format!("{percent} % {}", job.live_status));
+        }
         bar.set_message(job.live_status.clone());
         if job.is_over() {
             bar.finish();
