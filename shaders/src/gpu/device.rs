@@ -12,7 +12,7 @@ use vulkano::device::{self, DeviceCreateInfo, Queue, QueueCreateInfo, QueueFlags
 use vulkano::instance::{Instance, InstanceCreateInfo};
 use vulkano::memory::MemoryHeapFlags;
 use vulkano::memory::allocator::StandardMemoryAllocator;
-use vulkano::{Version, VulkanLibrary};
+use vulkano::{Validated, Version, VulkanLibrary};
 
 /// In the order in which devices are preferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +52,10 @@ fn usable() -> Result<Vec<Usable>, EngineError> {
         library,
         InstanceCreateInfo { application_name: Some("tweenfarm".to_owned()), ..InstanceCreateInfo::default() },
     )
-    .map_err(|error| EngineError::NoVulkan { reason: error.to_string() })?;
+    .map_err(|error| match error {
+        Validated::Error(error) => EngineError::NoVulkan { reason: format!("no driver works, {error}") },
+        Validated::ValidationError(error) => EngineError::NoVulkan { reason: error.to_string() },
+    })?;
     let physical =
         instance.enumerate_physical_devices().map_err(|error| EngineError::NoVulkan { reason: error.to_string() })?;
     let mut found: Vec<Usable> = physical.filter_map(examine).collect();
