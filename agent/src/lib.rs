@@ -8,7 +8,6 @@ pub mod lease;
 pub mod link;
 pub mod log;
 pub mod outbox;
-pub mod render;
 pub mod run;
 pub mod slot;
 pub mod state_folder;

@@ -1,10 +1,10 @@
 //! The worker's Vulkan device and the engine on it, behind what the pipeline asks for.
 
-use crate::pipeline::interpolator::{Interpolator, MakeInterpolator};
 use std::path::{Path, PathBuf};
 use tweenfarm_agent::worker::messages;
+use tweenfarm_element::interpolator::{MakeInterpolator, on_device};
 use tweenfarm_shaders::{
-    Device, DeviceFacts, DeviceKind, ENGINE, Engine, EngineError, FrameSize, Phase, PlanarFrame, Settings,
+    Device, DeviceFacts, DeviceKind, ENGINE, EngineError, FrameSize, Phase, PlanarFrame, Settings,
 };
 
 /// An open device.
@@ -35,11 +35,7 @@ impl Gpu {
 
     /// Makes an engine on this device once the picture size is known.
     pub fn engine(&self) -> MakeInterpolator {
-        let device = self.0.clone();
-        Box::new(move |size| {
-            let engine = Engine::new(&device, size, Settings::default())?;
-            Ok(Box::new(OnDevice { engine, _device: device }))
-        })
+        on_device(self.0.clone(), Settings::default())
     }
 
     /// Makes a frame whose content is known and compares: a driver may accept every call and compute nonsense.
@@ -61,26 +57,6 @@ impl Gpu {
         Err(format!(
             "a frame made from a known motion is off by {made}, a mere mix by {mixed} (sums of code differences)"
         ))
-    }
-}
-
-struct OnDevice {
-    engine: Engine,
-    /// Outlives the engine.
-    _device: Device,
-}
-
-impl Interpolator for OnDevice {
-    fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError> {
-        self.engine.push(frame)
-    }
-
-    fn between(&mut self, phase: Phase, made: &mut PlanarFrame) -> Result<(), EngineError> {
-        self.engine.between(phase, made)
-    }
-
-    fn reset(&mut self) {
-        self.engine.reset();
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    pipeline::{Run, encoder, interpolator::Blend},
-    testing::{clip, entry, frames, output, rate, times},
+    pipeline::{Run, encoder},
+    testing::{Blend, clip, entry, frames, output, rate, times},
 };
 use tweenfarm_media::{ProbeLimits, probe_clip};
 use tweenfarm_protocol::{SlotRange, task::EncodeSettings};

@@ -1,7 +1,6 @@
 //! `tweenfarm-worker`: renders segments and joins them, as its agent orders. Holds no keys, reaches no network.
 
 mod doctor;
-mod failure;
 mod gpu;
 mod join;
 mod pipeline;
@@ -19,6 +18,7 @@ use std::{
     process::ExitCode,
 };
 use tracing_subscriber::EnvFilter;
+use tweenfarm_element::failure;
 
 #[derive(Parser)]
 #[command(version, about = "Renders clips on one Vulkan device; started by tweenfarm-agent")]

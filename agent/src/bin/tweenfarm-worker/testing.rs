@@ -1,10 +1,13 @@
-//! What the worker's tests share: clips made by the `ffmpeg` program, and a second opinion on results by `ffprobe`.
+//! What the worker's tests share: clips made by the `ffmpeg` program, a second opinion on results by `ffprobe`, and a
+//! plain engine.
 
 use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+use tweenfarm_element::interpolator::{Interpolator, MakeInterpolator};
 use tweenfarm_protocol::Rational;
+use tweenfarm_shaders::{EngineError, Phase, PlanarFrame};
 
 /// Runs a program of the package ffmpeg and gives its standard output.
 pub fn output(program: &str, arguments: &[&str]) -> Vec<u8> {
@@ -62,4 +65,36 @@ pub fn times(path: &Path) -> Vec<f64> {
 
 pub fn rate(num: i64, den: i64) -> Rational {
     Rational::new(num, den).expect("a test's rate has a denominator")
+}
+
+/// In the engine's place: mixes the two frames by their weights.
+pub struct Blend(Vec<PlanarFrame>);
+
+impl Blend {
+    pub fn make() -> MakeInterpolator {
+        Box::new(|_| Ok(Box::new(Blend(Vec::new()))))
+    }
+}
+
+impl Interpolator for Blend {
+    fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError> {
+        self.0.push(frame.clone());
+        if self.0.len() > 2 {
+            self.0.remove(0);
+        }
+        Ok(())
+    }
+
+    fn between(&mut self, phase: Phase, made: &mut PlanarFrame) -> Result<(), EngineError> {
+        let [first, second] = &self.0[..] else { return Err(EngineError::Order { pushed: self.0.len() as u32 }) };
+        let weight = phase.q16();
+        for ((made, first), second) in made.as_bytes_mut().iter_mut().zip(first.as_bytes()).zip(second.as_bytes()) {
+            *made = ((u32::from(*first) * (65_536 - weight) + u32::from(*second) * weight) >> 16) as u8;
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.0.clear();
+    }
 }

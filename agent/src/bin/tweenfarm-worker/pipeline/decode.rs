@@ -1,11 +1,12 @@
 //! The decoding half of the pipeline: file → upright, progressive, 8-bit 4:2:0 pictures in the source's own colours.
 
-use super::{element, messages, not_built, pad, record::Record};
+use super::{element, messages, not_built, pad};
 use crate::failure;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video::{VideoColorRange, VideoColorimetry, VideoInfo};
 use std::{path::Path, sync::Arc};
+use tweenfarm_element::record::Record;
 use tweenfarm_media::{Clip, VideoFacts};
 use tweenfarm_protocol::task::Failure;
 

@@ -3,25 +3,18 @@
 //! The only folder that names GStreamer. Nothing here decides what a slot shows.
 
 mod decode;
-mod element;
 pub mod encoder;
-pub mod interpolator;
 mod messages;
-mod planes;
-mod record;
 
 use crate::failure;
-use element::TweenInterpolate;
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use interpolator::MakeInterpolator;
-use record::Record;
 use std::{
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
-use tweenfarm_agent::render::Retimer;
+use tweenfarm_element::{TweenInterpolate, element, interpolator::MakeInterpolator, record::Record, retime::Retimer};
 use tweenfarm_media::Clip;
 use tweenfarm_protocol::{
     Rational, SlotRange,

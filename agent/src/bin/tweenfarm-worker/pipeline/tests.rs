@@ -1,7 +1,7 @@
 //! The whole pipeline on small clips, with a blend in place of the engine: counts, times, sizes and colours.
 
-use super::{interpolator::Blend, *};
-use crate::testing::{clip, entry, frames, output, rate, times};
+use super::*;
+use crate::testing::{Blend, clip, entry, frames, output, rate, times};
 use std::path::PathBuf;
 use tweenfarm_media::{ProbeLimits, probe_clip};
 use tweenfarm_protocol::task::FailureClass;

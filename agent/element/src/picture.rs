@@ -1,6 +1,6 @@
 //! A decoded picture: GStreamer's buffer, and its planes for the engine once someone asks for them.
 
-use crate::pipeline::planes::{self, Layout};
+use crate::planes::{self, Layout};
 use gstreamer as gst;
 use gstreamer_video::{VideoFrameRef, VideoInfo, prelude::*};
 use std::cell::OnceCell;

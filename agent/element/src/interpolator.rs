@@ -1,6 +1,6 @@
 //! What the element asks of an engine: two frames in, a frame between them out.
 
-use tweenfarm_shaders::{EngineError, FrameSize, Phase, PlanarFrame};
+use tweenfarm_shaders::{Device, Engine, EngineError, FrameSize, Phase, PlanarFrame, Settings};
 
 /// An engine made for one picture size. Its answers depend on the last two frames pushed and on nothing else.
 pub trait Interpolator: Send {
@@ -12,6 +12,34 @@ pub trait Interpolator: Send {
 
 /// Makes the engine once the picture size is known.
 pub type MakeInterpolator = Box<dyn FnOnce(FrameSize) -> Result<Box<dyn Interpolator>, EngineError> + Send>;
+
+/// The engine on `device`, made when the size is known.
+pub fn on_device(device: Device, settings: Settings) -> MakeInterpolator {
+    Box::new(move |size| {
+        let engine = Engine::new(&device, size, settings)?;
+        Ok(Box::new(OnDevice { engine, _device: device }))
+    })
+}
+
+struct OnDevice {
+    engine: Engine,
+    /// Outlives the engine.
+    _device: Device,
+}
+
+impl Interpolator for OnDevice {
+    fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError> {
+        self.engine.push(frame)
+    }
+
+    fn between(&mut self, phase: Phase, made: &mut PlanarFrame) -> Result<(), EngineError> {
+        self.engine.between(phase, made)
+    }
+
+    fn reset(&mut self) {
+        self.engine.reset();
+    }
+}
 
 /// An engine and which source frames it holds, so that a pair is pushed only when something is made from it.
 pub struct Pairs {
@@ -47,41 +75,6 @@ impl Pairs {
         self.engine.push(picture)?;
         self.before = self.pushed.replace(frame);
         Ok(())
-    }
-}
-
-/// An engine for tests of the pipeline around it: mixes the two frames by their weights.
-#[cfg(test)]
-pub struct Blend(Vec<PlanarFrame>);
-
-#[cfg(test)]
-impl Blend {
-    pub fn make() -> MakeInterpolator {
-        Box::new(|_| Ok(Box::new(Blend(Vec::new()))))
-    }
-}
-
-#[cfg(test)]
-impl Interpolator for Blend {
-    fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError> {
-        self.0.push(frame.clone());
-        if self.0.len() > 2 {
-            self.0.remove(0);
-        }
-        Ok(())
-    }
-
-    fn between(&mut self, phase: Phase, made: &mut PlanarFrame) -> Result<(), EngineError> {
-        let [first, second] = &self.0[..] else { return Err(EngineError::Order { pushed: self.0.len() as u32 }) };
-        let weight = phase.q16();
-        for ((made, first), second) in made.as_bytes_mut().iter_mut().zip(first.as_bytes()).zip(second.as_bytes()) {
-            *made = ((u32::from(*first) * (65_536 - weight) + u32::from(*second) * weight) >> 16) as u8;
-        }
-        Ok(())
-    }
-
-    fn reset(&mut self) {
-        self.0.clear();
     }
 }
 

@@ -1,12 +1,12 @@
 //! The element's inside. Settings come once, state lives between caps and end of stream.
 
-use super::{
-    Settings,
-    picture::{Picture, buffer_of},
-};
+use super::Settings;
 use crate::{
     failure,
-    pipeline::{interpolator::Pairs, record::Record},
+    interpolator::{MakeInterpolator, Pairs},
+    picture::{Picture, buffer_of},
+    record::Record,
+    retime::{Feed, Placer, Shown},
 };
 use gstreamer as gst;
 use gstreamer::{glib, prelude::*, subclass::prelude::*};
@@ -15,7 +15,6 @@ use gstreamer_base::prelude::BaseTransformExtManual;
 use gstreamer_base::subclass::{base_transform::GenerateOutputSuccess, prelude::*};
 use gstreamer_video::{VideoCapsBuilder, VideoFormat, VideoInfo};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use tweenfarm_agent::render::{Feed, Placer, Shown};
 use tweenfarm_media::Timeline;
 use tweenfarm_protocol::{Rational, task::Failure};
 use tweenfarm_shaders::{FrameSize, Phase, PlanarFrame};
@@ -47,7 +46,7 @@ struct Work {
 
 /// The engine is made when the picture size is known.
 enum Engine {
-    Awaiting(Option<crate::pipeline::interpolator::MakeInterpolator>),
+    Awaiting(Option<MakeInterpolator>),
     Ready(Pairs),
 }
 

@@ -1,12 +1,10 @@
 //! `tweeninterpolate`: decoded frames in, the segment's slots out, at the exact target rate from time 0.
 
 mod imp;
-mod picture;
 
-use super::{interpolator::MakeInterpolator, record::Record};
+use crate::{interpolator::MakeInterpolator, record::Record, retime::Retimer};
 use gstreamer::glib;
 use std::sync::Arc;
-use tweenfarm_agent::render::Retimer;
 use tweenfarm_media::Timeline;
 use tweenfarm_protocol::Rational;
 

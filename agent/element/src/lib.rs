@@ -1,0 +1,14 @@
+//! The interpolating element, and what it needs to know of time: shared by the worker program and the GStreamer plugin.
+//!
+//! `retime` decides what every slot shows and knows no GStreamer; `interpolator` is what is asked of an engine;
+//! `element` is GStreamer's view of both.
+
+pub mod element;
+pub mod failure;
+pub mod interpolator;
+mod picture;
+mod planes;
+pub mod record;
+pub mod retime;
+
+pub use element::TweenInterpolate;
