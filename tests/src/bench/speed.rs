@@ -15,7 +15,7 @@ pub struct Row {
     pub height_px: usize,
     pub clip: String,
     pub method: Method,
-    /// Frames in the result that were not in the source.
+    /// Frames that were interpolated: as our worker counts them, for others what the result holds beyond the source.
     pub frames_made: usize,
     pub wall_s: f64,
     pub cpu_s: f64,
@@ -56,7 +56,10 @@ pub fn measure(
             height_px,
             clip: clip.name.clone(),
             method,
-            frames_made: frames.saturating_sub(given),
+            frames_made: match &made.facts {
+                Some(facts) => usize::try_from(facts.frames_made)?,
+                None => frames.saturating_sub(given),
+            },
             wall_s: made.spent.wall.as_secs_f64(),
             cpu_s: made.spent.cpu.as_secs_f64(),
             facts: made.facts,
