@@ -1,7 +1,10 @@
 //! `tweenfarm-agent`: the command line. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{
+    Args, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +15,10 @@ use tweenfarm_agent::{
     log, run,
     worker::program::Program,
 };
-use tweenfarm_protocol::{Rational, task::EncodeSettings};
+use tweenfarm_protocol::{
+    Rational,
+    task::{EncodeSettings, EncoderClass, EngineSettings, Quality},
+};
 
 /// Leases interpolation work from a Tweenfarm daemon and renders it on this machine's GPUs.
 #[derive(Parser)]
@@ -74,6 +80,18 @@ struct RenderFlags {
     /// H.264 without loss, for measuring.
     #[arg(long)]
     lossless: bool,
+    /// How much work goes into a pair of frames.
+    #[arg(long, value_name = "TIER", default_value = "balanced", value_parser = quality())]
+    quality: Quality,
+    /// Whether a scene cut is shown as one; off mixes both scenes.
+    #[arg(long, value_name = "SWITCH", default_value = "on", value_parser = switch())]
+    scene_cuts: bool,
+    /// Move drawings that are shown two or three times each; without it they are repeated as in the source.
+    #[arg(long)]
+    dedupe: bool,
+    /// Kind of H.264 encoder; by default the best that works here.
+    #[arg(long, value_name = "KIND", value_parser = encoder_class(), conflicts_with = "lossless")]
+    encoder: Option<EncoderClass>,
     /// Vulkan device UUID; by default the first GPU, or the software renderer where there is none.
     #[arg(long, value_name = "UUID", value_parser = device_uuid)]
     device: Option<String>,
@@ -102,6 +120,18 @@ fn output_rate(text: &str) -> Result<Rational, String> {
     } else {
         Err("it takes a rate above 0 and up to 240".to_owned())
     }
+}
+
+fn quality() -> impl TypedValueParser<Value = Quality> {
+    PossibleValuesParser::new(Quality::ALL.map(Quality::name)).try_map(|name| name.parse())
+}
+
+fn encoder_class() -> impl TypedValueParser<Value = EncoderClass> {
+    PossibleValuesParser::new(EncoderClass::ALL.map(EncoderClass::name)).try_map(|name| name.parse())
+}
+
+fn switch() -> impl TypedValueParser<Value = bool> {
+    PossibleValuesParser::new(["on", "off"]).map(|name| name == "on")
 }
 
 fn output_path(text: &str) -> Result<PathBuf, String> {
@@ -161,6 +191,8 @@ async fn render_file(flags: RenderFlags) -> anyhow::Result<ExitCode> {
         output: flags.output,
         rate: flags.fps,
         encode,
+        encoder: flags.encoder,
+        engine: EngineSettings { quality: flags.quality, scene_cuts: flags.scene_cuts, dedupe: flags.dedupe },
         device: flags.device.map_or(DeviceChoice::All, |uuid| DeviceChoice::Only(vec![uuid])),
         quiet: flags.json,
         stall: Duration::from_secs(flags.stall_seconds),

@@ -8,7 +8,7 @@ use std::{
 use tweenfarm_agent::worker::messages::{Event, Order, SegmentFile};
 use tweenfarm_protocol::{
     Rational, SlotRange,
-    task::{EncodeSettings, Failure, FailureClass, OutputPlan, RenderFacts},
+    task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, OutputPlan, RenderFacts},
 };
 
 struct Worker {
@@ -87,7 +87,13 @@ fn frames(path: &Path) -> Vec<String> {
 }
 
 fn plan(slot_count: u64) -> OutputPlan {
-    OutputPlan { target_rate: Rational::whole(60), slot_count, encode: EncodeSettings::Lossless }
+    OutputPlan {
+        target_rate: Rational::whole(60),
+        slot_count,
+        encode: EncodeSettings::Lossless,
+        encoder: EncoderClass::X264,
+        engine: EngineSettings::default(),
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use crate::{JobId, LeaseId, Rational, SlotRange};
 use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 
 /// One leased task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,6 +46,124 @@ pub struct OutputPlan {
     /// Slots of the whole output: round(duration × target rate), fixed before work starts.
     pub slot_count: u64,
     pub encode: EncodeSettings,
+    /// The previous release knew x264 alone and does not name it.
+    #[serde(default)]
+    pub encoder: EncoderClass,
+    #[serde(default)]
+    pub engine: EngineSettings,
+}
+
+/// How frames between two are made; one value for all segments of a job, so that nobody sees their borders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineSettings {
+    pub quality: Quality,
+    /// A pair across a scene cut shows its own frames instead of a mixture.
+    pub scene_cuts: bool,
+    /// Drawings shown two or three times each are moved in between; otherwise they are repeated as the source does.
+    pub dedupe: bool,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        EngineSettings { quality: Quality::Balanced, scene_cuts: true, dedupe: false }
+    }
+}
+
+/// The same settings have the same text, whatever the release: hashes are taken of it.
+impl fmt::Display for EngineSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let switch = |on| if on { "on" } else { "off" };
+        let EngineSettings { quality, scene_cuts, dedupe } = *self;
+        write!(f, "quality={quality} scene-cuts={} dedupe={}", switch(scene_cuts), switch(dedupe))
+    }
+}
+
+/// How much work goes into a pair of frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quality {
+    Fast,
+    #[default]
+    Balanced,
+    High,
+}
+
+impl Quality {
+    pub const ALL: [Quality; 3] = [Quality::Fast, Quality::Balanced, Quality::High];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Quality::Fast => "fast",
+            Quality::Balanced => "balanced",
+            Quality::High => "high",
+        }
+    }
+}
+
+impl fmt::Display for Quality {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Quality {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Quality, UnknownName> {
+        let found = Quality::ALL.into_iter().find(|quality| quality.name() == text);
+        found.ok_or_else(|| UnknownName { found: text.to_owned(), expected: "fast, balanced or high" })
+    }
+}
+
+/// Kind of H.264 encoder. Segments of one job come from one kind: their stream headers then agree, and they join
+/// without re-encoding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EncoderClass {
+    /// In software; every worker has it.
+    #[default]
+    X264,
+    /// NVIDIA's.
+    Nvenc,
+    /// AMD's and Intel's by VA-API.
+    Va,
+    /// Intel's Quick Sync.
+    Qsv,
+}
+
+impl EncoderClass {
+    pub const ALL: [EncoderClass; 4] = [EncoderClass::X264, EncoderClass::Nvenc, EncoderClass::Va, EncoderClass::Qsv];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            EncoderClass::X264 => "x264",
+            EncoderClass::Nvenc => "nvenc",
+            EncoderClass::Va => "va",
+            EncoderClass::Qsv => "qsv",
+        }
+    }
+}
+
+impl fmt::Display for EncoderClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for EncoderClass {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<EncoderClass, UnknownName> {
+        let found = EncoderClass::ALL.into_iter().find(|class| class.name() == text);
+        found.ok_or_else(|| UnknownName { found: text.to_owned(), expected: "x264, nvenc, va or qsv" })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{found}' is none of {expected}")]
+pub struct UnknownName {
+    pub found: String,
+    pub expected: &'static str,
 }
 
 /// How frames are encoded; one value for all segments of a job, so that they join without re-encoding.
@@ -151,4 +270,42 @@ pub enum FailureClass {
     Worker,
     /// A broken promise of our own code.
     Internal,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_of_the_previous_release_is_read_as_what_that_release_did() {
+        let plan = OutputPlan {
+            target_rate: Rational::whole(60),
+            slot_count: 7,
+            encode: EncodeSettings::Lossless,
+            encoder: EncoderClass::X264,
+            engine: EngineSettings::default(),
+        };
+        let mut older = serde_json::to_value(&plan).unwrap();
+        let fields = older.as_object_mut().unwrap();
+        assert!(fields.remove("encoder").is_some() && fields.remove("engine").is_some());
+        assert_eq!(serde_json::from_value::<OutputPlan>(older).unwrap(), plan);
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for quality in Quality::ALL {
+            assert_eq!(quality.to_string().parse(), Ok(quality));
+            assert_eq!(serde_json::to_value(quality).unwrap(), quality.name());
+        }
+        for class in EncoderClass::ALL {
+            assert_eq!(class.to_string().parse(), Ok(class));
+            assert_eq!(serde_json::to_value(class).unwrap(), class.name());
+        }
+        assert_eq!("best".parse::<Quality>().unwrap_err().to_string(), "'best' is none of fast, balanced or high");
+    }
+
+    #[test]
+    fn settings_have_one_text() {
+        assert_eq!(EngineSettings::default().to_string(), "quality=balanced scene-cuts=on dedupe=off");
+    }
 }

@@ -7,6 +7,7 @@ use crate::{
     worker::{
         child::{Worker, WorkerSettings},
         devices::{self, NoDevice},
+        encoders,
         messages::{Order, SegmentFile},
         program::{Program, ProgramError},
     },
@@ -22,7 +23,7 @@ use std::{
 use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts, probe};
 use tweenfarm_protocol::{
     Rational, SlotRange,
-    task::{EncodeSettings, Failure, OutputPlan, Progress, RenderFacts},
+    task::{EncodeSettings, EncoderClass, EngineSettings, Failure, OutputPlan, Progress, RenderFacts},
 };
 
 /// What a person asked for, checked.
@@ -32,6 +33,9 @@ pub struct Request {
     pub output: PathBuf,
     pub rate: Rational,
     pub encode: EncodeSettings,
+    /// None takes the best that works.
+    pub encoder: Option<EncoderClass>,
+    pub engine: EngineSettings,
     pub device: DeviceChoice,
     /// No progress bar even at a terminal.
     pub quiet: bool,
@@ -56,6 +60,8 @@ pub struct Summary {
     pub size_bytes: u64,
     pub device: String,
     pub engine: String,
+    /// How the frames between were asked for, such as `quality=balanced scene-cuts=on dedupe=off`.
+    pub settings: String,
     pub encoder: String,
     /// Output frames per second of the render's wall time.
     pub render_fps: f64,
@@ -84,6 +90,8 @@ pub enum RenderError {
     Program(#[from] ProgramError),
     #[error(transparent)]
     NoDevice(#[from] NoDevice),
+    #[error("no encoder works on this machine: look with `tweenfarm-agent doctor`")]
+    NoEncoder,
     #[error(transparent)]
     Worker(#[from] Failure),
     #[error("the result has {found} frames where {expected} were planned: nothing was kept")]
@@ -97,7 +105,6 @@ pub async fn render(request: &Request, program: &Program) -> Result<Summary, Ren
     refuse_the_input_as_output(&request.input, &request.output)?;
     let source = look_into(&request.input).await?;
     let slot_count = source.video.slot_count(request.rate);
-    let plan = OutputPlan { target_rate: request.rate, slot_count, encode: request.encode };
 
     let present = program.devices().await?;
     let device = devices::choose(&present, &request.device)?.swap_remove(0);
@@ -108,6 +115,10 @@ pub async fn render(request: &Request, program: &Program) -> Result<Summary, Ren
         stall: request.stall,
         label: device.name,
     });
+    let working = worker.ready().await?.encoders;
+    let encoder = request.encoder.or_else(|| encoders::best(&working, request.encode)).ok_or(RenderError::NoEncoder)?;
+    let (target_rate, encode, engine) = (request.rate, request.encode, request.engine);
+    let plan = OutputPlan { target_rate, slot_count, encode, encoder, engine };
 
     let work_folder = work_folder_beside(&request.output)?;
     let segment = SegmentFile { slots: SlotRange::new(0, slot_count), path: work_folder.path().join("segment.mp4") };
@@ -223,6 +234,7 @@ fn summary(
         size_bytes: result.size_bytes,
         device: rendered.device.clone(),
         engine: rendered.engine.clone(),
+        settings: request.engine.to_string(),
         encoder: rendered.encoder.clone(),
         render_fps: rendered.frames as f64 * 1000.0 / rendered.elapsed_ms.max(1) as f64,
         elapsed_ms: rendered.elapsed_ms,
@@ -248,7 +260,7 @@ impl Summary {
             ("picture", format!("{}×{}", self.width_px, self.height_px)),
             ("size", human_bytes(self.size_bytes)),
             ("device", self.device.clone()),
-            ("engine", self.engine.clone()),
+            ("engine", format!("{} ({})", self.engine, self.settings)),
             ("encoder", self.encoder.clone()),
             ("speed", format!("{:.2} frames per second", self.render_fps)),
             (

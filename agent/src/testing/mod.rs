@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tweenfarm_protocol::{
     JobId, LeaseId, Rational, SlotRange,
-    task::{Deliver, EncodeSettings, Fetch, OutputPlan, RenderWork, Task, Work},
+    task::{Deliver, EncodeSettings, EncoderClass, EngineSettings, Fetch, OutputPlan, RenderWork, Task, Work},
 };
 
 /// Waits for something to become true; the limit is only there to end a test that failed.
@@ -35,7 +35,13 @@ pub fn fetch(url: String, bytes: &[u8]) -> Fetch {
 }
 
 pub fn plan(slot_count: u64) -> OutputPlan {
-    OutputPlan { target_rate: Rational::whole(60), slot_count, encode: EncodeSettings::default() }
+    OutputPlan {
+        target_rate: Rational::whole(60),
+        slot_count,
+        encode: EncodeSettings::default(),
+        encoder: EncoderClass::X264,
+        engine: EngineSettings::default(),
+    }
 }
 
 pub fn render_task(number: u128, source: Fetch, put_url: String, slots: u64) -> Task {

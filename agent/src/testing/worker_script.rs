@@ -26,7 +26,7 @@ fi
 "#;
 
 const GREETING: &str = r#"
-echo '{"event":"ready","device_uuid":"00000000000000000000000000000001","device_name":"script","engine":"none 1","encoders":["none"]}'
+echo '{"event":"ready","device_uuid":"00000000000000000000000000000001","device_name":"script","engine":"none 1","encoders":["x264enc"]}'
 "#;
 
 /// Greets and runs `body`.

@@ -2,5 +2,6 @@
 
 pub mod child;
 pub mod devices;
+pub mod encoders;
 pub mod messages;
 pub mod program;

@@ -7,7 +7,8 @@ use crate::{
     model::{FileState, ObjectKey, Segment, SegmentState},
 };
 use tweenfarm_protocol::task::{
-    Deliver, Failure, FailureClass, Fetch, JoinWork, OutputPlan, RenderWork, RenderedSegment, Task, Work,
+    Deliver, EncoderClass, EngineSettings, Failure, FailureClass, Fetch, JoinWork, OutputPlan, RenderWork,
+    RenderedSegment, Task, Work,
 };
 
 /// Everything a farm makes is MP4.
@@ -32,7 +33,14 @@ pub(super) fn make(blobs: &Blobs, settings: RpcSettings, leased: LeasedWork) -> 
         url: blobs.presign_put(&result_key, CONTENT_TYPE, settings.task_urls_for),
         content_type: CONTENT_TYPE.into(),
     };
-    let plan = OutputPlan { target_rate: job.target_rate(), slot_count: job.slot_count, encode: job.encode };
+    let plan = OutputPlan {
+        target_rate: job.target_rate(),
+        slot_count: job.slot_count,
+        encode: job.encode,
+        // Every worker has it; which worker takes a segment is not known yet.
+        encoder: EncoderClass::X264,
+        engine: EngineSettings::default(),
+    };
     let work = match piece {
         Piece::Render(slots) => Work::Render(RenderWork { source, plan, slots, deliver }),
         Piece::Join(segments) => {

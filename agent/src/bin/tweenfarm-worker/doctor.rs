@@ -5,7 +5,7 @@ use crate::{
     pipeline::{self, encoder},
     programs,
 };
-use tweenfarm_agent::worker::messages::DoctorItem;
+use tweenfarm_agent::worker::{encoders, messages::DoctorItem};
 
 /// Elements of every render, with the package that has each.
 const ELEMENTS: [(&str, &str); 15] = [
@@ -94,7 +94,7 @@ fn gstreamer(findings: &mut Findings) {
             if pipeline::has_element(name) { Ok("installed".to_owned()) } else { Err("not installed".to_owned()) };
         findings.needed(format!("element {name}"), found, &format!("install the package {package}"));
     }
-    for name in encoder::CANDIDATES {
+    for name in encoders::elements() {
         let tried = encoder::works(name).map(|()| "encodes".to_owned());
         let item = format!("encoder {name}");
         if name == encoder::SOFTWARE {

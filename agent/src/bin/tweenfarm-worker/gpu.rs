@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use tweenfarm_agent::worker::messages;
 use tweenfarm_element::interpolator::{MakeInterpolator, on_device};
+use tweenfarm_protocol::task::{self, EngineSettings};
 use tweenfarm_shaders::{
-    Device, DeviceFacts, DeviceKind, ENGINE, EngineError, FrameSize, Phase, PlanarFrame, Settings,
+    Device, DeviceFacts, DeviceKind, ENGINE, EngineError, FrameSize, Phase, PlanarFrame, Quality, Settings,
 };
 
 /// An open device.
@@ -34,15 +35,20 @@ impl Gpu {
     }
 
     /// Makes an engine on this device once the picture size is known.
-    pub fn engine(&self) -> MakeInterpolator {
-        on_device(self.0.clone(), Settings::default())
+    pub fn engine(&self, settings: EngineSettings) -> MakeInterpolator {
+        let quality = match settings.quality {
+            task::Quality::Fast => Quality::Fast,
+            task::Quality::Balanced => Quality::Balanced,
+            task::Quality::High => Quality::High,
+        };
+        on_device(self.0.clone(), Settings { quality, scene_cuts: settings.scene_cuts })
     }
 
     /// Makes a frame whose content is known and compares: a driver may accept every call and compute nonsense.
     /// The answer says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         let wrong = |error: EngineError| error.to_string();
-        let mut engine = (self.engine())(CHECK_SIZE).map_err(wrong)?;
+        let mut engine = (self.engine(EngineSettings::default()))(CHECK_SIZE).map_err(wrong)?;
         let (first, truth, second) = (moved(0), moved(CHECK_STEP_PX), moved(2 * CHECK_STEP_PX));
         let mut made = PlanarFrame::new(CHECK_SIZE);
         engine.push(&first).map_err(wrong)?;

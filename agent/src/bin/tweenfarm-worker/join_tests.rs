@@ -6,7 +6,10 @@ use crate::{
     testing::{Blend, clip, entry, frames, output, rate, times},
 };
 use tweenfarm_media::{ProbeLimits, probe_clip};
-use tweenfarm_protocol::{SlotRange, task::EncodeSettings};
+use tweenfarm_protocol::{
+    SlotRange,
+    task::{EncodeSettings, EncoderClass, EngineSettings},
+};
 
 const BYTES: usize = 64 * 48 * 3 / 2;
 
@@ -15,7 +18,13 @@ fn converted(source: &Path, target: Rational, parts: u64, name: &str) -> Result<
     pipeline::init()?;
     let clip = probe_clip(source, &ProbeLimits::default()).unwrap();
     let slot_count = clip.facts.video.slot_count(target);
-    let plan = OutputPlan { target_rate: target, slot_count, encode: EncodeSettings::default() };
+    let plan = OutputPlan {
+        target_rate: target,
+        slot_count,
+        encode: EncodeSettings::default(),
+        encoder: EncoderClass::X264,
+        engine: EngineSettings::default(),
+    };
     let mut segments = Vec::new();
     for part in 0..parts {
         let slots = SlotRange::new(slot_count * part / parts, slot_count * (part + 1) / parts);
@@ -173,7 +182,13 @@ fn a_segment_that_is_not_what_it_says_fails_the_proof_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let source = clip(folder.path(), "short.mp4", FILM, VIDEO);
     let other = clip(folder.path(), "other.mp4", "testsrc2=s=64x48:r=60:d=1", VIDEO);
-    let plan = OutputPlan { target_rate: rate(60, 1), slot_count: 120, encode: EncodeSettings::default() };
+    let plan = OutputPlan {
+        target_rate: rate(60, 1),
+        slot_count: 120,
+        encode: EncodeSettings::default(),
+        encoder: EncoderClass::X264,
+        engine: EngineSettings::default(),
+    };
     let segments = [SegmentFile { slots: SlotRange::new(0, 120), path: other }];
     let path = folder.path().join("never.mp4");
     let failure = join(&source, &plan, &segments, &path, &mut |_| {}).expect_err("a false segment was joined");

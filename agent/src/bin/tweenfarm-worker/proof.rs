@@ -187,10 +187,16 @@ fn decodes(output: &Path, rate: Rational, first: u64, end: u64) -> Result<(), Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tweenfarm_protocol::task::EncodeSettings;
+    use tweenfarm_protocol::task::{EncodeSettings, EncoderClass, EngineSettings};
 
     fn plan(rate: Rational, slot_count: u64) -> OutputPlan {
-        OutputPlan { target_rate: rate, slot_count, encode: EncodeSettings::default() }
+        OutputPlan {
+            target_rate: rate,
+            slot_count,
+            encode: EncodeSettings::default(),
+            encoder: EncoderClass::X264,
+            engine: EngineSettings::default(),
+        }
     }
 
     fn report(types: &[&str], time_base: &str, ticks: &[i64]) -> Report {

@@ -17,8 +17,6 @@ pub struct Renderer {
     pub gpu: Gpu,
     /// Encoders that work here, best first.
     pub encoders: Vec<String>,
-    /// An encoder named by the operator.
-    pub choice: Option<String>,
 }
 
 /// Looks into the source once more: what the daemon saw is not passed on, and the file may have changed on the way.
@@ -66,7 +64,7 @@ impl Renderer {
             // The plan is what was promised and charged; it holds. To differ is worth knowing.
             tracing::warn!(counted, planned = plan.slot_count, "the plan counts other slots than the clip has here");
         }
-        let encoder = encoder::choose(&self.encoders, plan.encode, self.choice.as_deref())?;
+        let encoder = encoder::choose(&self.encoders, plan.encoder, plan.encode)?;
         let run = Run {
             source,
             clip: &clip,
@@ -76,7 +74,7 @@ impl Renderer {
             encode: plan.encode,
             output,
         };
-        let ran = pipeline::run(&run, self.gpu.engine(), on_progress)?;
+        let ran = pipeline::run(&run, self.gpu.engine(plan.engine), on_progress)?;
         on_progress(Progress { frames_done: slots.len(), frames_total: slots.len() });
         let even = |side: u32| side + (side & 1);
         Ok(RenderFacts {

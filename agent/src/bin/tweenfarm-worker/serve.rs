@@ -63,8 +63,7 @@ fn prepare(device: Option<&str>, shader_cache: Option<&Path>) -> Result<Renderer
     if encoders.is_empty() {
         return Err(failure::worker("No H.264 encoder works: install the package gstreamer1.0-plugins-ugly."));
     }
-    let choice = std::env::var(encoder::CHOICE_VARIABLE).ok().filter(|name| !name.is_empty());
-    Ok(Renderer { gpu, encoders, choice })
+    Ok(Renderer { gpu, encoders })
 }
 
 /// Orders as they come. When standard input ends the agent is gone, and nobody waits for what is being made: the

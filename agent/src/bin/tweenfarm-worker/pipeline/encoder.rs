@@ -1,22 +1,28 @@
 //! H.264 encoders: which of them work here, found by really encoding, and how each is told the quality.
+//!
+//! `EncodeSettings::Quality { crf }` on each; hardware has no constant rate factor, and a constant quantizer of the same
+//! number is the nearest it has (a little larger and a little better, since it spends as much on what nobody sees):
+//!
+//! | kind | element | settings |
+//! |---|---|---|
+//! | x264 | `x264enc` | `pass=qual quantizer=CRF`; without loss `pass=quant quantizer=0` |
+//! | nvenc | `nvh264enc` | `rc-mode=constqp qp-const=CRF` |
+//! | qsv | `qsvh264enc` | `rate-control=cqp qpi=qpp=qpb=CRF` |
+//! | va | `vah264enc` | `rate-control=cqp qpi=qpp=qpb=CRF` |
+//! | va | `vaapih264enc` | `rate-control=cqp init-qp=CRF` |
 
 use crate::failure;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use std::time::Duration;
+use tweenfarm_agent::worker::encoders;
 use tweenfarm_protocol::{
     Rational,
-    task::{EncodeSettings, Failure},
+    task::{EncodeSettings, EncoderClass, Failure},
 };
 
 /// The encoder every machine has; the only one that encodes without loss.
 pub const SOFTWARE: &str = "x264enc";
-
-/// Encoders in order of preference: on the card first, since it then leaves the processor to the decoder.
-pub const CANDIDATES: [&str; 5] = ["nvh264enc", "qsvh264enc", "vah264enc", "vaapih264enc", SOFTWARE];
-
-/// Names one encoder to use whatever else works, such as `x264enc`.
-pub const CHOICE_VARIABLE: &str = "TWEENFARM_ENCODER";
 
 /// A session that takes longer for a few small frames hangs.
 const TRIAL: Duration = Duration::from_secs(15);
@@ -30,22 +36,19 @@ const X264_OPTIONS: &str = "stitchable=1";
 
 /// The encoders that encode on this machine, best first. Takes about a tenth of a second for each that is installed.
 pub fn working() -> Vec<&'static str> {
-    CANDIDATES.into_iter().filter(|name| works(name).is_ok()).collect()
+    encoders::elements().filter(|name| works(name).is_ok()).collect()
 }
 
-/// What to encode with. A choice that does not work here is an error rather than a surprise.
-pub fn choose(working: &[String], settings: EncodeSettings, choice: Option<&str>) -> Result<String, Failure> {
-    let has = |name: &str| working.iter().any(|working| working == name);
-    let none = |name: &str| {
-        failure::worker(format!("The encoder {name} does not work on this machine: run the doctor to see why."))
-    };
-    match (settings, choice) {
-        (EncodeSettings::Quality { .. }, Some(name)) if !name.is_empty() => {
-            has(name).then(|| name.to_owned()).ok_or_else(|| none(name))
-        }
-        (EncodeSettings::Quality { .. }, _) => working.first().cloned().ok_or_else(|| none(SOFTWARE)),
-        (EncodeSettings::Lossless, _) => has(SOFTWARE).then(|| SOFTWARE.to_owned()).ok_or_else(|| none(SOFTWARE)),
+/// The element that encodes as the plan says. Another kind would not join with the job's other segments.
+pub fn choose(working: &[String], class: EncoderClass, settings: EncodeSettings) -> Result<String, Failure> {
+    if settings == EncodeSettings::Lossless && class != EncoderClass::X264 {
+        return Err(failure::worker(format!("The encoder {class} cannot encode without loss: choose x264.")));
     }
+    encoders::element_of(class, working).map(str::to_owned).ok_or_else(|| {
+        failure::worker(format!(
+            "The encoder {class} does not work on this machine: render elsewhere, or run the doctor to see why."
+        ))
+    })
 }
 
 /// Encodes a few frames; the error says what is missing.
@@ -160,20 +163,27 @@ pub fn tag_range(encoder: &gst::Element, caps: &gst::CapsRef) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tweenfarm_protocol::task::FailureClass;
 
     #[test]
-    fn the_best_working_encoder_is_taken_unless_one_is_named() {
-        let quality = EncodeSettings::default();
-        let check = |working: &[&str], settings, choice, expected: Option<&str>| {
+    fn the_planned_kind_is_taken_or_refused_in_a_sentence() {
+        let check = |working: &[&str], class, settings, expected: Result<&str, &str>| {
             let working: Vec<String> = working.iter().map(|name| (*name).to_owned()).collect();
-            assert_eq!(choose(&working, settings, choice).ok().as_deref(), expected);
+            match (choose(&working, class, settings), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(failure), Err(expected)) => {
+                    assert_eq!(failure.class, FailureClass::Worker);
+                    assert!(failure.message.contains(expected), "{failure}");
+                }
+                (found, _) => panic!("{class} among {working:?}: {found:?}"),
+            }
         };
-        check(&["nvh264enc", "x264enc"], quality, None, Some("nvh264enc"));
-        check(&["nvh264enc", "x264enc"], quality, Some("x264enc"), Some("x264enc"));
-        check(&["nvh264enc", "x264enc"], quality, Some(""), Some("nvh264enc"));
-        check(&["nvh264enc", "x264enc"], EncodeSettings::Lossless, None, Some("x264enc"));
-        check(&["x264enc"], quality, Some("nvh264enc"), None);
-        check(&["nvh264enc"], EncodeSettings::Lossless, None, None);
-        check(&[], quality, None, None);
+        let quality = EncodeSettings::default();
+        check(&["nvh264enc", "x264enc"], EncoderClass::X264, quality, Ok("x264enc"));
+        check(&["nvh264enc", "x264enc"], EncoderClass::Nvenc, quality, Ok("nvh264enc"));
+        check(&["x264enc"], EncoderClass::Nvenc, quality, Err("nvenc does not work on this machine"));
+        check(&[], EncoderClass::X264, quality, Err("x264 does not work"));
+        check(&["x264enc"], EncoderClass::X264, EncodeSettings::Lossless, Ok("x264enc"));
+        check(&["vah264enc"], EncoderClass::Va, EncodeSettings::Lossless, Err("cannot encode without loss"));
     }
 }
