@@ -82,6 +82,23 @@ impl Store for Breaking {
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
         self.inner.project(id)
     }
+    fn projects_of(
+        &self,
+        account: AccountId,
+        limit: usize,
+        before: Option<Timestamp>,
+    ) -> Result<Vec<Project>, StoreError> {
+        self.inner.projects_of(account, limit, before)
+    }
+    fn project_with_share(&self, token: ShareToken) -> Result<Option<Project>, StoreError> {
+        self.inner.project_with_share(token)
+    }
+    fn files_of(&self, project: ProjectId) -> Result<Vec<MediaFile>, StoreError> {
+        self.inner.files_of(project)
+    }
+    fn jobs_in(&self, project: ProjectId) -> Result<Vec<Job>, StoreError> {
+        self.inner.jobs_in(project)
+    }
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {
         self.inner.file(id)
     }

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
     time::{Duration, SystemTime},
 };
-use tweenfarm_protocol::{JobId, Timestamp};
+use tweenfarm_protocol::{JobId, ProjectId, Timestamp};
 
 /// What `facts/{key}` holds, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +128,32 @@ impl DiskStore {
             };
             let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
             Ok(names.filter_map(|name| name.parse().ok()).collect())
+        })
+        .await
+    }
+
+    /// Projects that have something under `uploads/` or `outputs/`.
+    pub async fn projects_with_objects(&self) -> Result<Vec<ProjectId>, BlobError> {
+        let objects = self.root.join("objects");
+        blocking(move || {
+            // {root}/{tier}/{account}/{project}
+            let mut folders = vec![objects.join("uploads"), objects.join("outputs")];
+            for _ in 0..3 {
+                let mut inner = Vec::new();
+                for folder in folders {
+                    match fs::read_dir(&folder) {
+                        Ok(entries) => inner.extend(entries.filter_map(|entry| Some(entry.ok()?.path()))),
+                        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+                        Err(cause) => return Err(BlobError::io("list the folder", folder)(cause)),
+                    }
+                }
+                folders = inner;
+            }
+            let names = folders.iter().filter_map(|folder| folder.file_name()?.to_str());
+            let mut found: Vec<ProjectId> = names.filter_map(|name| name.parse().ok()).collect();
+            found.sort_unstable();
+            found.dedup();
+            Ok(found)
         })
         .await
     }

@@ -79,6 +79,11 @@ impl Signer {
         Ok(Signer { bucket, credentials: Credentials::new(key.access, key.secret) })
     }
 
+    /// `http(s)://host[:port]`, where clients reach the daemon.
+    pub fn origin(&self) -> String {
+        self.bucket.base_url().origin().ascii_serialization()
+    }
+
     pub fn bucket_name(&self) -> &str {
         self.bucket.name()
     }

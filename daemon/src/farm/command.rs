@@ -5,11 +5,11 @@ use super::{
     request::{NewUpload, Submission, Submitted},
     view::{LeaseSweep, LeasedWork},
 };
-use crate::model::{Account, Job, KeyHash, MediaFile, ObjectKey};
+use crate::model::{Account, Job, KeyHash, MediaFile, ObjectKey, Project, ShareToken};
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
-    AccountId, AgentId, FileId, JobId, LeaseId, Timestamp, Xeconds,
+    AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds,
     service::{Receipt, Renewal},
     task::{Outcome, Progress},
 };
@@ -38,6 +38,27 @@ pub(super) enum Command {
     RevokeKey {
         account: AccountId,
         reply: Reply<bool>,
+    },
+    AddProject {
+        account: AccountId,
+        name: String,
+        reply: Reply<Project>,
+    },
+    Share {
+        account: AccountId,
+        project: ProjectId,
+        new: ShareToken,
+        reply: Reply<ShareToken>,
+    },
+    Unshare {
+        account: AccountId,
+        project: ProjectId,
+        reply: Reply<bool>,
+    },
+    DeleteProject {
+        account: AccountId,
+        project: ProjectId,
+        reply: Reply<()>,
     },
     NewUpload {
         upload: NewUpload,

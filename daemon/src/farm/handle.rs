@@ -77,6 +77,8 @@ impl FarmRules {
 pub enum Effect {
     /// The job ended: delete its `work/{job}/`.
     DeleteWork(JobId),
+    /// The project was deleted: delete what was uploaded to it and rendered in it.
+    DeleteProject(ProjectId),
 }
 
 #[derive(Clone)]
@@ -190,8 +192,38 @@ impl Farm {
         Ok(self.stored()?.entries(id)?)
     }
 
+    /// Kept ones only.
     pub fn project(&self, id: ProjectId) -> Result<Option<Project>, FarmError> {
-        Ok(self.stored()?.project(id)?)
+        Ok(self.stored()?.project(id)?.filter(|project| !project.is_deleted()))
+    }
+
+    /// A deleted project, for the sweep of its bytes.
+    pub fn deleted_project(&self, id: ProjectId) -> Result<Option<Project>, FarmError> {
+        Ok(self.stored()?.project(id)?.filter(Project::is_deleted))
+    }
+
+    /// Newest first; only kept projects created before `before`.
+    pub fn projects_of(
+        &self,
+        id: AccountId,
+        limit: usize,
+        before: Option<Timestamp>,
+    ) -> Result<Vec<Project>, FarmError> {
+        Ok(self.stored()?.projects_of(id, limit, before)?)
+    }
+
+    pub fn project_with_share(&self, token: ShareToken) -> Result<Option<Project>, FarmError> {
+        Ok(self.stored()?.project_with_share(token)?)
+    }
+
+    /// Newest first, whatever their state.
+    pub fn files_of(&self, project: ProjectId) -> Result<Vec<MediaFile>, FarmError> {
+        Ok(self.stored()?.files_of(project)?)
+    }
+
+    /// Newest first.
+    pub fn jobs_in(&self, project: ProjectId) -> Result<Vec<Job>, FarmError> {
+        Ok(self.stored()?.jobs_in(project)?)
     }
 
     pub fn file(&self, id: FileId) -> Result<Option<MediaFile>, FarmError> {
@@ -313,6 +345,30 @@ impl Farm {
     /// False when there was no active key.
     pub async fn revoke_key(&self, id: AccountId) -> Result<bool, FarmError> {
         self.send(|reply| Command::RevokeKey { account: id, reply }).await
+    }
+
+    pub async fn add_project(&self, account: AccountId, name: String) -> Result<Project, FarmError> {
+        self.send(|reply| Command::AddProject { account, name, reply }).await
+    }
+
+    /// Answers with the token that opens the project: the one it had, or `new`.
+    pub async fn share(
+        &self,
+        account: AccountId,
+        project: ProjectId,
+        new: ShareToken,
+    ) -> Result<ShareToken, FarmError> {
+        self.send(|reply| Command::Share { account, project, new, reply }).await
+    }
+
+    /// False when the project was not shared.
+    pub async fn unshare(&self, account: AccountId, project: ProjectId) -> Result<bool, FarmError> {
+        self.send(|reply| Command::Unshare { account, project, reply }).await
+    }
+
+    /// Jobs under way fail and are refunded; files and share are gone.
+    pub async fn delete_project(&self, account: AccountId, project: ProjectId) -> Result<(), FarmError> {
+        self.send(|reply| Command::DeleteProject { account, project, reply }).await
     }
 
     pub async fn new_upload(&self, upload: NewUpload) -> Result<MediaFile, FarmError> {

@@ -119,6 +119,13 @@ pub(super) fn fail(tx: &mut Transaction, job: Job, abandoned: &Abandoned) -> Res
     end(tx, job, JobEnd::Failed { error, refund: refund.id, refunded: refund.change })
 }
 
+/// Its project was deleted: the job fails like any other, and its charge is given back, in this transaction.
+pub(super) fn fail_deleted(tx: &mut Transaction, job: Job) -> Result<Job, FarmError> {
+    let refund = tx.refund(&job)?;
+    let error = "The project of this job was deleted while the job was under way".to_owned();
+    end(tx, job, JobEnd::Failed { error, refund: refund.id, refunded: refund.change })
+}
+
 /// What the join delivered.
 pub(super) struct Joined {
     pub(super) output: ObjectKey,

@@ -12,6 +12,7 @@ pub mod handle;
 mod jobs;
 mod leases;
 mod presence;
+mod projects;
 mod request;
 mod transaction;
 mod uploads;

@@ -77,7 +77,17 @@ impl<'a> Transaction<'a> {
 
     pub(super) fn project(&self, id: ProjectId) -> Result<Project, FarmError> {
         let found = self.written.project(id).map_or_else(|| self.store.project(id), |own| Ok(Some(own)))?;
-        found.ok_or(FarmError::NotFound { what: "project" })
+        found.filter(|project| !project.is_deleted()).ok_or(FarmError::NotFound { what: "project" })
+    }
+
+    /// As they were before this command.
+    pub(super) fn files_of(&self, project: ProjectId) -> Result<Vec<MediaFile>, FarmError> {
+        Ok(self.store.files_of(project)?)
+    }
+
+    /// As they were before this command.
+    pub(super) fn jobs_in(&self, project: ProjectId) -> Result<Vec<Job>, FarmError> {
+        Ok(self.store.jobs_in(project)?)
     }
 
     pub(super) fn file(&self, id: FileId) -> Result<MediaFile, FarmError> {

@@ -2,7 +2,7 @@
 
 use super::{error::FarmError, handle::FarmRules, request::NewUpload, transaction::Transaction};
 use crate::{
-    model::{FileKind, FileState, MediaFile, ObjectKey, Project},
+    model::{FileKind, FileState, MediaFile, ObjectKey, Project, ProjectState},
     store::Write,
 };
 use tweenfarm_media::SourceFacts;
@@ -21,7 +21,8 @@ pub(super) fn announce(tx: &mut Transaction, rules: &FarmRules, upload: NewUploa
         None => {
             let id = ProjectId(tx.fresh_id());
             let name = upload.filename.clone();
-            tx.put(Write::PutProject(Project { id, account: account.id, name, created_at: tx.now }));
+            let state = ProjectState::Kept { share: None };
+            tx.put(Write::PutProject(Project { id, account: account.id, name, created_at: tx.now, state }));
             id
         }
     };

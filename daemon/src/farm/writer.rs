@@ -6,7 +6,7 @@ use super::{
     command::{Command, Handed, NextWork, Reply},
     error::FarmError,
     handle::{Effect, FarmRules, Shared},
-    jobs, leases,
+    jobs, leases, projects,
     transaction::Transaction,
     uploads,
     view::LeaseSweep,
@@ -154,6 +154,18 @@ impl Writer {
                 self.answer(reply, |tx| accounts::rotate_key(tx, account, new));
             }
             Command::RevokeKey { account, reply } => self.answer(reply, |tx| accounts::revoke_key(tx, account)),
+            Command::AddProject { account, name, reply } => {
+                self.answer(reply, |tx| projects::add(tx, account, name));
+            }
+            Command::Share { account, project, new, reply } => {
+                self.answer(reply, |tx| projects::share(tx, account, project, new));
+            }
+            Command::Unshare { account, project, reply } => {
+                self.answer(reply, |tx| projects::unshare(tx, account, project));
+            }
+            Command::DeleteProject { account, project, reply } => {
+                self.answer(reply, |tx| projects::delete(tx, account, project));
+            }
             Command::NewUpload { upload, reply } => self.answer(reply, |tx| uploads::announce(tx, &rules, upload)),
             Command::UploadStored { key, size_bytes, sha256, reply } => {
                 self.answer(reply, |tx| uploads::stored(tx, &key, size_bytes, sha256));

@@ -20,12 +20,28 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Fields, Failure> {
+        read_object(&whole_body(request, state).await?)
+    }
+}
+
+/// The body as a JSON object, or nothing at all.
+pub struct OptionalFields(pub Fields);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalFields {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<OptionalFields, Failure> {
         let bytes = whole_body(request, state).await?;
-        match serde_json::from_slice(&bytes) {
-            Ok(Value::Object(fields)) => Ok(Fields(fields)),
-            Ok(_) => Err(Failure::invalid("the body must be a JSON object")),
-            Err(cause) => Err(Failure::invalid(format!("the body is not valid JSON: {cause}"))),
-        }
+        let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        Ok(OptionalFields(read_object(bytes)?))
+    }
+}
+
+fn read_object(bytes: &[u8]) -> Result<Fields, Failure> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => Ok(Fields(fields)),
+        Ok(_) => Err(Failure::invalid("the body must be a JSON object")),
+        Err(cause) => Err(Failure::invalid(format!("the body is not valid JSON: {cause}"))),
     }
 }
 
@@ -65,6 +81,10 @@ impl Fields {
     pub fn text(&self, name: &'static str) -> Result<&str, Failure> {
         let value = self.needed(name, "a text")?;
         value.as_str().ok_or_else(|| Failure::invalid(format!("{name} must be a text")))
+    }
+
+    pub fn optional_text(&self, name: &'static str) -> Result<Option<&str>, Failure> {
+        self.given(name).map(|_| self.text(name)).transpose()
     }
 
     /// An integer; `60.0` is one, `60.5`, `"60"` and `true` are not.

@@ -161,7 +161,22 @@ async fn read(State(state): State<HttpState>, request: Request) -> Result<Respon
     let key = key_of(&state, &parts)?;
     // HEAD tells less than GET: a URL signed for GET may be asked for its size.
     verify(&state, Method::Get, &key, &parts)?;
-    let Some(mut blob) = state.disk.open_object(&key).await? else {
+    let file = state.farm.file_by_key(&key)?;
+    // Deleted by its owner or by retention: gone at once, also while the bytes are still being deleted.
+    if file.as_ref().is_some_and(|file| matches!(file.state, FileState::Deleted { .. })) {
+        return Err(Failure::NotFound("object"));
+    }
+    send(&state, &key, file.as_ref().map(|file| file.filename.as_str()), &parts).await
+}
+
+/// An object or a part of it, for GET and HEAD; `filename` is what a browser saves it as.
+pub async fn send(
+    state: &HttpState,
+    key: &ObjectKey,
+    filename: Option<&str>,
+    parts: &Parts,
+) -> Result<Response, Failure> {
+    let Some(mut blob) = state.disk.open_object(key).await? else {
         return Err(Failure::NotFound("object"));
     };
     let size_bytes = blob.facts.size_bytes;
@@ -175,9 +190,20 @@ async fn read(State(state): State<HttpState>, request: Request) -> Result<Respon
     set(header::CONTENT_TYPE, blob.content_type);
     set(header::ETAG, etag.clone());
     set(header::ACCEPT_RANGES, "bytes".into());
-    set(header::LAST_MODIFIED, http_date(blob.modified));
+    let modified = http_date(blob.modified);
+    set(header::LAST_MODIFIED, modified.clone());
+    if let Some(filename) = filename {
+        set(header::CONTENT_DISPOSITION, attachment(filename));
+    }
     let asked = |name: header::HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    if asked(header::IF_NONE_MATCH).is_some_and(|tags| tags == "*" || tags.split(',').any(|tag| tag.trim() == etag)) {
+    // The comparison of If-None-Match is the weak one: a cache may have marked the tag.
+    let names_it =
+        |tags: &str| tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag);
+    let unchanged = match asked(header::IF_NONE_MATCH) {
+        Some(tags) => names_it(tags),
+        None => asked(header::IF_MODIFIED_SINCE).is_some_and(|date| date == modified),
+    };
+    if unchanged {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     // A range of another version of the object would be put together with this one's bytes.
@@ -205,6 +231,17 @@ async fn read(State(state): State<HttpState>, request: Request) -> Result<Respon
     Ok((status, headers, Body::from_stream(bytes)).into_response())
 }
 
+/// `Content-Disposition` of a download, for clients old and new (RFC 6266).
+fn attachment(filename: &str) -> String {
+    let plain = |letter: char| letter == ' ' || letter.is_ascii_graphic() && !"\"\\%".contains(letter);
+    let ascii: String = filename.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
+    if ascii == filename {
+        return format!("attachment; filename=\"{ascii}\"");
+    }
+    let encoded = percent_encoding::utf8_percent_encode(filename, percent_encoding::NON_ALPHANUMERIC);
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+}
+
 /// `Wed, 01 Jul 2026 10:04:30 GMT`
 fn http_date(at: Timestamp) -> String {
     let moment = jiff::Timestamp::from_second(at.0.div_euclid(1_000_000)).unwrap_or_default();
@@ -226,6 +263,15 @@ mod tests {
         check(&format!("outputs/paid/a/b/{id}/output-60fps.mp4"), Some(id));
         check(&format!("uploads/paid/a/b/{id}/x.mp4"), None);
         check("work/x/y.mp4", None);
+    }
+
+    #[test]
+    fn a_name_is_saved_as_it_was_given_and_cannot_add_a_header() {
+        let check = |name: &str, expected: &str| assert_eq!(attachment(name), expected, "{name}");
+        check("output-60fps.mp4", "attachment; filename=\"output-60fps.mp4\"");
+        check("süß.mp4", "attachment; filename=\"s__.mp4\"; filename*=UTF-8''s%C3%BC%C3%9F%2Emp4");
+        check("a\"b.mp4", "attachment; filename=\"a_b.mp4\"; filename*=UTF-8''a%22b%2Emp4");
+        check("a\r\nx: y", "attachment; filename=\"a__x: y\"; filename*=UTF-8''a%0D%0Ax%3A%20y");
     }
 
     #[test]

@@ -39,6 +39,13 @@ impl ObjectKey {
         format!("work/{job}/")
     }
 
+    /// Every folder that uploads to a project and outputs of it lie in.
+    pub fn project_prefixes(account: AccountId, project: ProjectId) -> [String; 4] {
+        let [free, paid] = [Tier::Free, Tier::Paid].map(Tier::as_str);
+        [("uploads", free), ("uploads", paid), ("outputs", free), ("outputs", paid)]
+            .map(|(root, tier)| format!("{root}/{tier}/{account}/{project}/"))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

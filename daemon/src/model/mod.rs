@@ -12,4 +12,4 @@ pub use answer::FirstAnswer;
 pub use file::{FileKind, FileState, MediaFile, ObjectKey, ObjectKeyError};
 pub use job::{Abandoned, IllegalStep, Job, JobEnd, JobState, Segment, SegmentEvent, SegmentState, Spot};
 pub use ledger::{EntryKind, LedgerEntry};
-pub use project::Project;
+pub use project::{Project, ProjectState, ShareToken};

@@ -110,6 +110,86 @@ fn jobs_come_newest_first_and_only_the_accounts_own() {
 }
 
 #[test]
+fn projects_come_newest_first_and_a_deleted_one_does_not_come() {
+    both(|store| {
+        let at = |number, of, at| Project { created_at: Timestamp(at), ..project(number, of) };
+        for written in [at(1, 1, 10), at(2, 1, 20), at(3, 1, 30), at(4, 2, 25)] {
+            store.commit(&[Write::PutProject(written)]).unwrap();
+        }
+        let of = |account, limit, before: Option<i64>| {
+            let found = store.projects_of(AccountId(id(account)), limit, before.map(Timestamp)).unwrap();
+            found.iter().map(|project| project.id.0.as_u128()).collect::<Vec<_>>()
+        };
+        assert_eq!(of(1, 9, None), [3, 2, 1]);
+        assert_eq!(of(1, 2, None), [3, 2]);
+        assert_eq!(of(1, 9, Some(30)), [2, 1]);
+        let deleted = Project { state: ProjectState::Deleted { at: Timestamp(40) }, ..at(2, 1, 20) };
+        store.commit(&[Write::PutProject(deleted.clone())]).unwrap();
+        assert_eq!(of(1, 9, None), [3, 1]);
+        assert_eq!(store.project(deleted.id).unwrap(), Some(deleted));
+    });
+}
+
+#[test]
+fn a_share_token_opens_its_project_until_it_is_taken_away() {
+    both(|store| {
+        let shared = project(1, 1);
+        let opened = |number| store.project_with_share(share(number)).unwrap();
+        store.commit(&[Write::PutProject(shared.clone())]).unwrap();
+        assert_eq!(opened(1), Some(shared.clone()));
+        assert_eq!(opened(2), None);
+        let again = Project { state: ProjectState::Kept { share: Some(share(2)) }, ..shared.clone() };
+        store.commit(&[Write::PutProject(again.clone())]).unwrap();
+        assert_eq!((opened(1), opened(2)), (None, Some(again)));
+        let deleted = Project { state: ProjectState::Deleted { at: Timestamp(40) }, ..shared };
+        store.commit(&[Write::PutProject(deleted)]).unwrap();
+        assert_eq!((opened(1), opened(2)), (None, None));
+    });
+}
+
+#[test]
+fn a_projects_files_and_jobs_are_found_and_no_others() {
+    both(|store| {
+        let later = MediaFile { created_at: Timestamp(8), ..input(2, 1, 1) };
+        let writes = [input(1, 1, 1), later, input(3, 1, 2)].map(Write::PutFile);
+        store.commit(&writes).unwrap();
+        let elsewhere = Job { project: ProjectId(id(2)), ..job(3, 1, 30, rendering()) };
+        for written in [job(1, 1, 10, rendering()), job(2, 1, 20, cancelled()), elsewhere] {
+            store.commit(&[Write::PutJob(written)]).unwrap();
+        }
+        let files = store.files_of(ProjectId(id(1))).unwrap();
+        assert_eq!(files.iter().map(|file| file.id.0.as_u128()).collect::<Vec<_>>(), [2, 1]);
+        let jobs = store.jobs_in(ProjectId(id(1))).unwrap();
+        assert_eq!(jobs.iter().map(|job| job.id.0.as_u128()).collect::<Vec<_>>(), [2, 1]);
+    });
+}
+
+#[test]
+fn a_store_from_before_the_indexes_of_projects_is_indexed_when_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = sled::open(folder.path()).unwrap();
+    let writes =
+        [Write::PutProject(project(1, 1)), Write::PutFile(input(1, 1, 1)), Write::PutJob(job(1, 1, 10, rendering()))];
+    store.commit(&writes).unwrap();
+    store.sync().unwrap();
+    drop(store);
+    let db = raw(folder.path());
+    for kind in [b"g", b"w", b"c", b"m"] {
+        let keys: Vec<_> = db.scan_prefix(kind).keys().map(Result::unwrap).collect();
+        assert_eq!(keys.len(), 1);
+        db.remove(&keys[0]).unwrap();
+    }
+    db.remove(b"format-indexes").unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let store = sled::open(folder.path()).unwrap();
+    let project = ProjectId(id(1));
+    assert_eq!(store.projects_of(AccountId(id(1)), 9, None).unwrap().len(), 1);
+    assert_eq!((store.files_of(project).unwrap().len(), store.jobs_in(project).unwrap().len()), (1, 1));
+    assert!(store.project_with_share(share(1)).unwrap().is_some());
+}
+
+#[test]
 fn an_ended_job_is_not_open_any_more() {
     both(|store| {
         store.commit(&[Write::PutJob(job(1, 1, 10, rendering())), Write::PutJob(job(2, 1, 5, rendering()))]).unwrap();
@@ -268,12 +348,16 @@ fn everything(store: &dyn Store) -> String {
         let ledger = (store.last_entry(account).unwrap(), store.entries(account).unwrap());
         let answers = ["a", "b"].map(|key| store.answer(account, "/jobs", key).unwrap());
         let jobs = (store.jobs_of(account, 3, None).unwrap(), store.jobs_of(account, 9, Some(Timestamp(2))).unwrap());
-        format!("{:?} {keys:?} {ledger:?} {answers:?} {jobs:?}", store.account(account).unwrap())
+        let projects = store.projects_of(account, 3, None).unwrap();
+        format!("{:?} {keys:?} {ledger:?} {answers:?} {jobs:?} {projects:?}", store.account(account).unwrap())
     });
     let things = numbers().map(|number| {
         let file = store.file_with_key(&input(number, 1, 1).key).unwrap();
         let refund = store.refund_of(EntryId(id(number))).unwrap();
-        format!("{file:?} {refund:?} {:?}", store.project(ProjectId(id(number))).unwrap())
+        let project = ProjectId(id(number));
+        let in_it = (store.files_of(project).unwrap(), store.jobs_in(project).unwrap());
+        let shared = store.project_with_share(share(number)).unwrap();
+        format!("{file:?} {refund:?} {:?} {in_it:?} {shared:?}", store.project(project).unwrap())
     });
     let whole = (store.jobs_recent(9).unwrap(), store.open_jobs().unwrap(), store.accounts().unwrap());
     format!("{:?} {:?} {whole:?}", accounts.collect::<Vec<_>>(), things.collect::<Vec<_>>())
@@ -287,7 +371,12 @@ fn any_write() -> impl Strategy<Value = Write> {
         (number(), 0_u64..3, number()).prop_map(|(of, sequence, charge)| {
             Write::PutEntry(entry(of, sequence, EntryKind::Refund { charge: EntryId(id(charge)), job: JobId(id(1)) }))
         }),
-        (number(), number()).prop_map(|(number, of)| Write::PutProject(project(number, of))),
+        (number(), any::<bool>()).prop_map(|(number, deleted)| {
+            // An account of its own for each project: it never changes.
+            let kept = project(number, number % 2);
+            let state = if deleted { ProjectState::Deleted { at: Timestamp(40) } } else { kept.state };
+            Write::PutProject(Project { state, ..kept })
+        }),
         number().prop_map(|number| Write::PutFile(input(number, 1, 1))),
         (number(), 0_usize..5).prop_map(|(number, state)| {
             // An account and a time of its own for each job: those never change.
@@ -327,7 +416,13 @@ pub(crate) mod samples {
     }
 
     pub(crate) fn project(number: u128, of: u128) -> Project {
-        Project { id: ProjectId(id(number)), account: AccountId(id(of)), name: "surf".into(), created_at: Timestamp(7) }
+        let state = ProjectState::Kept { share: Some(share(number)) };
+        let created_at = Timestamp(7);
+        Project { id: ProjectId(id(number)), account: AccountId(id(of)), name: "surf".into(), created_at, state }
+    }
+
+    pub(crate) fn share(number: u128) -> ShareToken {
+        ShareToken([u8::try_from(number).unwrap(); 20])
     }
 
     pub(crate) fn key(hash: u8, of: u128, revoked_at: Option<i64>) -> ApiKey {

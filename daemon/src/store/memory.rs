@@ -1,7 +1,9 @@
 //! The store in memory: the twin that tests run on. It forgets on `crash` what was never synced, as a disk does.
 
 use super::{Store, StoreError, Tables, Write};
-use crate::model::{Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project};
+use crate::model::{
+    Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project, ShareToken,
+};
 use std::{
     cmp::Reverse,
     sync::{Mutex, PoisonError},
@@ -81,6 +83,38 @@ impl Store for MemoryStore {
 
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
         self.tables(|tables| tables.project(id))
+    }
+
+    fn projects_of(
+        &self,
+        account: AccountId,
+        limit: usize,
+        before: Option<Timestamp>,
+    ) -> Result<Vec<Project>, StoreError> {
+        self.tables(|tables| {
+            let own = tables.projects.values().filter(|project| project.account == account && !project.is_deleted());
+            let mut found: Vec<Project> =
+                own.filter(|project| before.is_none_or(|before| project.created_at < before)).cloned().collect();
+            found.sort_by_key(|project| Reverse((project.created_at, project.id)));
+            found.truncate(limit);
+            found
+        })
+    }
+
+    fn project_with_share(&self, token: ShareToken) -> Result<Option<Project>, StoreError> {
+        self.tables(|tables| tables.projects.values().find(|project| project.share() == Some(token)).cloned())
+    }
+
+    fn files_of(&self, project: ProjectId) -> Result<Vec<MediaFile>, StoreError> {
+        self.tables(|tables| {
+            let mut found: Vec<_> = tables.files.values().filter(|file| file.project == project).cloned().collect();
+            found.sort_by_key(|file| Reverse((file.created_at, file.id)));
+            found
+        })
+    }
+
+    fn jobs_in(&self, project: ProjectId) -> Result<Vec<Job>, StoreError> {
+        self.tables(|tables| newest_first(tables.jobs.values().filter(|job| job.project == project), usize::MAX))
     }
 
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {

@@ -15,7 +15,9 @@ pub(crate) use contract::samples;
 pub use memory::MemoryStore;
 pub use tables::Tables;
 
-use crate::model::{Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project};
+use crate::model::{
+    Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project, ShareToken,
+};
 use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
 
 /// Why the store could not read or write.
@@ -78,7 +80,21 @@ pub trait Store: Send + Sync + 'static {
     /// The entry that refunded a charge.
     fn refund_of(&self, charge: EntryId) -> Result<Option<EntryId>, StoreError>;
 
+    /// Kept or deleted.
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError>;
+    /// Newest first; deleted ones are left out; only those created before `before`.
+    fn projects_of(
+        &self,
+        account: AccountId,
+        limit: usize,
+        before: Option<Timestamp>,
+    ) -> Result<Vec<Project>, StoreError>;
+    /// The project that the token opens now.
+    fn project_with_share(&self, token: ShareToken) -> Result<Option<Project>, StoreError>;
+    /// Newest first, whatever their state.
+    fn files_of(&self, project: ProjectId) -> Result<Vec<MediaFile>, StoreError>;
+    /// Newest first.
+    fn jobs_in(&self, project: ProjectId) -> Result<Vec<Job>, StoreError>;
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError>;
     fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError>;
 

@@ -10,7 +10,9 @@ use super::{
     Store, StoreError, Write,
     record::{self, JobRecord, SegmentRecord, Stored},
 };
-use crate::model::{Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project};
+use crate::model::{
+    Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project, ShareToken,
+};
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -28,6 +30,8 @@ use uuid::Uuid;
 /// Written under `FORMAT_KEY` when a store is made; another release's layout is refused, not guessed at.
 const FORMAT: u32 = 1;
 const FORMAT_KEY: &[u8] = b"format";
+/// There once the indexes of projects are: stores of the first releases are indexed when they are opened.
+const INDEXED_KEY: &[u8] = b"format-indexes";
 
 /// First byte of every key: what kind of thing it leads to.
 mod kind {
@@ -42,7 +46,13 @@ mod kind {
     /// Charge → refund.
     pub const REFUND: u8 = b'r';
     pub const PROJECT: u8 = b'p';
+    /// Account, time, project, while it is kept.
+    pub const PROJECT_OF: u8 = b'g';
+    /// Share token → project. An entry may be of a token that opens nothing any more.
+    pub const SHARE: u8 = b'w';
     pub const FILE: u8 = b'd';
+    /// Project, time, file.
+    pub const FILE_OF: u8 = b'c';
     /// Object key → file.
     pub const OBJECT: u8 = b'o';
     pub const JOB: u8 = b'j';
@@ -50,6 +60,8 @@ mod kind {
     pub const SEGMENT: u8 = b's';
     /// Account, time, job.
     pub const JOB_OF: u8 = b'h';
+    /// Project, time, job.
+    pub const JOB_IN: u8 = b'm';
     /// Time, job.
     pub const JOB_BY_TIME: u8 = b't';
     /// Job, while it has not ended.
@@ -94,6 +106,7 @@ pub fn open(folder: &Path) -> Result<SledStore, StoreError> {
     let data = data.map_err(|source| io_error("open the data file of", source))?;
     let store = SledStore { db, data, folder: folder.to_owned(), synced_blobs: Mutex::default() };
     store.check_format()?;
+    store.index_projects()?;
     if !existed {
         store.sync()?;
         sync_folder(folder)?;
@@ -139,6 +152,26 @@ impl SledStore {
         }
     }
 
+    /// Adds the index entries of projects, files and jobs that were written before there were any.
+    fn index_projects(&self) -> Result<(), StoreError> {
+        if self.bytes(INDEXED_KEY)?.is_some() {
+            return Ok(());
+        }
+        let mut batch = Batch::default();
+        for project in self.records(&[kind::PROJECT])? {
+            add(&mut batch, &Write::PutProject(project))?;
+        }
+        for file in self.records(&[kind::FILE])? {
+            add(&mut batch, &Write::PutFile(file))?;
+        }
+        for job in self.jobs_recent(usize::MAX)? {
+            batch.insert(job_in_key(&job), &[]);
+        }
+        batch.insert(INDEXED_KEY, &[]);
+        self.db.apply_batch(batch).map_err(|source| io_error("index", source))?;
+        self.sync()
+    }
+
     fn bytes(&self, key: &[u8]) -> Result<Option<IVec>, StoreError> {
         self.db.get(key).map_err(|source| io_error("read", source))
     }
@@ -166,6 +199,7 @@ impl SledStore {
         let (id, at) = (job.id.as_bytes(), time_bytes(job.created_at));
         batch.insert(key(kind::JOB_OF, &[job.account.as_bytes(), &at, id]), &[]);
         batch.insert(key(kind::JOB_BY_TIME, &[&at, id]), &[]);
+        batch.insert(job_in_key(job), &[]);
         let open = key(kind::OPEN_JOB, &[id]);
         if job.has_ended() {
             batch.remove(open)
@@ -207,6 +241,22 @@ impl SledStore {
         }
         *synced = present;
         if any_new { sync_folder(&folder) } else { Ok(()) }
+    }
+
+    /// What the ids in the last 16 bytes of these index keys lead to.
+    fn indexed<T: Stored>(
+        &self,
+        kind: u8,
+        keys: impl Iterator<Item = ::sled::Result<IVec>>,
+    ) -> Result<Vec<T>, StoreError> {
+        keys.filter_map(|at| {
+            let found = at.map_err(|source| io_error("read", source)).and_then(|at| {
+                let id = at.len().checked_sub(16).and_then(|start| at.get(start..)).unwrap_or_default();
+                self.record(&key(kind, &[id]))
+            });
+            found.transpose()
+        })
+        .collect()
     }
 
     /// The jobs that the last 16 bytes of these index keys name.
@@ -258,6 +308,17 @@ fn segment_key(job: JobId, position: u64) -> Vec<u8> {
     key(kind::SEGMENT, &[job.as_bytes(), &position.to_be_bytes()])
 }
 
+fn job_in_key(job: &Job) -> Vec<u8> {
+    key(kind::JOB_IN, &[job.project.as_bytes(), &time_bytes(job.created_at), job.id.as_bytes()])
+}
+
+/// The keys of an account's (or project's) part of an index by time, before a moment if there is one.
+fn of_owner(kind: u8, owner: &[u8], before: Option<Timestamp>) -> std::ops::Range<Vec<u8>> {
+    // Without `before`: up to the first key of the next owner, which is past any time.
+    let end = before.map_or([0xFF; 25].to_vec(), |before| time_bytes(before).to_vec());
+    key(kind, &[owner])..key(kind, &[owner, &end])
+}
+
 fn answer_key(account: AccountId, route: &str, name: &str) -> Vec<u8> {
     key(kind::ANSWER, &[account.as_bytes(), route.as_bytes(), &[0], name.as_bytes()])
 }
@@ -305,6 +366,34 @@ impl Store for SledStore {
         self.record(&key(kind::PROJECT, &[id.as_bytes()]))
     }
 
+    fn projects_of(
+        &self,
+        account: AccountId,
+        limit: usize,
+        before: Option<Timestamp>,
+    ) -> Result<Vec<Project>, StoreError> {
+        let own = of_owner(kind::PROJECT_OF, account.as_bytes(), before);
+        let mut found: Vec<Project> = self.indexed(kind::PROJECT, self.db.range(own).keys().rev().take(limit))?;
+        // One may have been deleted between the two steps.
+        found.retain(|project| !project.is_deleted());
+        Ok(found)
+    }
+
+    fn project_with_share(&self, token: ShareToken) -> Result<Option<Project>, StoreError> {
+        let found = self.id(&key(kind::SHARE, &[&token.0]))?;
+        let project = found.map(|id| self.project(ProjectId(id))).transpose()?.flatten();
+        Ok(project.filter(|project| project.share() == Some(token)))
+    }
+
+    fn files_of(&self, project: ProjectId) -> Result<Vec<MediaFile>, StoreError> {
+        let own = of_owner(kind::FILE_OF, project.as_bytes(), None);
+        self.indexed(kind::FILE, self.db.range(own).keys().rev())
+    }
+
+    fn jobs_in(&self, project: ProjectId) -> Result<Vec<Job>, StoreError> {
+        self.jobs_at(self.db.range(of_owner(kind::JOB_IN, project.as_bytes(), None)).keys().rev())
+    }
+
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {
         self.record(&key(kind::FILE, &[id.as_bytes()]))
     }
@@ -335,13 +424,8 @@ impl Store for SledStore {
     }
 
     fn jobs_of(&self, account: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, StoreError> {
-        let first = key(kind::JOB_OF, &[account.as_bytes()]);
-        // Without `before`: up to the first key of the next account, which is past any time.
-        let end = match before {
-            Some(before) => key(kind::JOB_OF, &[account.as_bytes(), &time_bytes(before)]),
-            None => key(kind::JOB_OF, &[account.as_bytes(), &[0xFF; 25]]),
-        };
-        self.jobs_at(self.db.range(first..end).keys().rev().take(limit))
+        let own = of_owner(kind::JOB_OF, account.as_bytes(), before);
+        self.jobs_at(self.db.range(own).keys().rev().take(limit))
     }
 
     fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
@@ -406,9 +490,23 @@ fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
             let at = key(kind::ENTRY, &[entry.account.as_bytes(), &entry.sequence.to_be_bytes()]);
             put(batch, at, entry)
         }
-        Write::PutProject(project) => put(batch, key(kind::PROJECT, &[project.id.as_bytes()]), project),
+        Write::PutProject(project) => {
+            let (id, at) = (project.id.as_bytes(), time_bytes(project.created_at));
+            let listed = key(kind::PROJECT_OF, &[project.account.as_bytes(), &at, id]);
+            if project.is_deleted() {
+                batch.remove(listed)
+            } else {
+                batch.insert(listed, &[])
+            }
+            if let Some(token) = project.share() {
+                batch.insert(key(kind::SHARE, &[&token.0]), id);
+            }
+            put(batch, key(kind::PROJECT, &[id]), project)
+        }
         Write::PutFile(file) => {
             batch.insert(key(kind::OBJECT, &[file.key.as_str().as_bytes()]), file.id.as_bytes());
+            let (project, at) = (file.project.as_bytes(), time_bytes(file.created_at));
+            batch.insert(key(kind::FILE_OF, &[project, &at, file.id.as_bytes()]), &[]);
             put(batch, key(kind::FILE, &[file.id.as_bytes()]), file)
         }
         // `add_job` does it.

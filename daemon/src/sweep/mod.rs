@@ -3,3 +3,4 @@
 pub mod audit;
 pub mod leases;
 pub mod orphans;
+pub mod projects;

@@ -3,6 +3,7 @@
 //!
 //! A job's end asks for its work to be deleted at once; this pass finds what a crash kept from being done.
 
+use super::projects;
 use crate::{
     blobs::{BlobError, Blobs, DiskStore},
     farm::{Effect, Farm, FarmError},
@@ -48,6 +49,7 @@ pub async fn pass(
     for job in disk.jobs_with_work().await? {
         swept.objects += clean_up_after(farm, blobs, job).await?;
     }
+    swept.objects += projects::pass(farm, blobs, disk).await?;
     Ok(swept)
 }
 
@@ -97,6 +99,11 @@ pub async fn run_effects(farm: Farm, blobs: Blobs, mut effects: mpsc::Receiver<E
             Effect::DeleteWork(job) => {
                 if let Err(error) = clean_up_after(&farm, &blobs, job).await {
                     warn(&error, "the work of an ended job could not be deleted yet");
+                }
+            }
+            Effect::DeleteProject(project) => {
+                if let Err(error) = projects::clean_up_after(&farm, &blobs, project).await {
+                    warn(&error, "the files of a deleted project could not be deleted yet");
                 }
             }
         }

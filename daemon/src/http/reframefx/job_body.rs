@@ -1,10 +1,14 @@
 //! A job as the surface shows it: stored status, the status derived from what the farm sees, null before the end.
 
-use super::{clip, shown, uploads::URL_LIFE};
+use super::{
+    clip,
+    project_body::{Viewer, download_url},
+    shown,
+};
 use crate::{
     farm::{FarmError, JobView, Load},
     http::HttpState,
-    model::{FileState, Job, JobEnd, JobState, Segment, SegmentState},
+    model::{Job, JobEnd, JobState, ObjectKey, Segment, SegmentState},
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -16,7 +20,7 @@ pub struct JobBody {
     id: JobId,
     project_id: ProjectId,
     status: &'static str,
-    input_key: String,
+    input_key: Option<String>,
     output_key: Option<String>,
     output_url: Option<String>,
     input_duration_sec: Number,
@@ -50,12 +54,13 @@ struct WorkersBody {
 }
 
 impl JobBody {
-    pub fn of(state: &HttpState, job: &Job) -> Result<JobBody, FarmError> {
+    pub fn of(state: &HttpState, job: &Job, viewer: Viewer) -> Result<JobBody, FarmError> {
+        let key_shown = |key: &ObjectKey| (viewer == Viewer::Owner).then(|| key.to_string());
         let mut body = JobBody {
             id: job.id,
             project_id: job.project,
             status: "pending",
-            input_key: job.input_key.to_string(),
+            input_key: key_shown(&job.input_key),
             output_key: None,
             output_url: None,
             input_duration_sec: clip::seconds(job.source.video.duration),
@@ -77,12 +82,9 @@ impl JobBody {
             JobEnd::Done { output, output_key, .. } => {
                 body.status = "done";
                 body.fps_out = Some(job.target_fps);
-                body.output_key = Some(output_key.to_string());
+                body.output_key = key_shown(output_key);
                 let file = state.farm.file(*output)?;
-                let there = file.is_some_and(|file| {
-                    matches!(file.state, FileState::Stored { .. }) && file.expires_at > state.farm.now()
-                });
-                body.output_url = there.then(|| state.blobs.presign_get(output_key, URL_LIFE));
+                body.output_url = file.and_then(|file| download_url(state, &file, viewer));
             }
             JobEnd::Failed { error, refunded, .. } => {
                 body.status = "failed";
@@ -107,7 +109,7 @@ impl LiveJobBody {
         // Jobs before which this one waits: itself not counted.
         let others = if started == Start::Waiting { queue_depth.saturating_sub(1) } else { queue_depth };
         Ok(LiveJobBody {
-            job: JobBody::of(state, &view.job)?,
+            job: JobBody::of(state, &view.job, Viewer::Owner)?,
             live_status: live_status(started, workers_idle),
             progress: view.progress_percent,
             workers: WorkersBody { idle: workers_idle, running: workers_running },

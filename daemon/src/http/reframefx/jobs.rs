@@ -3,6 +3,8 @@
 use super::{
     clip,
     job_body::{JobBody, LiveJobBody},
+    page::Page,
+    project_body::Viewer,
 };
 use crate::{
     farm::{FarmError, Idempotency, Submission},
@@ -17,18 +19,15 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::HeaderMap,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use tweenfarm_protocol::{JobId, ProjectId, Timestamp};
+use tweenfarm_protocol::{JobId, ProjectId};
 
 const ROUTE: &str = "POST /jobs";
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
-const LIST_DEFAULT: usize = 50;
-const LIST_MAX: usize = 200;
 
 /// A submission whose fields are checked, before the clip was looked at.
 struct Request {
@@ -102,34 +101,16 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
 }
 
-pub async fn list(
-    State(state): State<HttpState>,
-    Caller(account): Caller,
-    Query(query): Query<HashMap<String, String>>,
-) -> Result<Json<Value>, Failure> {
-    let limit = match query.get("limit") {
-        None => LIST_DEFAULT,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=LIST_MAX).contains(limit))
-            .ok_or_else(|| Failure::invalid(format!("limit must be an integer from 1 to {LIST_MAX}")))?,
+pub async fn list(State(state): State<HttpState>, Caller(account): Caller, page: Page) -> Result<Json<Value>, Failure> {
+    let time_of = |id| {
+        let job = state.farm.job(JobId(id))?.filter(|view| view.job.account == account.id);
+        Ok(job.map(|view| view.job.created_at))
     };
-    let before = query.get("before").map(|text| before(&state, &account, text)).transpose()?;
-    let jobs = state.farm.jobs_of(account.id, limit, before)?;
-    let jobs: Vec<JobBody> = jobs.iter().map(|job| JobBody::of(&state, job)).collect::<Result<_, _>>()?;
+    let before = page.before(time_of, "job")?;
+    let jobs = state.farm.jobs_of(account.id, page.limit, before)?;
+    let jobs: Vec<JobBody> =
+        jobs.iter().map(|job| JobBody::of(&state, job, Viewer::Owner)).collect::<Result<_, _>>()?;
     Ok(Json(json!({ "jobs": jobs })))
-}
-
-/// `before` is a time, or the id of a job: `created_at` is shown in whole seconds, so only an id pages without loss.
-fn before(state: &HttpState, account: &Account, text: &str) -> Result<Timestamp, Failure> {
-    let wrong = || Failure::invalid("before must be a time such as 2026-07-01T10:04:30Z or the id of a job of yours");
-    if let Ok(id) = text.parse::<JobId>() {
-        let job = state.farm.job(id)?.filter(|view| view.job.account == account.id);
-        return job.map(|view| view.job.created_at).ok_or_else(wrong);
-    }
-    let time: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
-    Ok(Timestamp(time.as_microsecond()))
 }
 
 pub async fn show(

@@ -4,7 +4,11 @@ mod account;
 mod clip;
 mod job_body;
 mod jobs;
+mod page;
 mod prices;
+mod project_body;
+mod projects;
+mod shares;
 mod uploads;
 
 use super::HttpState;
@@ -23,6 +27,11 @@ pub fn routes() -> Router<HttpState> {
         .route("/pricing/estimate-video", post(prices::estimate_video))
         .route("/upload/presign", post(uploads::presign))
         .route("/probe", post(uploads::probe))
+        .route("/projects", get(projects::list).post(projects::add))
+        .route("/projects/{project}", get(projects::show).delete(projects::delete))
+        .route("/projects/{project}/share", post(shares::enable).delete(shares::disable))
+        .route("/share/{token}", get(shares::show))
+        .route("/share/{token}/files/{file}", get(shares::download))
         .route("/projects/{project}/files/{file}/download", get(uploads::download))
         .route("/jobs", post(jobs::submit).get(jobs::list))
         .route("/jobs/{job}", get(jobs::show))

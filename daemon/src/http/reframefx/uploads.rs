@@ -1,6 +1,9 @@
 //! Files: a URL to upload to, a look into what was uploaded, a fresh URL to download.
 
-use super::clip::{self, ClipBody};
+use super::{
+    clip::{self, ClipBody},
+    projects,
+};
 use crate::{
     farm::{FarmError, NewUpload},
     http::{HttpState, auth::Caller, body::Fields, error::Failure},
@@ -87,12 +90,8 @@ pub async fn download(
     Caller(account): Caller,
     Path((project, file)): Path<(String, String)>,
 ) -> Result<Json<Value>, Failure> {
-    let project: ProjectId = project.parse().map_err(|_| FarmError::NotFound { what: "project" })?;
+    let project = projects::own(&state, account.id, &project)?.id;
     let file: FileId = file.parse().map_err(|_| FarmError::NotFound { what: "file" })?;
-    let found = state.farm.project(project)?.ok_or(FarmError::NotFound { what: "project" })?;
-    if found.account != account.id {
-        return Err(FarmError::NotYours { what: "project" }.into());
-    }
     let file = state.farm.file(file)?.filter(|file| file.project == project);
     let file = file.ok_or(FarmError::NotFound { what: "file" })?;
     match file.state {

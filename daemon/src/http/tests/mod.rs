@@ -4,6 +4,7 @@ mod flow;
 mod leftovers;
 mod objects;
 mod operator;
+mod projects;
 mod refusals;
 
 use super::{HttpParts, HttpState, auth, operator_router, router};

@@ -1,7 +1,9 @@
 //! Records of accounts, keys, ledger entries, projects and first answers.
 
 use super::{RecordError, Stored};
-use crate::model::{Account, ApiKey, EntryKind, FirstAnswer, KeyHash, KeyKind, LedgerEntry, Project, Tier};
+use crate::model::{
+    Account, ApiKey, EntryKind, FirstAnswer, KeyHash, KeyKind, LedgerEntry, Project, ProjectState, ShareToken, Tier,
+};
 use serde::{Deserialize, Serialize};
 use tweenfarm_protocol::{AccountId, EntryId, JobId, ProjectId, Timestamp, Xeconds};
 
@@ -128,19 +130,41 @@ impl Stored for LedgerEntry {
 #[derive(Serialize, Deserialize)]
 pub enum ProjectRecord {
     V1 { id: ProjectId, account: AccountId, name: String, created_at: Timestamp },
+    V2 { id: ProjectId, account: AccountId, name: String, created_at: Timestamp, state: ProjectStateV2 },
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum ProjectStateV2 {
+    Kept { share: Option<[u8; 20]> },
+    Deleted { at: Timestamp },
 }
 
 impl Stored for Project {
     type Record = ProjectRecord;
 
     fn to_record(&self) -> ProjectRecord {
-        let Project { id, account, name, created_at } = self.clone();
-        ProjectRecord::V1 { id, account, name, created_at }
+        let Project { id, account, name, created_at, state } = self.clone();
+        let state = match state {
+            ProjectState::Kept { share } => ProjectStateV2::Kept { share: share.map(|token| token.0) },
+            ProjectState::Deleted { at } => ProjectStateV2::Deleted { at },
+        };
+        ProjectRecord::V2 { id, account, name, created_at, state }
     }
 
     fn from_record(record: ProjectRecord) -> Result<Project, RecordError> {
-        let ProjectRecord::V1 { id, account, name, created_at } = record;
-        Ok(Project { id, account, name, created_at })
+        let (id, account, name, created_at, state) = match record {
+            ProjectRecord::V1 { id, account, name, created_at } => {
+                (id, account, name, created_at, ProjectState::Kept { share: None })
+            }
+            ProjectRecord::V2 { id, account, name, created_at, state } => {
+                let state = match state {
+                    ProjectStateV2::Kept { share } => ProjectState::Kept { share: share.map(ShareToken) },
+                    ProjectStateV2::Deleted { at } => ProjectState::Deleted { at },
+                };
+                (id, account, name, created_at, state)
+            }
+        };
+        Ok(Project { id, account, name, created_at, state })
     }
 }
 
