@@ -1,12 +1,12 @@
 //! The element's inside. Settings come once, state lives between caps and end of stream.
 
-use super::Settings;
+use super::{Settings, shown_at_ns};
 use crate::{
     failure,
     interpolator::{MakeInterpolator, Pairs},
     picture::{Picture, buffer_of},
     record::Record,
-    retime::{Feed, Placer, Shown},
+    retime::{Feed, FrameTimes, Placer, Retimer, Shown},
 };
 use gstreamer as gst;
 use gstreamer::{glib, prelude::*, subclass::prelude::*};
@@ -15,7 +15,6 @@ use gstreamer_base::prelude::BaseTransformExtManual;
 use gstreamer_base::subclass::{base_transform::GenerateOutputSuccess, prelude::*};
 use gstreamer_video::{VideoCapsBuilder, VideoFormat, VideoInfo};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
-use tweenfarm_media::Timeline;
 use tweenfarm_protocol::{Rational, task::Failure};
 use tweenfarm_shaders::{FrameSize, Phase, PlanarFrame};
 
@@ -31,12 +30,14 @@ pub struct TweenInterpolate {
 }
 
 struct Work {
-    timeline: Arc<Timeline>,
     target_rate: Rational,
     first_slot: u64,
     engine: Engine,
     record: Arc<Record>,
     placer: Placer,
+    /// Frames that the feed counts, where it does not count all.
+    kept: Option<Vec<u64>>,
+    frame_count: u64,
     feed: Feed<Picture>,
     segment: gst::FormattedSegment<gst::ClockTime>,
     formats: Option<Formats>,
@@ -59,22 +60,28 @@ struct Formats {
 
 impl TweenInterpolate {
     pub fn set_settings(&self, settings: Settings) {
-        let Settings { timeline, retimer, target_rate, engine, record } = settings;
+        let Settings { timeline, kept, slots, target_rate, engine, record } = settings;
+        let times = match &kept {
+            Some(kept) => FrameTimes::of_frames(&timeline, kept),
+            None => FrameTimes::of(&timeline),
+        };
+        let frame_count = times.frame_count();
         let fraction = |value: i64| i32::try_from(value).ok();
         *lock(&self.target_rate) = match (fraction(target_rate.num()), fraction(target_rate.den())) {
             (Some(num), Some(den)) => Some(gst::Fraction::new(num, den)),
             _ => None,
         };
         *lock(&self.work) = Some(Work {
-            first_slot: retimer.slots().first,
-            placer: Placer::new(Arc::clone(&timeline)),
-            feed: Feed::new(retimer),
+            first_slot: slots.first,
+            placer: Placer::new(timeline),
+            feed: Feed::new(Retimer::new(times, target_rate, slots)),
+            kept,
+            frame_count,
             engine: Engine::Awaiting(Some(engine)),
             segment: gst::FormattedSegment::new(),
             formats: None,
             made: None,
             ended: false,
-            timeline,
             target_rate,
             record,
         });
@@ -98,7 +105,7 @@ impl TweenInterpolate {
     /// Pushes what is still due after the last frame.
     fn drain(&self) -> Result<(), gst::FlowError> {
         self.with_work(|work| {
-            work.feed.finish(work.timeline.frame_count());
+            work.feed.finish(work.frame_count);
             Ok(())
         })?;
         while let Some(buffer) = self.with_work(Work::next_buffer)? {
@@ -137,20 +144,19 @@ impl Work {
         let Some(formats) = self.formats.clone() else {
             return Err(failure::internal("a frame came before its format"));
         };
-        // Frames outside the segment are decoded for others to refer to, not to be shown.
-        let time_ns = match buffer.pts() {
-            Some(pts) => match self.segment.to_running_time(pts) {
-                Some(time) => i64::try_from(time.nseconds()).ok(),
-                None => return Ok(()),
-            },
-            None => None,
-        };
+        let Ok(time_ns) = shown_at_ns(&buffer, &self.segment) else { return Ok(()) };
         let Some(frame) = self.placer.place(time_ns) else {
             self.record.frames_unplaced.add(1);
             gst::debug!(CATEGORY, "no place for a frame at {time_ns:?} ns");
             return Ok(());
         };
-        self.feed.offer(frame, Picture::new(buffer, formats.input, formats.size));
+        let counted = match &self.kept {
+            None => Some(frame),
+            Some(kept) => kept.binary_search(&frame).ok().map(|number| number as u64),
+        };
+        if let Some(number) = counted {
+            self.feed.offer(number, Picture::new(buffer, formats.input, formats.size));
+        }
         if self.record.slots_shown.get() == 0 {
             self.record.frames_passed.add(1);
         }

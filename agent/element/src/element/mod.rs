@@ -2,16 +2,18 @@
 
 mod imp;
 
-use crate::{interpolator::MakeInterpolator, record::Record, retime::Retimer};
-use gstreamer::glib;
+use crate::{interpolator::MakeInterpolator, record::Record};
+use gstreamer::{self as gst, glib};
 use std::sync::Arc;
 use tweenfarm_media::Timeline;
-use tweenfarm_protocol::Rational;
+use tweenfarm_protocol::{Rational, SlotRange};
 
 /// What one element works by; fixed for its life.
 pub struct Settings {
     pub timeline: Arc<Timeline>,
-    pub retimer: Retimer,
+    /// The frames of the timeline that count, ascending; the others are passed over. None where all of them do.
+    pub kept: Option<Vec<u64>>,
+    pub slots: SlotRange,
     pub target_rate: Rational,
     pub engine: MakeInterpolator,
     pub record: Arc<Record>,
@@ -29,4 +31,18 @@ impl TweenInterpolate {
         glib::subclass::prelude::ObjectSubclassIsExt::imp(&element).set_settings(settings);
         element
     }
+}
+
+/// A frame outside its segment: decoded for others to refer to, not to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotShown;
+
+/// When a decoded frame is shown, in nanoseconds; `None` where the decoder does not say.
+pub fn shown_at_ns(
+    frame: &gst::BufferRef,
+    segment: &gst::FormattedSegment<gst::ClockTime>,
+) -> Result<Option<i64>, NotShown> {
+    let Some(pts) = frame.pts() else { return Ok(None) };
+    let time = segment.to_running_time(pts).ok_or(NotShown)?;
+    Ok(i64::try_from(time.nseconds()).ok())
 }

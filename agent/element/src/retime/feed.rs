@@ -113,13 +113,12 @@ impl<Picture> Feed<Picture> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::sync::Arc;
     use tweenfarm_media::Timeline;
     use tweenfarm_protocol::{Rational, SlotRange};
 
     fn retimer(frames: u64, source: i64, target: i64, slots: SlotRange) -> Retimer {
         let timeline = Timeline::constant(Rational::whole(source), frames).unwrap();
-        Retimer::new(Arc::new(timeline), Rational::whole(target), slots)
+        Retimer::new(crate::retime::FrameTimes::of(&timeline), Rational::whole(target), slots)
     }
 
     /// Offers `frames` and gives what was shown.

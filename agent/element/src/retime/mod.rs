@@ -3,7 +3,11 @@
 mod feed;
 mod placer;
 mod retimer;
+mod runs;
+mod times;
 
 pub use feed::{Due, Feed, Seen, Shown};
 pub use placer::Placer;
 pub use retimer::{Retimer, Shot};
+pub use runs::{Overview, Runs};
+pub use times::FrameTimes;

@@ -3,8 +3,7 @@
 //! Times are compared as exact fractions of absolute indices, so nothing drifts however long the clip, and a slot gets
 //! the same answer whichever segment asks. Knows neither decoder nor engine.
 
-use std::sync::Arc;
-use tweenfarm_media::Timeline;
+use super::FrameTimes;
 use tweenfarm_protocol::{Rational, SlotRange};
 
 /// A whole frame distance in phase units.
@@ -29,7 +28,7 @@ pub enum Shot {
 /// Answers for the slots of one segment.
 #[derive(Clone, Debug)]
 pub struct Retimer {
-    timeline: Arc<Timeline>,
+    times: FrameTimes,
     rate: Rational,
     slots: SlotRange,
     /// Distances above this many ticks are pauses.
@@ -38,9 +37,9 @@ pub struct Retimer {
 
 impl Retimer {
     /// `rate` is the target rate and positive; slot *i* stands at *i* / `rate` after the first frame.
-    pub fn new(timeline: Arc<Timeline>, rate: Rational, slots: SlotRange) -> Retimer {
-        let pause_ticks = pause_ticks(&timeline);
-        Retimer { timeline, rate, slots, pause_ticks }
+    pub fn new(times: FrameTimes, rate: Rational, slots: SlotRange) -> Retimer {
+        let pause_ticks = pause_ticks(&times);
+        Retimer { times, rate, slots, pause_ticks }
     }
 
     pub fn slots(&self) -> SlotRange {
@@ -49,13 +48,13 @@ impl Retimer {
 
     /// What a slot shows when every frame of the timeline is there.
     pub fn shot(&self, slot: u64) -> Shot {
-        let (mut low, mut high) = (0, self.timeline.frame_count());
+        let (mut low, mut high) = (0, self.times.frame_count());
         while low < high {
             let middle = low + (high - low) / 2;
             if self.since_frame(slot, middle) >= 0 { low = middle + 1 } else { high = middle }
         }
         let first = low.saturating_sub(1);
-        if first + 1 < self.timeline.frame_count() {
+        if first + 1 < self.times.frame_count() {
             self.shot_between(slot, first, first + 1)
         } else {
             Shot::Source { frame: first }
@@ -94,7 +93,7 @@ impl Retimer {
 
     /// The first slot that does not stand before `frame`.
     fn first_slot_at(&self, frame: u64) -> u64 {
-        let tick = self.timeline.tick();
+        let tick = self.times.tick();
         let num = i128::from(self.ticks(frame)) * i128::from(tick.num()) * i128::from(self.rate.num());
         let den = i128::from(tick.den()) * i128::from(self.rate.den());
         // Rounded up.
@@ -102,49 +101,50 @@ impl Retimer {
     }
 
     fn ticks(&self, frame: u64) -> i64 {
-        let ticks = self.timeline.ticks();
-        let at = usize::try_from(frame).unwrap_or(usize::MAX).min(ticks.len() - 1);
-        ticks[at]
+        self.times.ticks(frame)
     }
 
     /// Time from a frame to a slot, in units of 1 / (rate numerator × tick denominator) second.
     fn since_frame(&self, slot: u64, frame: u64) -> i128 {
-        let slot_time = i128::from(slot) * i128::from(self.rate.den()) * i128::from(self.timeline.tick().den());
+        let slot_time = i128::from(slot) * i128::from(self.rate.den()) * i128::from(self.times.tick().den());
         slot_time - i128::from(self.ticks(frame)) * self.tick_in_slot_units()
     }
 
     fn tick_in_slot_units(&self) -> i128 {
-        i128::from(self.timeline.tick().num()) * i128::from(self.rate.num())
+        i128::from(self.times.tick().num()) * i128::from(self.rate.num())
     }
 }
 
-fn pause_ticks(timeline: &Timeline) -> i128 {
-    let mut gaps: Vec<i64> = timeline.ticks().windows(2).map(|pair| pair[1] - pair[0]).collect();
+fn pause_ticks(times: &FrameTimes) -> i128 {
+    let mut gaps: Vec<i64> = times.gaps().collect();
     gaps.sort_unstable();
-    let tick = timeline.tick();
-    let half_second = i128::from(tick.den()) / (PAUSE_PER_SECOND * i128::from(tick.num())).max(1);
+    let half_second = half_second_ticks(times.tick());
     let usual = gaps.get(gaps.len() / 2).map_or(half_second, |gap| PAUSE_GAPS * i128::from(*gap));
     usual.min(half_second)
+}
+
+fn half_second_ticks(tick: Rational) -> i128 {
+    i128::from(tick.den()) / (PAUSE_PER_SECOND * i128::from(tick.num())).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use tweenfarm_media::Stamps;
+    use tweenfarm_media::{Stamps, Timeline};
 
     fn rate(num: i64, den: i64) -> Rational {
         Rational::new(num, den).unwrap()
     }
 
     fn constant(source: Rational, frames: u64, target: Rational, slots: SlotRange) -> Retimer {
-        Retimer::new(Arc::new(Timeline::constant(source, frames).unwrap()), target, slots)
+        Retimer::new(FrameTimes::of(&Timeline::constant(source, frames).unwrap()), target, slots)
     }
 
     fn variable(ticks: &[i64], target: Rational, slots: SlotRange) -> Retimer {
         let ticks: Vec<Option<i64>> = ticks.iter().copied().map(Some).collect();
         let stamps = Stamps { ticks: &ticks, time_base: Some(rate(1, 1000)), last_ticks: None, claimed_rates: &[] };
-        Retimer::new(Arc::new(Timeline::from_stamps(&stamps).unwrap()), target, slots)
+        Retimer::new(FrameTimes::of(&Timeline::from_stamps(&stamps).unwrap()), target, slots)
     }
 
     fn shots(retimer: &Retimer) -> Vec<Shot> {
@@ -294,7 +294,7 @@ mod tests {
             ticks in any_ticks(), num in 24_i64..240, first in 0_u64..300, length in 0_u64..300
         ) {
             let retimer = variable(&ticks, rate(num, 1), SlotRange::new(first, first + length));
-            let last = retimer.timeline.frame_count() - 1;
+            let last = retimer.times.frame_count() - 1;
             let mut served = Vec::new();
             for frame in 0..last {
                 let slots = retimer.slots_from(frame, Some(frame + 1));

@@ -8,11 +8,12 @@ use crate::{
 use tweenfarm_agent::worker::{encoders, messages::DoctorItem};
 
 /// Elements of every render, with the package that has each.
-const ELEMENTS: [(&str, &str); 15] = [
+const ELEMENTS: [(&str, &str); 16] = [
     ("filesrc", "libgstreamer1.0-0"),
     ("filesink", "libgstreamer1.0-0"),
     ("queue", "libgstreamer1.0-0"),
     ("capsfilter", "libgstreamer1.0-0"),
+    ("appsink", "gstreamer1.0-plugins-base"),
     ("decodebin", "gstreamer1.0-plugins-base"),
     ("videoconvert", "gstreamer1.0-plugins-base"),
     ("qtdemux", "gstreamer1.0-plugins-good"),

@@ -34,6 +34,7 @@ fn converted(source: &Path, target: Rational, parts: u64, name: &str) -> Result<
             clip: &clip,
             target_rate: target,
             slots,
+            dedupe: false,
             encoder: encoder::SOFTWARE,
             encode: plan.encode,
             output: &path,

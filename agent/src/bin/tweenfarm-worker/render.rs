@@ -70,6 +70,7 @@ impl Renderer {
             clip: &clip,
             target_rate: plan.target_rate,
             slots,
+            dedupe: plan.engine.dedupe,
             encoder: &encoder,
             encode: plan.encode,
             output,

@@ -5,6 +5,7 @@
 mod decode;
 pub mod encoder;
 mod messages;
+mod scan;
 
 use crate::failure;
 use gstreamer as gst;
@@ -14,7 +15,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tweenfarm_element::{TweenInterpolate, element, interpolator::MakeInterpolator, record::Record, retime::Retimer};
+use tweenfarm_element::{TweenInterpolate, element, interpolator::MakeInterpolator, record::Record};
 use tweenfarm_media::Clip;
 use tweenfarm_protocol::{
     Rational, SlotRange,
@@ -36,6 +37,8 @@ pub struct Run<'a> {
     pub clip: &'a Clip,
     pub target_rate: Rational,
     pub slots: SlotRange,
+    /// Drawings shown two or three times are moved in between.
+    pub dedupe: bool,
     pub encoder: &'a str,
     pub encode: EncodeSettings,
     pub output: &'a Path,
@@ -79,7 +82,11 @@ pub fn run(run: &Run<'_>, engine: MakeInterpolator, on_progress: &mut dyn FnMut(
     let size =
         FrameSize { width_px: even(run.clip.facts.video.width_px), height_px: even(run.clip.facts.video.height_px) };
     size.check().map_err(|error| failure::of_engine(&error))?;
-    let pipeline = build(run, engine, &record)?;
+    let kept = match run.dedupe {
+        true => Some(scan::kept(run, &mut |frames_done| on_progress(scanned(run, frames_done)))?),
+        false => None,
+    };
+    let pipeline = build(run, kept, engine, &record)?;
     let outcome = play(run, &pipeline, &record, on_progress);
     // Ends every thread of the pipeline; what was recorded until then is complete.
     let _ = pipeline.set_state(gst::State::Null);
@@ -93,12 +100,16 @@ pub fn run(run: &Run<'_>, engine: MakeInterpolator, on_progress: &mut dyn FnMut(
     })
 }
 
-fn build(run: &Run<'_>, engine: MakeInterpolator, record: &Arc<Record>) -> Result<gst::Pipeline, Failure> {
+fn build(
+    run: &Run<'_>,
+    kept: Option<Vec<u64>>,
+    engine: MakeInterpolator,
+    record: &Arc<Record>,
+) -> Result<gst::Pipeline, Failure> {
     let pipeline = gst::Pipeline::new();
     let timeline = Arc::new(run.clip.timeline.clone());
-    let retimer = Retimer::new(Arc::clone(&timeline), run.target_rate, run.slots);
-    let settings =
-        element::Settings { timeline, retimer, target_rate: run.target_rate, engine, record: Arc::clone(record) };
+    let (slots, target_rate, record_too) = (run.slots, run.target_rate, Arc::clone(record));
+    let settings = element::Settings { timeline, kept, slots, target_rate, engine, record: record_too };
     let interpolate: gst::Element = TweenInterpolate::new(settings).upcast();
     let encoder = encoder::element(run.encoder, run.encode, run.target_rate)?;
     let muxer = element("mp4mux")?;
@@ -209,7 +220,18 @@ fn progress(run: &Run<'_>, record: &Record) -> Progress {
     let shown = u128::from(record.slots_shown.get()) + u128::from(record.frames_encoded.get());
     let (done, total) = (passed + MAKE * shown, to_pass + 2 * MAKE * slots);
     let frames_done = (done * slots).checked_div(total).unwrap_or(0).min(slots);
+    let first = u128::from(scanned(run, run.clip.timeline.frame_count()).frames_done);
+    let frames_done = first + frames_done * (slots - first) / slots.max(1);
     Progress { frames_done: u64::try_from(frames_done).unwrap_or(0), frames_total: run.slots.len() }
+}
+
+/// The first look at the whole clip, where there is one: a tenth of the work.
+fn scanned(run: &Run<'_>, frames: u64) -> Progress {
+    const PART: u128 = 10;
+    let slots = run.slots.len();
+    let of_slots = u128::from(slots) * u128::from(frames) / (PART * u128::from(run.clip.timeline.frame_count().max(1)));
+    let frames_done = if run.dedupe { u64::try_from(of_slots).unwrap_or(slots).min(slots) } else { 0 };
+    Progress { frames_done, frames_total: slots }
 }
 
 /// The file is only as good as its counts: a decoder may end early without an error.

@@ -16,6 +16,10 @@ struct Rendered {
 
 /// Renders `slots` of the clip at `rate`, or all of them.
 fn render(source: &Path, target: Rational, slots: Option<SlotRange>) -> Result<Rendered, Failure> {
+    render_with(source, target, slots, false)
+}
+
+fn render_with(source: &Path, target: Rational, slots: Option<SlotRange>, dedupe: bool) -> Result<Rendered, Failure> {
     init().unwrap();
     let clip = probe_clip(source, &ProbeLimits::default()).unwrap();
     let all = clip.facts.video.slot_count(target);
@@ -26,6 +30,7 @@ fn render(source: &Path, target: Rational, slots: Option<SlotRange>) -> Result<R
         clip: &clip,
         target_rate: target,
         slots,
+        dedupe,
         encoder: encoder::SOFTWARE,
         encode: EncodeSettings::Lossless,
         output: &path,
@@ -89,6 +94,59 @@ fn segments_hold_the_frames_of_the_whole() {
         joined.extend(frames(&part.path, size));
     }
     assert!(joined == whole, "segments differ from the whole");
+}
+
+/// A bar moves by 8 px with every drawing; `drawings` says how many frames each is shown.
+fn animation(folder: &Path, name: &str, drawings: &str) -> PathBuf {
+    let moved = format!(
+        "color=gray:s=128x64:r=24:d=1,format=yuv420p,geq=lum='if(between(X-8*{drawings}\\,0\\,15)\\,235\\,40+mod(X*7+Y*3\\,32))':cb=128:cr=128"
+    );
+    clip(folder, name, &moved, &format!("{X264} -crf 10"))
+}
+
+#[test]
+fn animation_on_twos_is_repeated_unless_it_is_to_be_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = animation(folder.path(), "twos.mp4", "floor(N/2)");
+    let size = 128 * 64 * 3 / 2;
+    // How many slots in a row show nearly the same.
+    let stands = |frames: &[Vec<u8>]| -> Vec<usize> {
+        let alike = |a: &[u8], b: &[u8]| {
+            let sum: u64 = a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+            sum < a.len() as u64 / 2
+        };
+        let mut lengths = vec![1];
+        for pair in frames.windows(2) {
+            if alike(&pair[0], &pair[1]) { *lengths.last_mut().unwrap() += 1 } else { lengths.push(1) }
+        }
+        lengths
+    };
+    // 24 to 48 with a blend: a drawing, its repetition made and real, and one mixture with the next.
+    let faithful = frames(&render(&path, rate(48, 1), None).unwrap().path, size);
+    assert!(stands(&faithful)[..10].iter().all(|length| *length == 3 || *length == 1), "{:?}", stands(&faithful));
+    let moved = render_with(&path, rate(48, 1), None, true).unwrap();
+    let smooth = frames(&moved.path, size);
+    assert_eq!((smooth.len(), faithful.len()), (48, 48));
+    assert!(stands(&smooth)[..40].iter().all(|length| *length == 1), "{:?}", stands(&smooth));
+    // Every drawing is still the source's own.
+    let source = frames(&path, size);
+    assert!((0..11).all(|drawing| smooth[4 * drawing] == source[2 * drawing]), "a drawing was changed");
+
+    let mut joined = Vec::new();
+    for (first, end) in [(0, 3), (3, 18), (18, 48)] {
+        let part = render_with(&path, rate(48, 1), Some(SlotRange::new(first, end)), true).unwrap();
+        joined.extend(frames(&part.path, size));
+    }
+    assert!(joined == smooth, "segments differ from the whole");
+}
+
+#[test]
+fn a_hold_stays_where_drawings_are_moved() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = animation(folder.path(), "hold.mp4", "floor(N/6)");
+    let size = 128 * 64 * 3 / 2;
+    let faithful = frames(&render(&path, rate(48, 1), None).unwrap().path, size);
+    assert!(faithful == frames(&render_with(&path, rate(48, 1), None, true).unwrap().path, size));
 }
 
 #[test]
