@@ -16,7 +16,7 @@ use tweenfarm_protocol::task::EncodeSettings;
 use url::Url;
 
 /// First path parts of the public API, now and to come: a bucket of that name would hide them.
-const ROUTE_NAMES: [&str; 13] = [
+const ROUTE_NAMES: [&str; 14] = [
     "me",
     "api-tokens",
     "pricing",
@@ -29,6 +29,7 @@ const ROUTE_NAMES: [&str; 13] = [
     "healthz",
     "metrics",
     "docs",
+    "openapi.json",
     "operator",
 ];
 /// `sun_path` of Linux holds 108 bytes with the closing zero.
@@ -42,6 +43,9 @@ pub struct Config {
     /// `None`: the bound address.
     pub public_url: Option<Url>,
     pub http_connections_max: usize,
+    /// The web site whose scripts may use the API, as a browser writes its origin.
+    pub studio_origin: Option<String>,
+    pub behind_proxy: bool,
     pub rpc_listen: SocketAddr,
     pub state_folder: PathBuf,
     pub operator_socket: PathBuf,
@@ -50,6 +54,8 @@ pub struct Config {
     pub upload_bytes_max: u64,
     pub disk_reserve_bytes: u64,
     pub queue_jobs_max: u64,
+    pub requests_per_second_address: u32,
+    pub requests_per_second_key: u32,
     pub lease_for: Duration,
     pub attempts_max: u32,
     pub retry_after: Duration,
@@ -134,7 +140,13 @@ macro_rules! section {
     };
 }
 
-section!(RawHttp { listen: String = "127.0.0.1:8080".into(), public_url: Option<String> = None, connections_max: u64 = 1024 });
+section!(RawHttp {
+    listen: String = "127.0.0.1:8080".into(),
+    public_url: Option<String> = None,
+    studio_origin: Option<String> = None,
+    behind_proxy: bool = false,
+    connections_max: u64 = 1024,
+});
 section!(RawRpc { listen: String = "127.0.0.1:8090".into() });
 section!(RawState { folder: PathBuf = "/var/lib/tweenfarm".into() });
 section!(RawOperator { socket: Option<PathBuf> = None });
@@ -143,6 +155,8 @@ section!(RawLimits {
     upload_bytes_max: u64 = pricing::VIDEO_BYTES_MAX,
     disk_reserve_bytes: u64 = 2 << 30,
     queue_jobs_max: u64 = 10_000,
+    requests_per_second_address: u64 = 600,
+    requests_per_second_key: u64 = 400,
 });
 section!(RawWork {
     lease_seconds: u64 = 60,
@@ -203,6 +217,8 @@ impl Check<'_> {
                 needed: "needed when http.listen is all addresses, because those name no host that clients could reach",
             });
         }
+        let studio_origin =
+            raw.http.studio_origin.map(|text| self.origin_url("http.studio_origin", &text)).transpose()?;
         let rpc_listen = self.address("rpc.listen", &raw.rpc.listen)?;
         if !rpc_listen.ip().is_loopback() {
             let accepted = "a loopback address such as 127.0.0.1:8090: agents on other machines wait for TLS, and TLS comes with joining";
@@ -218,6 +234,8 @@ impl Check<'_> {
         Ok(Config {
             http_listen,
             public_url,
+            studio_origin: studio_origin.map(|url| url.origin().ascii_serialization()),
+            behind_proxy: raw.http.behind_proxy,
             http_connections_max: self.within("http.connections_max", raw.http.connections_max, 1..=100_000)? as usize,
             rpc_listen,
             operator_socket,
@@ -231,6 +249,16 @@ impl Check<'_> {
             )?,
             disk_reserve_bytes: raw.limits.disk_reserve_bytes,
             queue_jobs_max: self.within("limits.queue_jobs_max", raw.limits.queue_jobs_max, 1..=1_000_000)?,
+            requests_per_second_address: self.within(
+                "limits.requests_per_second_address",
+                raw.limits.requests_per_second_address,
+                1..=1_000_000,
+            )? as u32,
+            requests_per_second_key: self.within(
+                "limits.requests_per_second_key",
+                raw.limits.requests_per_second_key,
+                1..=1_000_000,
+            )? as u32,
             lease_for: Duration::from_secs(self.within("work.lease_seconds", raw.work.lease_seconds, 5..=3600)?),
             attempts_max: self.within("work.attempts_max", raw.work.attempts_max, 1..=10)? as u32,
             retry_after: Duration::from_secs(self.within("work.retry_seconds", raw.work.retry_seconds, 0..=3600)?),

@@ -23,7 +23,7 @@ use tweenfarm_daemon::{
     blobs::{self, Blobs, DiskStore, Signer},
     config::{Config, Flags},
     farm::{Audit, Effect, Farm, FarmRules, SystemClock},
-    http::{self, HttpParts, HttpState},
+    http::{self, HttpParts, HttpState, limits::RateRules},
     logging,
     rpc::{self, RpcSettings},
     store,
@@ -143,6 +143,12 @@ async fn serve(
         look: tweenfarm_media::probe,
         upload_bytes_max: config.upload_bytes_max,
         audit,
+        rates: RateRules {
+            per_second_address: config.requests_per_second_address,
+            per_second_key: config.requests_per_second_key,
+            behind_proxy: config.behind_proxy,
+        },
+        studio_origin: config.studio_origin.as_deref().map(str::parse).transpose()?,
     });
 
     let stop = CancellationToken::new();

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use std::{error::Error, sync::Arc};
+use std::{error::Error, sync::Arc, time::Duration};
 use tweenfarm_media::ProbeError;
 use tweenfarm_protocol::operator::Problem;
 
@@ -55,6 +55,8 @@ pub enum Failure {
     CutOff,
     #[error("{0}")]
     TooLarge(String),
+    #[error("too many requests: wait for as many seconds as Retry-After says")]
+    TooMany(Duration),
     #[error("{0}: try again in a few seconds")]
     Busy(&'static str),
     #[error(transparent)]
@@ -96,6 +98,7 @@ impl Failure {
             (Failure::NoMethod, _) => StatusCode::METHOD_NOT_ALLOWED,
             (Failure::Stalled, _) => StatusCode::REQUEST_TIMEOUT,
             (Failure::TooLarge(_), _) => StatusCode::PAYLOAD_TOO_LARGE,
+            (Failure::TooMany(_), _) => StatusCode::TOO_MANY_REQUESTS,
             (Failure::Busy(_), _) => StatusCode::SERVICE_UNAVAILABLE,
             (Failure::Internal(_), _) => StatusCode::INTERNAL_SERVER_ERROR,
             (Failure::Farm(failure), api) => farm_status(failure, api),
@@ -154,6 +157,8 @@ const RETRY_SECONDS: u64 = 5;
 /// Seconds after which a refused request is worth sending again.
 fn retry_after_seconds(failure: &Failure) -> u64 {
     match failure {
+        // Rounded up: a client that comes back a moment early is refused again.
+        Failure::TooMany(wait) => wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
         Failure::Blob(BlobError::Full) | Failure::Farm(FarmError::QueueFull) => 60,
         _ => RETRY_SECONDS,
     }
@@ -186,7 +191,7 @@ pub async fn render(api: Api, request: Request, next: Next) -> Response {
             tracing::error!(error = &*failure as &dyn Error, "a request failed");
         }
         give_body(&mut response, api, status, failure.public_text(status));
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             let seconds = HeaderValue::from(retry_after_seconds(&failure));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }

@@ -4,13 +4,16 @@
 
 mod auth;
 mod body;
+mod cors;
 pub mod error;
+pub mod limits;
 mod locks;
 mod objects;
 pub mod operator;
 mod range;
 pub mod reframefx;
 pub mod serve;
+mod stall;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +31,7 @@ use axum::{
     routing::get,
 };
 use error::{Api, Failure};
+use limits::{RateLimits, RateRules};
 use serde_json::json;
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -50,6 +54,8 @@ pub struct HttpState {
     pub upload_bytes_max: u64,
     /// What the last audit found.
     pub audit: watch::Receiver<Audit>,
+    limits: RateLimits,
+    studio_origin: Option<HeaderValue>,
 }
 
 /// What `HttpState` is made of.
@@ -61,6 +67,9 @@ pub struct HttpParts {
     pub look: crate::probe::Look,
     pub upload_bytes_max: u64,
     pub audit: watch::Receiver<Audit>,
+    pub rates: RateRules,
+    /// The origin of the web site that may use the API from a browser.
+    pub studio_origin: Option<HeaderValue>,
 }
 
 impl HttpState {
@@ -74,6 +83,8 @@ impl HttpState {
             locks: locks::KeyLocks::default(),
             upload_bytes_max: parts.upload_bytes_max,
             audit: parts.audit,
+            limits: RateLimits::new(parts.rates),
+            studio_origin: parts.studio_origin,
         }
     }
 }
@@ -85,7 +96,7 @@ pub fn router(state: HttpState) -> Router {
         .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
     let routes = json_routes.merge(objects::routes(state.signer.bucket_name()));
-    edged(routes, Api::ReframeFx).with_state(state)
+    edged(routes, Api::ReframeFx, &state).with_state(state)
 }
 
 /// The operator's socket.
@@ -93,18 +104,25 @@ pub fn operator_router(state: HttpState) -> Router {
     let routes = operator::routes()
         .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
-    edged(routes, Api::Operator).with_state(state)
+    edged(routes, Api::Operator, &state).with_state(state)
 }
 
 /// What every router has at its edge: sentences for all refusals, no panic that kills a connection, a request id, one
-/// line in the log.
-fn edged(routes: Router<HttpState>, api: Api) -> Router<HttpState> {
-    routes
+/// line in the log; for the public, limits and CORS, too.
+fn edged(routes: Router<HttpState>, api: Api, state: &HttpState) -> Router<HttpState> {
+    let mut routes = routes
         .fallback(|| async { Failure::NoRoute })
         .method_not_allowed_fallback(|| async { Failure::NoMethod })
-        .layer(CatchPanicLayer::custom(after_panic))
-        .layer(middleware::from_fn(move |request, next| error::render(api, request, next)))
-        .layer(middleware::from_fn(observe))
+        .layer(CatchPanicLayer::custom(after_panic));
+    if api == Api::ReframeFx {
+        let limits = state.limits.clone();
+        routes = routes.layer(middleware::from_fn(move |request, next| limits::check(limits.clone(), request, next)));
+    }
+    routes = routes.layer(middleware::from_fn(move |request, next| error::render(api, request, next)));
+    if api == Api::ReframeFx {
+        routes = routes.layer(cors::layer(state.studio_origin.as_ref()));
+    }
+    routes.layer(middleware::from_fn(observe))
 }
 
 fn after_panic(cause: Box<dyn Any + Send + 'static>) -> Response {
@@ -113,11 +131,12 @@ fn after_panic(cause: Box<dyn Any + Send + 'static>) -> Response {
     axum::response::IntoResponse::into_response(Failure::Internal("something broke on the server; it has been logged"))
 }
 
-/// Gives each request an id and the log a line: method and path, never the query, which may hold a signature.
+/// Gives each request an id and the log a line: method and path, never the query, which may hold a signature, nor a
+/// share token.
 async fn observe(request: Request, next: Next) -> Response {
     let id = uuid::Uuid::now_v7().to_string();
     let started = std::time::Instant::now();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let (method, path) = (request.method().clone(), loggable(request.uri().path()));
     let span = tracing::info_span!("request", %id);
     let mut response = {
         use tracing::Instrument;
@@ -129,6 +148,14 @@ async fn observe(request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// A path without what opens something by itself.
+fn loggable(path: &str) -> String {
+    match path.strip_prefix("/share/") {
+        Some(rest) => format!("/share/…{}", rest.find('/').map_or("", |at| &rest[at..])),
+        None => path.to_owned(),
+    }
 }
 
 /// Cheap on purpose: it says that the process answers, not that agents are there.

@@ -152,7 +152,7 @@ fn job_of(key: &ObjectKey) -> Option<JobId> {
 }
 
 /// Reads what a refused client still sends, so that it gets to read the refusal.
-fn read_away(mut body: BodyDataStream) {
+pub fn read_away(mut body: BodyDataStream) {
     tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.next().await {} }));
 }
 

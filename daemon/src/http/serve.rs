@@ -1,12 +1,13 @@
 //! Serving a router on a listener: connections are counted, slow ones are cut, and a stop ends what runs in order.
 
+use super::stall::Unstalled;
 use axum::{Router, body::Body, extract::Request};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto, graceful::GracefulShutdown},
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
@@ -17,29 +18,38 @@ use tower::ServiceExt;
 
 /// A client that takes longer to send its headers is not worth a connection.
 const HEADERS_TIME_MAX: Duration = Duration::from_secs(10);
+/// Real requests need a tenth of it: a token or a presigned URL is a kilobyte or two.
+const HEADERS_BYTES_MAX: usize = 64 * 1024;
+const STREAMS_MAX: u32 = 128;
+/// A client that takes nothing of its answer for this long has gone, whatever its connection says.
+const STALL_MAX: Duration = Duration::from_secs(60);
 /// After a failed accept (no file handles left) the next one would fail at once, too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Where connections come from.
 pub trait Listener: Send {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    fn accept(&mut self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Stream, Option<Peer>)>> + Send;
 }
+
+/// The address a request came from; an extension of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
 
 impl Listener for TcpListener {
     type Stream = tokio::net::TcpStream;
-    async fn accept(&mut self) -> io::Result<Self::Stream> {
-        let (stream, _) = TcpListener::accept(self).await?;
+    async fn accept(&mut self) -> io::Result<(Self::Stream, Option<Peer>)> {
+        let (stream, address) = TcpListener::accept(self).await?;
         // Answers are small and written whole: waiting for more would only delay them.
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok((stream, Some(Peer(address.ip()))))
     }
 }
 
 impl Listener for UnixListener {
     type Stream = tokio::net::UnixStream;
-    async fn accept(&mut self) -> io::Result<Self::Stream> {
-        Ok(UnixListener::accept(self).await?.0)
+    async fn accept(&mut self) -> io::Result<(Self::Stream, Option<Peer>)> {
+        Ok((UnixListener::accept(self).await?.0, None))
     }
 }
 
@@ -57,7 +67,7 @@ pub async fn serve(mut listener: impl Listener, router: Router, connections_max:
             () = stop.cancelled() => break,
             next = next => next,
         };
-        let stream = match accepted {
+        let (stream, peer) = match accepted {
             Ok(stream) => stream,
             Err(cause) => {
                 tracing::warn!(error = &cause as &dyn std::error::Error, "a connection could not be accepted");
@@ -67,11 +77,19 @@ pub async fn serve(mut listener: impl Listener, router: Router, connections_max:
         };
         let router = router.clone();
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            router.clone().oneshot(request.map(Body::new))
+            let mut request = request.map(Body::new);
+            if let Some(peer) = peer {
+                request.extensions_mut().insert(peer);
+            }
+            router.clone().oneshot(request)
         });
         let mut server = auto::Builder::new(TokioExecutor::new());
-        server.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_TIME_MAX);
-        server.http2().timer(TokioTimer::new()).keep_alive_interval(HEADERS_TIME_MAX);
+        let mut http1 = server.http1();
+        http1.timer(TokioTimer::new()).header_read_timeout(HEADERS_TIME_MAX).max_buf_size(HEADERS_BYTES_MAX);
+        let mut http2 = server.http2();
+        http2.timer(TokioTimer::new()).keep_alive_interval(HEADERS_TIME_MAX);
+        http2.max_header_list_size(HEADERS_BYTES_MAX as u32).max_concurrent_streams(STREAMS_MAX);
+        let stream = Unstalled::new(stream, STALL_MAX);
         let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = running.watch(connection);
         tokio::spawn(async move {

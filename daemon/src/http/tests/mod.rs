@@ -1,5 +1,6 @@
 //! The routes as a client meets them, on the in-memory store and a folder of blobs.
 
+mod edge;
 mod flow;
 mod leftovers;
 mod objects;
@@ -7,7 +8,7 @@ mod operator;
 mod projects;
 mod refusals;
 
-use super::{HttpParts, HttpState, auth, operator_router, router};
+use super::{HttpParts, HttpState, auth, limits::RateRules, operator_router, router};
 use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
     farm::{Audit, Clock, Effect, Farm, FarmRules},
@@ -34,6 +35,7 @@ use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{Rational, Timestamp, Xeconds, task::EncodeSettings};
 
 const UPLOAD_BYTES_MAX: u64 = 1000;
+const STUDIO: &str = "https://studio.example.org";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The farm's clock, moved by hand. Presigned URLs live by the machine's own.
@@ -119,6 +121,10 @@ impl Bench {
     }
 
     fn with_reserve(reserve_bytes: u64) -> Bench {
+        Bench::with(reserve_bytes, 10_000)
+    }
+
+    fn with(reserve_bytes: u64, per_second: u32) -> Bench {
         let root = tempfile::tempdir().unwrap();
         let rules = FarmRules {
             lease_for: Duration::from_secs(60),
@@ -147,6 +153,8 @@ impl Bench {
             look,
             upload_bytes_max: UPLOAD_BYTES_MAX,
             audit: watch::channel(Audit::default()).1,
+            rates: RateRules { per_second_address: per_second, per_second_key: per_second, behind_proxy: false },
+            studio_origin: Some(STUDIO.parse().unwrap()),
         });
         let (router, operator) = (router(state.clone()), operator_router(state.clone()));
         Bench { state, router, operator, farm, clock, blobs, root, effects: receiver, disk }

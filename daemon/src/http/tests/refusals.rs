@@ -209,7 +209,8 @@ async fn a_panic_in_a_handler_is_an_answer_with_a_sentence() {
     }
     let bench = Bench::new();
     let routes = Router::new().route("/broken", axum::routing::get(broken));
-    let router = super::super::edged(routes, super::super::error::Api::ReframeFx).with_state(bench.state.clone());
+    let router =
+        super::super::edged(routes, super::super::error::Api::ReframeFx, &bench.state).with_state(bench.state.clone());
     let answer = answer_of(&router, Request::get("/broken").body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(!answer.detail().contains("on purpose"));
