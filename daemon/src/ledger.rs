@@ -1,6 +1,7 @@
 //! The ledger's rules: which entries may be booked. The only place where a balance is computed; reads no store.
 
 use crate::model::{EntryKind, LedgerEntry};
+use std::collections::{HashMap, HashSet};
 use tweenfarm_protocol::{AccountId, EntryId, JobId, Timestamp, Xeconds};
 
 /// Why an entry may not be booked.
@@ -10,6 +11,8 @@ pub enum LedgerError {
     InsufficientXeconds { needed: Xeconds, available: Xeconds },
     #[error("{0} is not an amount that can be booked")]
     Amount(Xeconds),
+    #[error("a trial grant opens a ledger: this account has entries already")]
+    TrialOver,
     #[error("the charge {0} has been refunded already")]
     AlreadyRefunded(EntryId),
 }
@@ -32,10 +35,14 @@ pub struct Booking {
 /// The entry that follows `last` in the account's ledger. The balance never falls below 0 and never overflows.
 pub fn book(last: Option<&LedgerEntry>, booking: Booking) -> Result<LedgerEntry, LedgerError> {
     let Booking { id, account, kind, change, at } = booking;
+    if kind == EntryKind::TrialGrant && last.is_some() {
+        return Err(LedgerError::TrialOver);
+    }
     let sign_fits = match kind {
-        EntryKind::TrialGrant | EntryKind::Refund { .. } => change > Xeconds::ZERO,
-        // An operator may also take back what was granted by mistake.
-        EntryKind::OperatorGrant { .. } => change != Xeconds::ZERO,
+        EntryKind::TrialGrant | EntryKind::Purchase(_) | EntryKind::OperatorGrant { .. } | EntryKind::Refund { .. } => {
+            change > Xeconds::ZERO
+        }
+        EntryKind::Adjustment { .. } => change != Xeconds::ZERO,
         EntryKind::Charge { .. } => change < Xeconds::ZERO,
     };
     if !sign_fits {
@@ -90,11 +97,26 @@ pub fn refund(
     book(last, Booking { id, account: due.account, kind, change: due.charged, at })
 }
 
+/// What an account has spent on packs, in cents of a dollar; each pack counts at its dollar price of then.
+pub fn spent_usd_cents(entries: &[LedgerEntry]) -> i64 {
+    let prices = entries.iter().filter_map(|entry| match &entry.kind {
+        EntryKind::Purchase(purchase) => Some(purchase.price_usd_cents),
+        EntryKind::TrialGrant
+        | EntryKind::OperatorGrant { .. }
+        | EntryKind::Adjustment { .. }
+        | EntryKind::Charge { .. }
+        | EntryKind::Refund { .. } => None,
+    });
+    prices.fold(0, i64::saturating_add)
+}
+
 /// Whether an account's entries, in sequence, tell one consistent story: no gap, every running balance the sum of
-/// the changes so far and never below 0, every refund of a charge of this ledger, once and in full.
+/// the changes so far and never below 0, a trial grant at the start or never, every payment booked once, every refund of a charge
+/// of this ledger, once and in full.
 pub fn consistent(entries: &[LedgerEntry]) -> bool {
     let mut sum = Xeconds::ZERO;
-    let mut open_charges = std::collections::HashMap::new();
+    let mut open_charges = HashMap::new();
+    let mut payments = HashSet::new();
     for (expected, entry) in (0_u64..).zip(entries) {
         let Some(after) = sum.checked_add(entry.change) else { return false };
         sum = after;
@@ -102,7 +124,17 @@ pub fn consistent(entries: &[LedgerEntry]) -> bool {
             return false;
         }
         match &entry.kind {
-            EntryKind::TrialGrant | EntryKind::OperatorGrant { .. } => {}
+            EntryKind::OperatorGrant { .. } | EntryKind::Adjustment { .. } => {}
+            EntryKind::TrialGrant => {
+                if entry.sequence > 0 {
+                    return false;
+                }
+            }
+            EntryKind::Purchase(purchase) => {
+                if !payments.insert(&purchase.event) {
+                    return false;
+                }
+            }
             EntryKind::Charge { .. } => {
                 open_charges.insert(entry.id, entry.change);
             }
@@ -119,6 +151,7 @@ pub fn consistent(entries: &[LedgerEntry]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Credit, Currency, Purchase};
     use proptest::{collection::vec, prelude::*};
     use uuid::Uuid;
 
@@ -126,7 +159,7 @@ mod tests {
     const AT: Timestamp = Timestamp(5);
 
     fn granted(amount: i64) -> LedgerEntry {
-        let kind = EntryKind::OperatorGrant { reason: "test".into() };
+        let kind = EntryKind::OperatorGrant { reason: "test".into(), credit: Credit::Paid };
         let booking = Booking { id: EntryId(Uuid::nil()), account: ACCOUNT, kind, change: Xeconds(amount), at: AT };
         book(None, booking).expect("a grant can be booked")
     }
@@ -154,15 +187,73 @@ mod tests {
     #[test]
     fn an_amount_past_the_largest_balance_is_refused() {
         let last = granted(i64::MAX);
-        let kind = EntryKind::TrialGrant;
+        let kind = EntryKind::Adjustment { reason: "test".into() };
         let booking = Booking { id: EntryId(Uuid::nil()), account: ACCOUNT, kind, change: Xeconds(1), at: AT };
         assert_eq!(book(Some(&last), booking), Err(LedgerError::Amount(Xeconds(1))));
     }
 
+    #[test]
+    fn every_kind_has_its_sign_and_an_adjustment_has_both() {
+        let check = |kind: EntryKind, change: i64, accepted: bool| {
+            let last = (kind != EntryKind::TrialGrant).then(|| granted(10));
+            let shown = format!("{kind:?} {change}");
+            let booking = Booking { id: EntryId(Uuid::nil()), account: ACCOUNT, kind, change: Xeconds(change), at: AT };
+            assert_eq!(book(last.as_ref(), booking).is_ok(), accepted, "{shown}");
+        };
+        let grant = |credit| EntryKind::OperatorGrant { reason: "x".into(), credit };
+        for (kind, down) in [
+            (EntryKind::TrialGrant, false),
+            (purchase("e"), false),
+            (grant(Credit::Trial), false),
+            (grant(Credit::Paid), false),
+            (EntryKind::Adjustment { reason: "x".into() }, true),
+        ] {
+            check(kind.clone(), 5, true);
+            check(kind.clone(), 0, false);
+            check(kind.clone(), -5, down);
+            check(kind, -11, false);
+        }
+    }
+
+    #[test]
+    fn a_trial_opens_a_ledger_or_is_refused() {
+        let booking = Booking {
+            id: EntryId(Uuid::nil()),
+            account: ACCOUNT,
+            kind: EntryKind::TrialGrant,
+            change: Xeconds(1),
+            at: AT,
+        };
+        assert_eq!(book(Some(&granted(1)), booking), Err(LedgerError::TrialOver));
+    }
+
+    #[test]
+    fn only_purchases_and_paid_grants_are_paid_credit() {
+        let check = |kind: EntryKind, expected: bool| assert_eq!(kind.is_paid_credit(), expected, "{kind:?}");
+        check(EntryKind::TrialGrant, false);
+        check(purchase("e"), true);
+        check(EntryKind::OperatorGrant { reason: String::new(), credit: Credit::Trial }, false);
+        check(EntryKind::OperatorGrant { reason: String::new(), credit: Credit::Paid }, true);
+        check(EntryKind::Adjustment { reason: String::new() }, false);
+    }
+
+    fn purchase(event: &str) -> EntryKind {
+        EntryKind::Purchase(Purchase {
+            pack: "starter".into(),
+            currency: Currency::Inr,
+            price_hundredths: 39_900,
+            price_usd_cents: 500,
+            event: event.into(),
+        })
+    }
+
     #[derive(Clone, Debug)]
     enum Operation {
-        Grant(i64),
+        Grant(i64, Credit),
         Trial(i64),
+        /// Reported under one of a few event ids, so that the same one comes again.
+        Purchase(i64, u8),
+        Adjust(i64),
         Charge(i64),
         /// Of the charge at this position among those made, if there are any: done before or not.
         Refund(usize),
@@ -171,7 +262,10 @@ mod tests {
     fn any_operation() -> impl Strategy<Value = Operation> {
         let amount = || prop_oneof![8 => -20_i64..60, 1 => Just(i64::MAX), 1 => Just(i64::MIN)];
         prop_oneof![
-            amount().prop_map(Operation::Grant),
+            (amount(), prop_oneof![Just(Credit::Trial), Just(Credit::Paid)])
+                .prop_map(|(amount, credit)| Operation::Grant(amount, credit)),
+            (amount(), 0_u8..8).prop_map(|(amount, event)| Operation::Purchase(amount, event)),
+            amount().prop_map(Operation::Adjust),
             amount().prop_map(Operation::Trial),
             amount().prop_map(Operation::Charge),
             (0_usize..50).prop_map(Operation::Refund),
@@ -187,7 +281,19 @@ mod tests {
             let plain =
                 |kind, change| book(last, Booking { id, account: ACCOUNT, kind, change: Xeconds(change), at: AT });
             let booked = match operation {
-                Operation::Grant(amount) => plain(EntryKind::OperatorGrant { reason: String::new() }, *amount),
+                Operation::Grant(amount, credit) => {
+                    plain(EntryKind::OperatorGrant { reason: String::new(), credit: *credit }, *amount)
+                }
+                Operation::Purchase(amount, event) => {
+                    let event = event.to_string();
+                    let paid =
+                        |entry: &LedgerEntry| matches!(&entry.kind, EntryKind::Purchase(of) if of.event == event);
+                    if entries.iter().any(paid) {
+                        continue;
+                    }
+                    plain(purchase(&event), *amount)
+                }
+                Operation::Adjust(amount) => plain(EntryKind::Adjustment { reason: String::new() }, *amount),
                 Operation::Trial(amount) => plain(EntryKind::TrialGrant, *amount),
                 Operation::Charge(price) => {
                     charge(last, (id, ACCOUNT, JobId(Uuid::from_u128(number))), Xeconds(*price), AT)
@@ -216,19 +322,24 @@ mod tests {
         #[test]
         fn xeconds_are_conserved_and_never_overdrawn(operations in vec(any_operation(), 1..200)) {
             let entries = replay(&operations);
-            let granted = sum_of(&entries, |kind| matches!(kind, EntryKind::TrialGrant | EntryKind::OperatorGrant { .. }));
+            let granted = sum_of(&entries, |kind| {
+                matches!(kind, EntryKind::TrialGrant | EntryKind::Purchase(_) | EntryKind::OperatorGrant { .. })
+            });
+            let adjusted = sum_of(&entries, |kind| matches!(kind, EntryKind::Adjustment { .. }));
             let charged = -sum_of(&entries, |kind| matches!(kind, EntryKind::Charge { .. }));
             let refunded = sum_of(&entries, |kind| matches!(kind, EntryKind::Refund { .. }));
-            prop_assert_eq!(granted + refunded, i128::from(balance(entries.last()).0) + charged);
+            prop_assert_eq!(granted + adjusted + refunded, i128::from(balance(entries.last()).0) + charged);
             prop_assert!(entries.iter().all(|entry| entry.balance_after >= Xeconds::ZERO));
             prop_assert!(consistent(&entries));
+            let packs = entries.iter().filter(|entry| matches!(entry.kind, EntryKind::Purchase(_))).count();
+            prop_assert_eq!(spent_usd_cents(&entries), 500 * i64::try_from(packs).unwrap());
         }
 
         #[test]
         fn a_charge_is_refunded_once_however_often_it_is_asked(operations in vec(any_operation(), 1..200)) {
             let mut refunded: Vec<EntryId> = replay(&operations).into_iter().filter_map(|entry| match entry.kind {
                 EntryKind::Refund { charge, .. } => Some(charge),
-                EntryKind::TrialGrant | EntryKind::OperatorGrant { .. } | EntryKind::Charge { .. } => None,
+                _ => None,
             }).collect();
             let count = refunded.len();
             refunded.sort_unstable();

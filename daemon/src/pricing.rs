@@ -1,6 +1,7 @@
 //! Prices: what a conversion costs, from whole seconds and the target rate only. Pure; the constants here are also
 //! what `GET /pricing/config` shows, so that the two cannot differ.
 
+use crate::model::Currency;
 use tweenfarm_protocol::{Rational, Xeconds};
 
 /// Targets the farm accepts, in frames per second.
@@ -65,6 +66,21 @@ pub const CREDIT_PACKS: [CreditPack; 3] = [
         most_popular: false,
     },
 ];
+
+impl CreditPack {
+    /// In hundredths of the currency: cents, paise.
+    pub fn price_hundredths(&self, currency: Currency) -> i64 {
+        100 * i64::from(match currency {
+            Currency::Usd => self.price_usd,
+            Currency::Inr => self.price_inr,
+        })
+    }
+}
+
+/// The pack on sale under this id.
+pub fn pack(id: &str) -> Option<CreditPack> {
+    CREDIT_PACKS.into_iter().find(|pack| pack.id == id)
+}
 
 /// The band of a target rate; `None` outside `TARGET_FPS`.
 pub fn band(target_fps: u32) -> Option<Band> {
@@ -136,6 +152,22 @@ mod tests {
         // Row 11, 60 → 60, is refused by the route: there is nothing to price.
         check(60.0, 24.0, 120, (60, "slomo", 2, 120, 5));
         check(61.2, 24.0, 120, (61, "slomo", 2, 122, 5));
+    }
+
+    #[test]
+    fn a_pack_costs_what_the_price_list_says() {
+        let check = |id: &str, usd: i64, inr: i64| {
+            let pack = pack(id).unwrap();
+            assert_eq!(
+                (pack.price_hundredths(Currency::Usd), pack.price_hundredths(Currency::Inr)),
+                (usd, inr),
+                "{id}"
+            );
+        };
+        check("starter", 500, 39_900);
+        check("power", 2_500, 199_900);
+        check("pro", 5_000, 399_900);
+        assert_eq!(pack("Starter"), None);
     }
 
     #[test]

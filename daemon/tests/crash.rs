@@ -79,6 +79,9 @@ impl Store for Breaking {
     fn refund_of(&self, charge: EntryId) -> Result<Option<EntryId>, StoreError> {
         self.inner.refund_of(charge)
     }
+    fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError> {
+        self.inner.purchase(event)
+    }
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
         self.inner.project(id)
     }
@@ -147,7 +150,7 @@ async fn story(scene: &Scene, confirmed: &mut Confirmed) -> Result<(), FarmError
     let farm = &scene.farm;
     let account = match &confirmed.account {
         Some(account) => account.clone(),
-        None => match farm.add_account("ada".into(), KeyHash([1; 32]), Xeconds(50), "test".into()).await {
+        None => match farm.add_account(new_account("ada", KeyHash([1; 32]), 50)).await {
             Ok((account, _)) => account,
             // It was there all the same: only the answer was lost.
             Err(FarmError::EmailTaken) => farm.accounts()?.remove(0),
@@ -199,7 +202,7 @@ async fn check(point: Point, loss: Loss, times: u32) -> bool {
     assert!(matches!(told, Err(FarmError::Unavailable)), "{case}: {told:?}");
     // Broken for good: nothing is promised or shown any more.
     assert!(matches!(
-        scene.farm.grant(AccountId(uuid::Uuid::nil()), Xeconds(1), "x".into()).await,
+        scene.farm.grant(AccountId(uuid::Uuid::nil()), Xeconds(1), "x".into(), Credit::Paid).await,
         Err(FarmError::Unavailable)
     ));
     assert!(matches!(scene.farm.accounts(), Err(FarmError::Unavailable)));

@@ -281,7 +281,10 @@ impl World {
             for entry in farm.entries(account.id).unwrap() {
                 assert!(entry.balance_after >= Xeconds::ZERO);
                 match entry.kind {
-                    EntryKind::TrialGrant | EntryKind::OperatorGrant { .. } => granted += entry.change.0,
+                    EntryKind::TrialGrant
+                    | EntryKind::Purchase(_)
+                    | EntryKind::OperatorGrant { .. }
+                    | EntryKind::Adjustment { .. } => granted += entry.change.0,
                     EntryKind::Charge { job } => {
                         charged -= entry.change.0;
                         change_of.entry((job, false)).or_default().push(entry.change);

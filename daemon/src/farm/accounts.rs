@@ -1,48 +1,59 @@
-//! Commands on accounts, their keys and their xeconds.
+//! Commands on accounts and their keys.
 
-use super::{error::FarmError, transaction::Transaction};
+use super::{error::FarmError, request::NewAccount, transaction::Transaction};
 use crate::{
-    model::{Account, ApiKey, EntryKind, KeyHash, KeyKind, Tier},
+    model::{Account, ApiKey, Credit, EntryKind, KeyHash, KeyKind, Tier},
+    pricing,
     store::Write,
 };
 use tweenfarm_protocol::{AccountId, Xeconds};
 
-pub(super) fn add(
-    tx: &mut Transaction,
-    email: &str,
-    key: KeyHash,
-    grant: Xeconds,
-    reason: String,
-) -> Result<(Account, Xeconds), FarmError> {
-    let email = email.trim().to_lowercase();
+/// Account, key and opening entries: one transaction.
+pub(super) fn add(tx: &mut Transaction, new: NewAccount) -> Result<(Account, Xeconds), FarmError> {
+    let email = in_one_form(&new.email);
     if tx.account_with_email(&email)?.is_some() {
         return Err(FarmError::EmailTaken);
     }
-    let tier = if grant > Xeconds::ZERO { Tier::Paid } else { Tier::Free };
-    let account = Account { id: AccountId(tx.fresh_id()), email, tier, created_at: tx.now };
-    tx.put(Write::PutAccount(account.clone()));
-    put_key(tx, account.id, key);
-    let balance = match grant {
-        Xeconds::ZERO => Xeconds::ZERO,
+    let id = AccountId(tx.fresh_id());
+    let mut balance = Xeconds::ZERO;
+    open(tx, id, email)?;
+    put_key(tx, id, new.key);
+    if new.trial {
+        balance = tx.book(tx.account(id)?, EntryKind::TrialGrant, pricing::TRIAL_XECONDS)?.balance_after;
+    }
+    match new.grant {
+        Xeconds::ZERO => {}
         // A new account has nothing that could be taken back.
-        Xeconds(..0) => return Err(FarmError::Amount(grant)),
-        positive => tx.grant(account.id, EntryKind::OperatorGrant { reason }, positive)?,
-    };
-    Ok((account, balance))
+        Xeconds(..0) => return Err(FarmError::Amount(new.grant)),
+        positive => {
+            let kind = EntryKind::OperatorGrant { reason: new.reason, credit: Credit::Paid };
+            balance = tx.book(tx.account(id)?, kind, positive)?.balance_after;
+        }
+    }
+    Ok((tx.account(id)?, balance))
 }
 
-pub(super) fn grant(
-    tx: &mut Transaction,
-    id: AccountId,
-    amount: Xeconds,
-    reason: String,
-) -> Result<Xeconds, FarmError> {
-    let mut account = tx.account(id)?;
-    if amount > Xeconds::ZERO && account.tier == Tier::Free {
-        account.tier = Tier::Paid;
-        tx.put(Write::PutAccount(account));
+/// The account of a user who has proven who they are; made at first sight, with the trial grant.
+pub(super) fn sign_in(tx: &mut Transaction, id: AccountId, email: &str) -> Result<Account, FarmError> {
+    match tx.account(id) {
+        Err(FarmError::NotFound { .. }) => {}
+        known_or_failed => return known_or_failed,
     }
-    tx.grant(id, EntryKind::OperatorGrant { reason }, amount)
+    // An address that another account had first stays with that one: only the id says who somebody is.
+    let account = open(tx, id, in_one_form(email))?;
+    tx.book(account, EntryKind::TrialGrant, pricing::TRIAL_XECONDS)?;
+    tx.account(id)
+}
+
+fn open(tx: &mut Transaction, id: AccountId, email: String) -> Result<Account, FarmError> {
+    let account = Account { id, email, tier: Tier::Free, created_at: tx.now };
+    tx.put(Write::PutAccount(account.clone()));
+    Ok(account)
+}
+
+/// How addresses are compared and stored.
+pub(super) fn in_one_form(email: &str) -> String {
+    email.trim().to_lowercase()
 }
 
 /// Revokes the active key, if any, and makes `new` the active one.

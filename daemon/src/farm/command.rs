@@ -2,10 +2,10 @@
 
 use super::{
     error::FarmError,
-    request::{NewUpload, Submission, Submitted},
+    request::{Bought, NewAccount, NewUpload, Payment, Submission, Submitted},
     view::{LeaseSweep, LeasedWork},
 };
-use crate::model::{Account, Job, KeyHash, MediaFile, ObjectKey, Project, ShareToken};
+use crate::model::{Account, Credit, Job, KeyHash, MediaFile, ObjectKey, Project, ShareToken};
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
@@ -18,17 +18,30 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, FarmError>>;
 
 pub(super) enum Command {
     AddAccount {
-        email: String,
-        key: KeyHash,
-        grant: Xeconds,
-        reason: String,
+        new: NewAccount,
         reply: Reply<(Account, Xeconds)>,
+    },
+    SignIn {
+        account: AccountId,
+        email: String,
+        reply: Reply<Account>,
     },
     Grant {
         account: AccountId,
         amount: Xeconds,
         reason: String,
+        credit: Credit,
         reply: Reply<Xeconds>,
+    },
+    Adjust {
+        account: AccountId,
+        change: Xeconds,
+        reason: String,
+        reply: Reply<Xeconds>,
+    },
+    Buy {
+        payment: Payment,
+        reply: Reply<Bought>,
     },
     RotateKey {
         account: AccountId,

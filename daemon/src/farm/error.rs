@@ -24,6 +24,10 @@ pub enum FarmError {
     EmailTaken,
     #[error("the same Idempotency-Key came with another request before")]
     IdempotencyConflict,
+    #[error("a payment with this event_id was booked before for another account, pack or currency")]
+    PaymentConflict,
+    #[error("a trial grant is given with a new account only")]
+    TrialOver,
     #[error("{0} is not an amount that can be booked")]
     Amount(Xeconds),
     #[error("the queue is full: try again later")]
@@ -49,6 +53,7 @@ impl From<LedgerError> for FarmError {
                 FarmError::InsufficientXeconds { needed, available }
             }
             LedgerError::Amount(amount) => FarmError::Amount(amount),
+            LedgerError::TrialOver => FarmError::TrialOver,
             // A job ends once, so its charge cannot come to be refunded again: refuse rather than pay twice.
             LedgerError::AlreadyRefunded(charge) => {
                 tracing::error!(%charge, "a charge was to be refunded a second time");

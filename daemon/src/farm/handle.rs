@@ -11,7 +11,7 @@ use super::{
 pub use super::{
     clock::{Clock, SystemClock},
     error::FarmError,
-    request::{Idempotency, NewUpload, Submission, Submitted},
+    request::{Bought, Idempotency, NewAccount, NewUpload, Payer, Payment, Submission, Submitted},
     view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece},
 };
 use crate::{
@@ -187,6 +187,11 @@ impl Farm {
         Ok(ledger::balance(self.stored()?.last_entry(id)?.as_ref()))
     }
 
+    /// What the account has paid for packs, in cents of a dollar.
+    pub fn spent_usd_cents(&self, id: AccountId) -> Result<i64, FarmError> {
+        Ok(ledger::spent_usd_cents(&self.stored()?.entries(id)?))
+    }
+
     /// In sequence.
     pub fn entries(&self, id: AccountId) -> Result<Vec<LedgerEntry>, FarmError> {
         Ok(self.stored()?.entries(id)?)
@@ -321,20 +326,40 @@ impl Farm {
 
 /// Commands: they return when their transaction is durable. A dropped future loses the reply only.
 impl Farm {
-    /// With the key's hash and, above 0, an operator's grant. Answers with the balance.
-    pub async fn add_account(
-        &self,
-        email: String,
-        key: KeyHash,
-        grant: Xeconds,
-        reason: String,
-    ) -> Result<(Account, Xeconds), FarmError> {
-        self.send(|reply| Command::AddAccount { email, key, grant, reason, reply }).await
+    /// Answers with the account and its balance.
+    pub async fn add_account(&self, new: NewAccount) -> Result<(Account, Xeconds), FarmError> {
+        self.send(|reply| Command::AddAccount { new, reply }).await
     }
 
-    /// Answers with the new balance. Below 0 takes back, as far as there is something; above 0 makes the tier paid.
-    pub async fn grant(&self, id: AccountId, amount: Xeconds, reason: String) -> Result<Xeconds, FarmError> {
-        self.send(|reply| Command::Grant { account: id, amount, reason, reply }).await
+    /// The account of a user whose token was verified; made at first sight, with the trial grant. However many ask at
+    /// once, one account is made.
+    pub async fn sign_in(&self, id: AccountId, email: &str) -> Result<Account, FarmError> {
+        if let Some(known) = self.account(id)? {
+            return Ok(known);
+        }
+        let email = email.to_owned();
+        self.send(|reply| Command::SignIn { account: id, email, reply }).await
+    }
+
+    /// By the operator; paid credit makes the tier paid. Answers with the new balance.
+    pub async fn grant(
+        &self,
+        id: AccountId,
+        amount: Xeconds,
+        reason: String,
+        credit: Credit,
+    ) -> Result<Xeconds, FarmError> {
+        self.send(|reply| Command::Grant { account: id, amount, reason, credit, reply }).await
+    }
+
+    /// A correction by the operator, up or down to 0. Answers with the new balance.
+    pub async fn adjust(&self, id: AccountId, change: Xeconds, reason: String) -> Result<Xeconds, FarmError> {
+        self.send(|reply| Command::Adjust { account: id, change, reason, reply }).await
+    }
+
+    /// Books a payment; the same event again is answered as at first.
+    pub async fn buy(&self, payment: Payment) -> Result<Bought, FarmError> {
+        self.send(|reply| Command::Buy { payment, reply }).await
     }
 
     /// The account's earlier key stops working in the same transaction.

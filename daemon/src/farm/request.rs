@@ -1,8 +1,48 @@
 //! What callers ask of the farm, and what it answers to a submission.
 
-use crate::model::{Job, ObjectKey};
+use crate::{
+    model::{Currency, Job, KeyHash, ObjectKey},
+    pricing::CreditPack,
+};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{AccountId, ProjectId, Xeconds};
+
+/// An account to be made by the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewAccount {
+    pub email: String,
+    pub key: KeyHash,
+    /// With the trial grant.
+    pub trial: bool,
+    /// An operator's grant that counts as paid; 0 for none.
+    pub grant: Xeconds,
+    pub reason: String,
+}
+
+/// A payment for a pack, as a provider's event reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    pub event: String,
+    pub payer: Payer,
+    pub pack: CreditPack,
+    pub currency: Currency,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payer {
+    Account(AccountId),
+    Email(String),
+}
+
+/// What a payment came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bought {
+    pub account: AccountId,
+    pub xeconds: Xeconds,
+    pub balance_after: Xeconds,
+    /// The event had been booked before: this is the first answer again.
+    pub replayed: bool,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewUpload {

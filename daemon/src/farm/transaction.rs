@@ -105,6 +105,10 @@ impl<'a> Transaction<'a> {
         found.ok_or(FarmError::NotFound { what: "job" })
     }
 
+    pub(super) fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, FarmError> {
+        Ok(self.written.purchase(event).map_or_else(|| self.store.purchase(event), |own| Ok(Some(own)))?)
+    }
+
     pub(super) fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, FarmError> {
         let own = self.written.answer(account, route, key);
         Ok(own.map_or_else(|| self.store.answer(account, route, key), |own| Ok(Some(own)))?)
@@ -114,11 +118,20 @@ impl<'a> Transaction<'a> {
         Ok(self.store.answers_before(cut)?)
     }
 
-    /// Books a grant.
-    pub(super) fn grant(&mut self, account: AccountId, kind: EntryKind, change: Xeconds) -> Result<Xeconds, FarmError> {
-        let booking = Booking { id: EntryId(self.fresh_id()), account, kind, change, at: self.now };
-        let entry = ledger::book(self.last_entry(account)?.as_ref(), booking)?;
-        Ok(self.put_entry(entry).balance_after)
+    /// Books a grant, a purchase or an adjustment; paid credit makes the account a paying one.
+    pub(super) fn book(
+        &mut self,
+        mut account: Account,
+        kind: EntryKind,
+        change: Xeconds,
+    ) -> Result<LedgerEntry, FarmError> {
+        let booking = Booking { id: EntryId(self.fresh_id()), account: account.id, kind, change, at: self.now };
+        let entry = ledger::book(self.last_entry(account.id)?.as_ref(), booking)?;
+        if entry.kind.is_paid_credit() && account.tier == Tier::Free {
+            account.tier = Tier::Paid;
+            self.put(Write::PutAccount(account));
+        }
+        Ok(self.put_entry(entry))
     }
 
     pub(super) fn charge(&mut self, account: AccountId, job: JobId, price: Xeconds) -> Result<LedgerEntry, FarmError> {

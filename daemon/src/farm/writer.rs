@@ -6,7 +6,7 @@ use super::{
     command::{Command, Handed, NextWork, Reply},
     error::FarmError,
     handle::{Effect, FarmRules, Shared},
-    jobs, leases, projects,
+    jobs, leases, money, projects,
     transaction::Transaction,
     uploads,
     view::LeaseSweep,
@@ -144,12 +144,17 @@ impl Writer {
     fn apply(&mut self, command: Command) {
         let rules = self.rules;
         match command {
-            Command::AddAccount { email, key, grant, reason, reply } => {
-                self.answer(reply, |tx| accounts::add(tx, &email, key, grant, reason));
+            Command::AddAccount { new, reply } => self.answer(reply, |tx| accounts::add(tx, new)),
+            Command::SignIn { account, email, reply } => {
+                self.answer(reply, |tx| accounts::sign_in(tx, account, &email));
             }
-            Command::Grant { account, amount, reason, reply } => {
-                self.answer(reply, |tx| accounts::grant(tx, account, amount, reason));
+            Command::Grant { account, amount, reason, credit, reply } => {
+                self.answer(reply, |tx| money::grant(tx, account, amount, reason, credit));
             }
+            Command::Adjust { account, change, reason, reply } => {
+                self.answer(reply, |tx| money::adjust(tx, account, change, reason));
+            }
+            Command::Buy { payment, reply } => self.answer(reply, |tx| money::buy(tx, payment)),
             Command::RotateKey { account, new, reply } => {
                 self.answer(reply, |tx| accounts::rotate_key(tx, account, new));
             }

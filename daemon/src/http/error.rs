@@ -141,11 +141,11 @@ fn farm_status(failure: &FarmError, api: Api) -> StatusCode {
         (FarmError::NotFound { .. } | FarmError::NotUploaded, _) => StatusCode::NOT_FOUND,
         (FarmError::NotYours { .. } | FarmError::Pinned, _) => StatusCode::FORBIDDEN,
         (FarmError::InsufficientXeconds { .. }, _) => StatusCode::PAYMENT_REQUIRED,
-        (FarmError::OtherProject(_) | FarmError::Amount(_), _) => StatusCode::BAD_REQUEST,
+        (FarmError::OtherProject(_) | FarmError::Amount(_) | FarmError::TrialOver, _) => StatusCode::BAD_REQUEST,
         (FarmError::EmailTaken, _) => StatusCode::CONFLICT,
         // The ReframeFX surface knows no 409.
-        (FarmError::IdempotencyConflict, Api::ReframeFx) => StatusCode::BAD_REQUEST,
-        (FarmError::IdempotencyConflict, Api::Operator) => StatusCode::CONFLICT,
+        (FarmError::IdempotencyConflict | FarmError::PaymentConflict, Api::ReframeFx) => StatusCode::BAD_REQUEST,
+        (FarmError::IdempotencyConflict | FarmError::PaymentConflict, Api::Operator) => StatusCode::CONFLICT,
         (FarmError::Replaced | FarmError::QueueFull | FarmError::Unavailable | FarmError::Closing, _) => {
             StatusCode::SERVICE_UNAVAILABLE
         }

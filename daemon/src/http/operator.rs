@@ -2,8 +2,8 @@
 
 use super::{HttpState, auth, body::Strict, error::Failure};
 use crate::{
-    farm::{AgentView, FarmError, JobView},
-    model::{JobEnd, JobState},
+    farm::{AgentView, FarmError, JobView, NewAccount},
+    model::{Credit, JobEnd, JobState},
 };
 use axum::{
     Json, Router,
@@ -47,7 +47,8 @@ async fn add_user(
     }
     let (api_key, hash) = auth::new_key();
     let reason = "granted with the account".to_owned();
-    let (account, balance) = state.farm.add_account(email, hash, body.xeconds, reason).await?;
+    let new = NewAccount { email, key: hash, trial: false, grant: body.xeconds, reason };
+    let (account, balance) = state.farm.add_account(new).await?;
     let added = AddedUser { account: account.id, email: account.email, api_key, balance };
     Ok((StatusCode::CREATED, Json(added)))
 }
@@ -64,7 +65,7 @@ async fn grant(
             "reason must have 1 to {REASON_BYTES_MAX} bytes: it stays in the ledger"
         )));
     }
-    let balance = state.farm.grant(account, body.xeconds, reason).await?;
+    let balance = state.farm.grant(account, body.xeconds, reason, Credit::Paid).await?;
     Ok(Json(Granted { account, balance }))
 }
 

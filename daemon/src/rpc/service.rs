@@ -164,6 +164,8 @@ fn refuse(error: FarmError) -> Refusal {
         | FarmError::Pinned
         | FarmError::OtherProject(_)
         | FarmError::EmailTaken
+        | FarmError::PaymentConflict
+        | FarmError::TrialOver
         | FarmError::IdempotencyConflict
         | FarmError::Amount(_)
         | FarmError::QueueFull => {

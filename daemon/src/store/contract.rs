@@ -88,6 +88,26 @@ fn entries_come_in_sequence_and_a_refund_is_found_by_its_charge() {
 }
 
 #[test]
+fn a_purchase_is_found_by_the_event_that_paid_for_it() {
+    both(|store| {
+        let bought = entry(1, 3, purchase("evt_1"));
+        store.commit(&[Write::PutEntry(entry(1, 2, EntryKind::TrialGrant)), Write::PutEntry(bought.clone())]).unwrap();
+        assert_eq!(store.purchase("evt_1").unwrap(), Some(bought));
+        assert_eq!(store.purchase("evt_").unwrap(), None);
+    });
+}
+
+#[test]
+fn an_address_leads_to_the_account_that_had_it_first() {
+    both(|store| {
+        store.commit(&[Write::PutAccount(account(1, "a@x")), Write::PutAccount(account(2, "a@x"))]).unwrap();
+        store.commit(&[Write::PutAccount(account(3, "a@x"))]).unwrap();
+        assert_eq!(store.account_with_email("a@x").unwrap(), Some(AccountId(id(1))));
+        assert_eq!(store.accounts().unwrap().len(), 3);
+    });
+}
+
+#[test]
 fn jobs_come_newest_first_and_only_the_accounts_own() {
     both(|store| {
         // Before and after 1970, so that the sign of a moment is ordered, too.
@@ -354,12 +374,14 @@ fn everything(store: &dyn Store) -> String {
     let things = numbers().map(|number| {
         let file = store.file_with_key(&input(number, 1, 1).key).unwrap();
         let refund = store.refund_of(EntryId(id(number))).unwrap();
+        let bought = store.purchase(&number.to_string()).unwrap();
         let project = ProjectId(id(number));
         let in_it = (store.files_of(project).unwrap(), store.jobs_in(project).unwrap());
         let shared = store.project_with_share(share(number)).unwrap();
-        format!("{file:?} {refund:?} {:?} {in_it:?} {shared:?}", store.project(project).unwrap())
+        format!("{file:?} {refund:?} {bought:?} {:?} {in_it:?} {shared:?}", store.project(project).unwrap())
     });
-    let whole = (store.jobs_recent(9).unwrap(), store.open_jobs().unwrap(), store.accounts().unwrap());
+    let addresses = ["a@x", "b@x"].map(|email| store.account_with_email(email).unwrap());
+    let whole = (addresses, store.jobs_recent(9).unwrap(), store.open_jobs().unwrap(), store.accounts().unwrap());
     format!("{:?} {:?} {whole:?}", accounts.collect::<Vec<_>>(), things.collect::<Vec<_>>())
 }
 
@@ -371,6 +393,11 @@ fn any_write() -> impl Strategy<Value = Write> {
         (number(), 0_u64..3, number()).prop_map(|(of, sequence, charge)| {
             Write::PutEntry(entry(of, sequence, EntryKind::Refund { charge: EntryId(id(charge)), job: JobId(id(1)) }))
         }),
+        (number(), 0_u64..3, number()).prop_map(|(of, sequence, event)| Write::PutEntry(entry(
+            of,
+            sequence,
+            purchase(&event.to_string())
+        ))),
         (number(), any::<bool>()).prop_map(|(number, deleted)| {
             // An account of its own for each project: it never changes.
             let kept = project(number, number % 2);
@@ -445,6 +472,16 @@ pub(crate) mod samples {
             balance_after: Xeconds(i64::try_from(sequence).unwrap() + 1),
             at: Timestamp(7),
         }
+    }
+
+    pub(crate) fn purchase(event: &str) -> EntryKind {
+        EntryKind::Purchase(Purchase {
+            pack: "pro".into(),
+            currency: Currency::Usd,
+            price_hundredths: 5_000,
+            price_usd_cents: 5_000,
+            event: event.into(),
+        })
     }
 
     pub(crate) fn facts() -> SourceFacts {

@@ -81,6 +81,10 @@ impl Store for MemoryStore {
         self.tables(|tables| tables.refund_of(charge))
     }
 
+    fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError> {
+        self.tables(|tables| tables.purchase(event))
+    }
+
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
         self.tables(|tables| tables.project(id))
     }

@@ -46,10 +46,11 @@ pub enum StoreError {
 /// One change. The indexes that the getters of `Store` need follow from it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
+    /// An e-mail address leads to the account that had it first.
     PutAccount(Account),
     /// An active key becomes its account's newest one.
     PutKey(ApiKey),
-    /// Appended at its account and sequence; a refund is found by its charge.
+    /// Appended at its account and sequence; a refund is found by its charge, a purchase by its payment event.
     PutEntry(LedgerEntry),
     PutProject(Project),
     PutFile(MediaFile),
@@ -79,6 +80,9 @@ pub trait Store: Send + Sync + 'static {
     fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError>;
     /// The entry that refunded a charge.
     fn refund_of(&self, charge: EntryId) -> Result<Option<EntryId>, StoreError>;
+
+    /// The entry that a payment provider's event made.
+    fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError>;
 
     /// Kept or deleted.
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError>;

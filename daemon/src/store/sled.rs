@@ -45,6 +45,8 @@ mod kind {
     pub const ENTRY: u8 = b'l';
     /// Charge → refund.
     pub const REFUND: u8 = b'r';
+    /// Payment event → account, sequence.
+    pub const PURCHASE: u8 = b'u';
     pub const PROJECT: u8 = b'p';
     /// Account, time, project, while it is kept.
     pub const PROJECT_OF: u8 = b'g';
@@ -192,6 +194,20 @@ impl SledStore {
             read(&key, &bytes)
         })
         .collect()
+    }
+
+    /// Adds an account; its address, unless another account had it first. `addresses` are those this batch has added.
+    fn add_account<'a>(
+        &self,
+        batch: &mut Batch,
+        addresses: &mut HashSet<&'a str>,
+        account: &'a Account,
+    ) -> Result<(), StoreError> {
+        let address = key(kind::EMAIL, &[account.email.as_bytes()]);
+        if addresses.insert(&account.email) && self.bytes(&address)?.is_none() {
+            batch.insert(address, account.id.as_bytes());
+        }
+        put(batch, key(kind::ACCOUNT, &[account.id.as_bytes()]), account)
     }
 
     /// Adds a job and those of its segments that changed. Its segments are removed once it has ended.
@@ -362,6 +378,11 @@ impl Store for SledStore {
         Ok(self.id(&key(kind::REFUND, &[charge.as_bytes()]))?.map(EntryId))
     }
 
+    fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError> {
+        let entry = self.bytes(&key(kind::PURCHASE, &[event.as_bytes()]))?;
+        entry.map(|entry| self.record(&key(kind::ENTRY, &[&entry]))).transpose().map(Option::flatten)
+    }
+
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
         self.record(&key(kind::PROJECT, &[id.as_bytes()]))
     }
@@ -450,11 +471,14 @@ impl Store for SledStore {
         let mut batch = Batch::default();
         // Only a job's last state counts, and only what it changed of the stored one is written.
         let mut jobs: HashMap<JobId, &Job> = HashMap::new();
+        let mut addresses: HashSet<&str> = HashSet::new();
         for write in writes {
-            if let Write::PutJob(job) = write {
-                jobs.insert(job.id, job);
-            } else {
-                add(&mut batch, write)?;
+            match write {
+                Write::PutJob(job) => {
+                    jobs.insert(job.id, job);
+                }
+                Write::PutAccount(account) => self.add_account(&mut batch, &mut addresses, account)?,
+                write => add(&mut batch, write)?,
             }
         }
         for job in jobs.into_values() {
@@ -473,10 +497,6 @@ impl Store for SledStore {
 /// A write and the index entries that follow from it.
 fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
     match write {
-        Write::PutAccount(account) => {
-            batch.insert(key(kind::EMAIL, &[account.email.as_bytes()]), account.id.as_bytes());
-            put(batch, key(kind::ACCOUNT, &[account.id.as_bytes()]), account)
-        }
         Write::PutKey(api_key) => {
             if api_key.revoked_at.is_none() {
                 batch.insert(key(kind::NEWEST_KEY, &[api_key.account.as_bytes()]), &api_key.hash.0);
@@ -484,11 +504,20 @@ fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
             put(batch, key(kind::KEY, &[&api_key.hash.0]), api_key)
         }
         Write::PutEntry(entry) => {
-            if let EntryKind::Refund { charge, .. } = entry.kind {
-                batch.insert(key(kind::REFUND, &[charge.as_bytes()]), entry.id.as_bytes());
+            let place: [&[u8]; 2] = [entry.account.as_bytes(), &entry.sequence.to_be_bytes()];
+            match &entry.kind {
+                EntryKind::Refund { charge, .. } => {
+                    batch.insert(key(kind::REFUND, &[charge.as_bytes()]), entry.id.as_bytes());
+                }
+                EntryKind::Purchase(purchase) => {
+                    batch.insert(key(kind::PURCHASE, &[purchase.event.as_bytes()]), place.concat());
+                }
+                EntryKind::TrialGrant
+                | EntryKind::OperatorGrant { .. }
+                | EntryKind::Adjustment { .. }
+                | EntryKind::Charge { .. } => {}
             }
-            let at = key(kind::ENTRY, &[entry.account.as_bytes(), &entry.sequence.to_be_bytes()]);
-            put(batch, at, entry)
+            put(batch, key(kind::ENTRY, &place), entry)
         }
         Write::PutProject(project) => {
             let (id, at) = (project.id.as_bytes(), time_bytes(project.created_at));
@@ -509,8 +538,8 @@ fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
             batch.insert(key(kind::FILE_OF, &[project, &at, file.id.as_bytes()]), &[]);
             put(batch, key(kind::FILE, &[file.id.as_bytes()]), file)
         }
-        // `add_job` does it.
-        Write::PutJob(_) => Ok(()),
+        // `add_account` and `add_job` do these: they look at what is stored.
+        Write::PutAccount(_) | Write::PutJob(_) => Ok(()),
         Write::PutAnswer(answer) => put(batch, answer_key(answer.account, &answer.route, &answer.key), answer),
         Write::ForgetAnswer { account, route, key } => {
             batch.remove(answer_key(*account, route, key));

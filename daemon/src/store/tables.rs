@@ -13,6 +13,7 @@ pub struct Tables {
     pub(super) newest_keys: BTreeMap<AccountId, KeyHash>,
     pub(super) entries: BTreeMap<(AccountId, u64), LedgerEntry>,
     pub(super) refunds: BTreeMap<EntryId, EntryId>,
+    pub(super) purchases: BTreeMap<String, (AccountId, u64)>,
     pub(super) projects: BTreeMap<ProjectId, Project>,
     pub(super) files: BTreeMap<FileId, MediaFile>,
     pub(super) objects: BTreeMap<ObjectKey, FileId>,
@@ -24,7 +25,7 @@ impl Tables {
     pub fn apply(&mut self, write: Write) {
         match write {
             Write::PutAccount(account) => {
-                self.emails.insert(account.email.clone(), account.id);
+                self.emails.entry(account.email.clone()).or_insert(account.id);
                 self.accounts.insert(account.id, account);
             }
             Write::PutKey(key) => {
@@ -34,8 +35,17 @@ impl Tables {
                 self.keys.insert(key.hash, key);
             }
             Write::PutEntry(entry) => {
-                if let EntryKind::Refund { charge, .. } = entry.kind {
-                    self.refunds.insert(charge, entry.id);
+                match &entry.kind {
+                    EntryKind::Refund { charge, .. } => {
+                        self.refunds.insert(*charge, entry.id);
+                    }
+                    EntryKind::Purchase(purchase) => {
+                        self.purchases.insert(purchase.event.clone(), (entry.account, entry.sequence));
+                    }
+                    EntryKind::TrialGrant
+                    | EntryKind::OperatorGrant { .. }
+                    | EntryKind::Adjustment { .. }
+                    | EntryKind::Charge { .. } => {}
                 }
                 self.entries.insert((entry.account, entry.sequence), entry);
             }
@@ -81,6 +91,10 @@ impl Tables {
 
     pub fn refund_of(&self, charge: EntryId) -> Option<EntryId> {
         self.refunds.get(&charge).copied()
+    }
+
+    pub fn purchase(&self, event: &str) -> Option<LedgerEntry> {
+        self.purchases.get(event).and_then(|at| self.entries.get(at)).cloned()
     }
 
     pub fn project(&self, id: ProjectId) -> Option<Project> {

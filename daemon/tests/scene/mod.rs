@@ -13,7 +13,8 @@ use std::{
 use tokio::sync::mpsc;
 use tweenfarm_daemon::{
     farm::{
-        Clock, Effect, Farm, FarmError, FarmRules, Idempotency, LeasedWork, NewUpload, Piece, Submission, Submitted,
+        Clock, Effect, Farm, FarmError, FarmRules, Idempotency, LeasedWork, NewAccount, NewUpload, Piece, Submission,
+        Submitted,
     },
     model::{Account, JobEnd, JobState, KeyHash, MediaFile, ObjectKey},
     store::{MemoryStore, Store},
@@ -100,8 +101,7 @@ impl Scene {
     pub async fn account(&self, email: &str, xeconds: i64) -> Account {
         let mut key = [0; 32];
         key[..email.len().min(32)].copy_from_slice(&email.as_bytes()[..email.len().min(32)]);
-        let added = self.farm.add_account(email.into(), KeyHash(key), Xeconds(xeconds), "test".into()).await;
-        added.expect("the account is added").0
+        self.farm.add_account(new_account(email, KeyHash(key), xeconds)).await.expect("the account is added").0
     }
 
     /// A clip of `seconds` at 30 frames per second, uploaded.
@@ -161,6 +161,10 @@ impl Scene {
     pub fn balance(&self, account: &Account) -> i64 {
         self.farm.balance(account.id).expect("the store reads").0
     }
+}
+
+pub fn new_account(email: &str, key: KeyHash, xeconds: i64) -> NewAccount {
+    NewAccount { email: email.into(), key, trial: false, grant: Xeconds(xeconds), reason: "test".into() }
 }
 
 pub fn hello(agent: AgentId, workers: u32) -> Hello {

@@ -1,5 +1,6 @@
 //! The account and its API key.
 
+use super::shown;
 use crate::http::{
     HttpState,
     auth::{self, Caller},
@@ -10,13 +11,13 @@ use serde_json::{Value, json};
 
 pub async fn me(State(state): State<HttpState>, Caller(account): Caller) -> Result<Json<Value>, Failure> {
     let balance = state.farm.balance(account.id)?;
+    let spent_usd_cents = state.farm.spent_usd_cents(account.id)?;
     let key_hash = state.farm.active_key_hash(account.id)?.map(|hash| hash.to_hex());
     Ok(Json(json!({
         "id": account.id,
         "email": account.email,
         "balance_xeconds": balance,
-        // Nothing is sold yet: the ledger has no kind of entry for a purchase.
-        "total_spent_usd": 0,
+        "total_spent_usd": shown(spent_usd_cents as f64 / 100.0),
         "api_key_hash": key_hash,
     })))
 }

@@ -4,6 +4,7 @@ use super::clip::{self, ClipBody};
 use crate::{
     farm::FarmError,
     http::{HttpState, auth::Caller, body::Fields, error::Failure},
+    model::Currency,
     pricing,
 };
 use axum::{Json, extract::State};
@@ -32,7 +33,7 @@ pub async fn config() -> Json<Value> {
     Json(json!({
         "trial_credit_xeconds": pricing::TRIAL_XECONDS,
         "credit_packs": packs,
-        "supported_currencies": ["USD", "INR"],
+        "supported_currencies": Currency::ALL.map(Currency::code),
         "cost_bands": bands,
         "smooth_target_fps_ceiling": pricing::SMOOTH.ceiling_fps,
         "slomo_target_fps_ceiling": pricing::SLOMO.ceiling_fps,

@@ -11,7 +11,7 @@ mod refusals;
 use super::{HttpParts, HttpState, auth, limits::RateRules, operator_router, router};
 use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
-    farm::{Audit, Clock, Effect, Farm, FarmRules},
+    farm::{Audit, Clock, Effect, Farm, FarmRules, NewAccount},
     model::Account,
     store::memory::MemoryStore,
 };
@@ -162,7 +162,9 @@ impl Bench {
 
     async fn user(&self, email: &str, xeconds: i64) -> User {
         let (key, hash) = auth::new_key();
-        let added = self.farm.add_account(email.into(), hash, Xeconds(xeconds), "test".into()).await;
+        let grant = Xeconds(xeconds);
+        let new = NewAccount { email: email.into(), key: hash, trial: false, grant, reason: "test".into() };
+        let added = self.farm.add_account(new).await;
         User { account: added.unwrap().0, key }
     }
 

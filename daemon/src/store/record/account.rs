@@ -2,7 +2,8 @@
 
 use super::{RecordError, Stored};
 use crate::model::{
-    Account, ApiKey, EntryKind, FirstAnswer, KeyHash, KeyKind, LedgerEntry, Project, ProjectState, ShareToken, Tier,
+    Account, ApiKey, Credit, Currency, EntryKind, FirstAnswer, KeyHash, KeyKind, LedgerEntry, Project, ProjectState,
+    Purchase, ShareToken, Tier,
 };
 use serde::{Deserialize, Serialize};
 use tweenfarm_protocol::{AccountId, EntryId, JobId, ProjectId, Timestamp, Xeconds};
@@ -91,8 +92,18 @@ pub enum EntryRecord {
         balance_after: Xeconds,
         at: Timestamp,
     },
+    V2 {
+        id: EntryId,
+        account: AccountId,
+        sequence: u64,
+        kind: EntryKindV2,
+        change: Xeconds,
+        balance_after: Xeconds,
+        at: Timestamp,
+    },
 }
 
+/// Before there were purchases; every operator's grant counted as paid, and one below 0 was a correction.
 #[derive(Serialize, Deserialize)]
 pub enum EntryKindV1 {
     TrialGrant,
@@ -101,29 +112,107 @@ pub enum EntryKindV1 {
     Refund { charge: EntryId, job: JobId },
 }
 
+#[derive(Serialize, Deserialize)]
+pub enum EntryKindV2 {
+    TrialGrant,
+    Purchase { pack: String, currency: CurrencyV2, price_hundredths: i64, price_usd_cents: i64, event: String },
+    OperatorGrant { reason: String, credit: CreditV2 },
+    Adjustment { reason: String },
+    Charge { job: JobId },
+    Refund { charge: EntryId, job: JobId },
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum CurrencyV2 {
+    Usd,
+    Inr,
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum CreditV2 {
+    Trial,
+    Paid,
+}
+
+impl EntryKindV1 {
+    fn upgraded(self, change: Xeconds) -> EntryKind {
+        match self {
+            EntryKindV1::TrialGrant => EntryKind::TrialGrant,
+            EntryKindV1::OperatorGrant { reason } if change < Xeconds::ZERO => EntryKind::Adjustment { reason },
+            EntryKindV1::OperatorGrant { reason } => EntryKind::OperatorGrant { reason, credit: Credit::Paid },
+            EntryKindV1::Charge { job } => EntryKind::Charge { job },
+            EntryKindV1::Refund { charge, job } => EntryKind::Refund { charge, job },
+        }
+    }
+}
+
+impl From<EntryKind> for EntryKindV2 {
+    fn from(kind: EntryKind) -> EntryKindV2 {
+        match kind {
+            EntryKind::TrialGrant => EntryKindV2::TrialGrant,
+            EntryKind::Purchase(Purchase { pack, currency, price_hundredths, price_usd_cents, event }) => {
+                let currency = match currency {
+                    Currency::Usd => CurrencyV2::Usd,
+                    Currency::Inr => CurrencyV2::Inr,
+                };
+                EntryKindV2::Purchase { pack, currency, price_hundredths, price_usd_cents, event }
+            }
+            EntryKind::OperatorGrant { reason, credit } => {
+                let credit = match credit {
+                    Credit::Trial => CreditV2::Trial,
+                    Credit::Paid => CreditV2::Paid,
+                };
+                EntryKindV2::OperatorGrant { reason, credit }
+            }
+            EntryKind::Adjustment { reason } => EntryKindV2::Adjustment { reason },
+            EntryKind::Charge { job } => EntryKindV2::Charge { job },
+            EntryKind::Refund { charge, job } => EntryKindV2::Refund { charge, job },
+        }
+    }
+}
+
+impl From<EntryKindV2> for EntryKind {
+    fn from(kind: EntryKindV2) -> EntryKind {
+        match kind {
+            EntryKindV2::TrialGrant => EntryKind::TrialGrant,
+            EntryKindV2::Purchase { pack, currency, price_hundredths, price_usd_cents, event } => {
+                let currency = match currency {
+                    CurrencyV2::Usd => Currency::Usd,
+                    CurrencyV2::Inr => Currency::Inr,
+                };
+                EntryKind::Purchase(Purchase { pack, currency, price_hundredths, price_usd_cents, event })
+            }
+            EntryKindV2::OperatorGrant { reason, credit } => {
+                let credit = match credit {
+                    CreditV2::Trial => Credit::Trial,
+                    CreditV2::Paid => Credit::Paid,
+                };
+                EntryKind::OperatorGrant { reason, credit }
+            }
+            EntryKindV2::Adjustment { reason } => EntryKind::Adjustment { reason },
+            EntryKindV2::Charge { job } => EntryKind::Charge { job },
+            EntryKindV2::Refund { charge, job } => EntryKind::Refund { charge, job },
+        }
+    }
+}
+
 impl Stored for LedgerEntry {
     type Record = EntryRecord;
 
     fn to_record(&self) -> EntryRecord {
         let LedgerEntry { id, account, sequence, kind, change, balance_after, at } = self.clone();
-        let kind = match kind {
-            EntryKind::TrialGrant => EntryKindV1::TrialGrant,
-            EntryKind::OperatorGrant { reason } => EntryKindV1::OperatorGrant { reason },
-            EntryKind::Charge { job } => EntryKindV1::Charge { job },
-            EntryKind::Refund { charge, job } => EntryKindV1::Refund { charge, job },
-        };
-        EntryRecord::V1 { id, account, sequence, kind, change, balance_after, at }
+        EntryRecord::V2 { id, account, sequence, kind: kind.into(), change, balance_after, at }
     }
 
     fn from_record(record: EntryRecord) -> Result<LedgerEntry, RecordError> {
-        let EntryRecord::V1 { id, account, sequence, kind, change, balance_after, at } = record;
-        let kind = match kind {
-            EntryKindV1::TrialGrant => EntryKind::TrialGrant,
-            EntryKindV1::OperatorGrant { reason } => EntryKind::OperatorGrant { reason },
-            EntryKindV1::Charge { job } => EntryKind::Charge { job },
-            EntryKindV1::Refund { charge, job } => EntryKind::Refund { charge, job },
-        };
-        Ok(LedgerEntry { id, account, sequence, kind, change, balance_after, at })
+        Ok(match record {
+            EntryRecord::V1 { id, account, sequence, kind, change, balance_after, at } => {
+                LedgerEntry { id, account, sequence, kind: kind.upgraded(change), change, balance_after, at }
+            }
+            EntryRecord::V2 { id, account, sequence, kind, change, balance_after, at } => {
+                LedgerEntry { id, account, sequence, kind: kind.into(), change, balance_after, at }
+            }
+        })
     }
 }
 

@@ -1,31 +1,30 @@
 //! Records as they were released stay readable: what version 1 wrote is kept here as text. A line is never edited;
 //! a new version adds lines.
 
-use super::{JobRecord, SegmentRecord, Stored, decode, encode, split, unite};
+use super::{
+    JobRecord, SegmentRecord, Stored,
+    account::{EntryKindV1, EntryRecord},
+    decode, encode, split, unite,
+};
 use crate::{model::*, store::samples};
 use std::fmt::Write as _;
-use tweenfarm_protocol::{EntryId, JobId};
+use tweenfarm_protocol::{AccountId, EntryId, JobId, Timestamp, Xeconds};
 
 /// `name hexadecimal`, one record a line.
 const RELEASED: &str = include_str!("released.txt");
 
 /// Lines of versions that are read and not written any more.
-const EARLIER: &[&str] = &["project.v1 "];
+const EARLIER: &[&str] = &["project.v1 ", "entry.trial.v1 ", "entry.grant.v1 ", "entry.charge.v1 ", "entry.refund.v1 "];
 
 /// Every kind of record with a value in every field, and the name of its line.
 fn written_today() -> Vec<(String, Vec<u8>)> {
     fn plain<T: Stored>(name: &str, value: &T) -> (String, Vec<u8>) {
         (name.to_owned(), encode(&value.to_record()).unwrap())
     }
-    let refund = EntryKind::Refund { charge: EntryId(samples::id(1)), job: JobId(samples::id(2)) };
     let mut lines = vec![
         plain("account.v1", &samples::account(1, "ada@example.org")),
         plain("project.v2", &samples::project(1, 2)),
         plain("key.v1", &samples::key(1, 2, Some(3))),
-        plain("entry.trial.v1", &samples::entry(1, 2, EntryKind::TrialGrant)),
-        plain("entry.grant.v1", &samples::entry(1, 2, EntryKind::OperatorGrant { reason: "why".into() })),
-        plain("entry.charge.v1", &samples::entry(1, 2, EntryKind::Charge { job: JobId(samples::id(3)) })),
-        plain("entry.refund.v1", &samples::entry(1, 2, refund)),
         plain("file.v1", &samples::input(1, 2, 3)),
         plain("answer.v1", &samples::answer("/jobs", "k", 4)),
     ];
@@ -36,7 +35,29 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
             lines.push((format!("segment.{number}.{position}.v1"), encode(segment).unwrap()));
         }
     }
+    for (name, kind) in every_kind() {
+        lines.push(plain(&format!("entry.{name}.v2"), &samples::entry(1, 2, kind)));
+    }
     lines
+}
+
+fn every_kind() -> Vec<(&'static str, EntryKind)> {
+    let purchase = Purchase {
+        pack: "starter".into(),
+        currency: Currency::Inr,
+        price_hundredths: 39_900,
+        price_usd_cents: 500,
+        event: "evt_1".into(),
+    };
+    vec![
+        ("trial", EntryKind::TrialGrant),
+        ("purchase", EntryKind::Purchase(purchase)),
+        ("grant", EntryKind::OperatorGrant { reason: "why".into(), credit: Credit::Paid }),
+        ("grant-trial", EntryKind::OperatorGrant { reason: "why".into(), credit: Credit::Trial }),
+        ("adjustment", EntryKind::Adjustment { reason: "why".into() }),
+        ("charge", EntryKind::Charge { job: JobId(samples::id(3)) }),
+        ("refund", EntryKind::Refund { charge: EntryId(samples::id(1)), job: JobId(samples::id(2)) }),
+    ]
 }
 
 #[test]
@@ -66,6 +87,30 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
     let unshared = Project { state: ProjectState::Kept { share: None }, ..samples::project(1, 2) };
     assert_eq!(read("project.v1"), unshared);
     assert_eq!(read("project.v2"), samples::project(1, 2));
+    let entry = |name: &str| LedgerEntry::from_record(decode(&released(name)).unwrap()).unwrap();
+    for (name, kind) in every_kind() {
+        let expected = samples::entry(1, 2, kind);
+        assert_eq!(entry(&format!("entry.{name}.v2")), expected);
+        if RELEASED.contains(&format!("entry.{name}.v1 ")) {
+            assert_eq!(entry(&format!("entry.{name}.v1")), expected, "version 1 of {name}");
+        }
+    }
+}
+
+#[test]
+fn a_grant_below_zero_of_version_1_is_read_as_the_correction_it_was() {
+    let kind = EntryKindV1::OperatorGrant { reason: "by mistake".into() };
+    let record = EntryRecord::V1 {
+        id: EntryId(samples::id(1)),
+        account: AccountId(samples::id(2)),
+        sequence: 1,
+        kind,
+        change: Xeconds(-5),
+        balance_after: Xeconds(0),
+        at: Timestamp(7),
+    };
+    let read = LedgerEntry::from_record(record).unwrap();
+    assert_eq!(read.kind, EntryKind::Adjustment { reason: "by mistake".into() });
 }
 
 #[test]
