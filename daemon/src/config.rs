@@ -3,7 +3,10 @@
 //! An error names where the value came from, the key, the value and what would be accepted. Nothing else in the
 //! daemon reads the environment or knows a default.
 
-use crate::pricing;
+use crate::{
+    http::auth::tokens::{KeysFrom, TokenSettings},
+    pricing,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     fmt::Display,
@@ -63,6 +66,7 @@ pub struct Config {
     pub encode: EncodeSettings,
     pub keep_free: Duration,
     pub keep_paid: Duration,
+    pub tokens: TokenSettings,
     pub log: LogConfig,
 }
 
@@ -123,6 +127,7 @@ struct Raw {
     limits: RawLimits,
     work: RawWork,
     retention: RawRetention,
+    auth: RawAuth,
     log: RawLog,
 }
 
@@ -166,6 +171,12 @@ section!(RawWork {
     encode_crf: u64 = 16,
 });
 section!(RawRetention { free_days: u64 = 3, paid_days: u64 = 90 });
+section!(RawAuth {
+    jwt_secret_file: Option<PathBuf> = None,
+    jwks_file: Option<PathBuf> = None,
+    jwks_url: Option<String> = None,
+    issuer: Option<String> = None,
+});
 section!(RawLog { level: String = "info".into(), format: String = "text".into() });
 
 impl Config {
@@ -266,6 +277,7 @@ impl Check<'_> {
             encode: EncodeSettings::Quality { crf: crf as u8 },
             keep_free: DAY * self.within("retention.free_days", raw.retention.free_days, 1..=3650)? as u32,
             keep_paid: DAY * self.within("retention.paid_days", raw.retention.paid_days, 1..=3650)? as u32,
+            tokens: self.tokens(raw.auth)?,
             log: self.log(raw.log)?,
         })
     }
@@ -304,6 +316,49 @@ impl Check<'_> {
             return Err(self.wrong("blobs.bucket", format!("{name:?}"), "not the name of a route of the API"));
         }
         Ok(name)
+    }
+
+    fn tokens(&self, raw: RawAuth) -> Result<TokenSettings, ConfigError> {
+        let keys = match (raw.jwks_file, raw.jwks_url) {
+            (Some(_), Some(url)) => {
+                return Err(self.wrong(
+                    "auth.jwks_url",
+                    format!("{url:?}"),
+                    "either a file or a URL of keys, not both",
+                ));
+            }
+            (Some(path), None) => Some(KeysFrom::File(path)),
+            (None, Some(text)) => Some(KeysFrom::Url(self.key_set_url(&text)?)),
+            (None, None) => None,
+        };
+        let issuer = raw.issuer;
+        if issuer.as_ref().is_some_and(|issuer| issuer.trim().is_empty()) {
+            let accepted = "the `iss` of the tokens, such as https://project.example.org/auth/v1, or no such line";
+            return Err(self.wrong("auth.issuer", "\"\"", accepted));
+        }
+        if issuer.is_some() && keys.is_none() && raw.jwt_secret_file.is_none() {
+            return Err(ConfigError::Missing {
+                origin: self.origin.to_owned(),
+                key: "auth.issuer",
+                needed: "needs jwt_secret_file, jwks_file or jwks_url: without keys no token is taken",
+            });
+        }
+        Ok(TokenSettings { secret_file: raw.jwt_secret_file, keys, issuer })
+    }
+
+    /// Whoever can change the keys on their way can sign in as anybody: in the clear only within this machine.
+    fn key_set_url(&self, text: &str) -> Result<Url, ConfigError> {
+        let url = Url::parse(text).ok().filter(|url| {
+            let local = match url.host() {
+                Some(url::Host::Ipv4(address)) => address.is_loopback(),
+                Some(url::Host::Ipv6(address)) => address.is_loopback(),
+                Some(url::Host::Domain(name)) => name == "localhost",
+                None => false,
+            };
+            url.scheme() == "https" || (url.scheme() == "http" && local)
+        });
+        let accepted = "an https URL such as https://project.example.org/auth/v1/.well-known/jwks.json";
+        url.ok_or_else(|| self.wrong("auth.jwks_url", format!("{text:?}"), accepted))
     }
 
     fn log(&self, raw: RawLog) -> Result<LogConfig, ConfigError> {

@@ -23,7 +23,7 @@ use tweenfarm_daemon::{
     blobs::{self, Blobs, DiskStore, Signer},
     config::{Config, Flags},
     farm::{Audit, Effect, Farm, FarmRules, SystemClock},
-    http::{self, HttpParts, HttpState, limits::RateRules},
+    http::{self, HttpParts, HttpState, auth::tokens::Tokens, limits::RateRules},
     logging,
     rpc::{self, RpcSettings},
     store,
@@ -122,6 +122,7 @@ async fn serve(
     key: blobs::SigningKey,
     effects_due: mpsc::Receiver<Effect>,
 ) -> anyhow::Result<()> {
+    let tokens = Tokens::open(&config.tokens)?;
     let mut stop_signals = StopSignals::new()?;
     let http_listener = listen(config.http_listen, "http.listen").await?;
     let rpc_listener = listen(config.rpc_listen, "rpc.listen").await?;
@@ -143,6 +144,7 @@ async fn serve(
         look: tweenfarm_media::probe,
         upload_bytes_max: config.upload_bytes_max,
         audit,
+        tokens,
         rates: RateRules {
             per_second_address: config.requests_per_second_address,
             per_second_key: config.requests_per_second_key,

@@ -1,7 +1,11 @@
 //! Who asks: the account behind a Bearer credential.
 //!
-//! A credential is told apart by its prefix. Today the only kind is an API key, looked up by its SHA-256; a signed
-//! token becomes one more arm of `Credential::read` and of `identify`.
+//! A credential is told apart by its prefix: an API key, looked up by its SHA-256, or else a sign-in token, whose user
+//! gets an account at first sight.
+
+mod claims;
+mod keys;
+pub mod tokens;
 
 use super::{HttpState, error::Failure};
 use crate::model::{Account, KeyHash};
@@ -10,6 +14,7 @@ use axum::{
     http::{HeaderMap, header, request::Parts},
 };
 use sha2::{Digest, Sha256};
+use tokens::TokenError;
 
 /// Every ReframeFX API key starts like this; 40 hexadecimal digits follow.
 const KEY_PREFIX: &str = "rfx_live_";
@@ -18,6 +23,7 @@ const KEY_BYTES: usize = 20;
 /// What a request identified itself with.
 enum Credential {
     ApiKey(KeyHash),
+    Token(String),
 }
 
 impl Credential {
@@ -36,6 +42,10 @@ impl Credential {
         if token.starts_with(KEY_PREFIX) {
             return Ok(Credential::ApiKey(hash_of(token)));
         }
+        // Header, claims and signature of a JWT.
+        if token.split('.').count() == 3 {
+            return Ok(Credential::Token(token.to_owned()));
+        }
         Err(Failure::BadCredentials)
     }
 }
@@ -48,9 +58,16 @@ impl FromRequestParts<HttpState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Caller, Failure> {
         let account = match Credential::read(&parts.headers)? {
-            Credential::ApiKey(hash) => state.farm.account_of_key(hash)?,
+            Credential::ApiKey(hash) => state.farm.account_of_key(hash)?.ok_or(Failure::BadCredentials)?,
+            Credential::Token(token) => {
+                let identity = state.tokens.verify(&token, state.farm.now()).await.map_err(|error| match error {
+                    TokenError::Refused(reason) => Failure::BadToken(reason),
+                    TokenError::KeysUnavailable => Failure::Busy("the keys of sign-in tokens cannot be fetched"),
+                })?;
+                state.farm.sign_in(identity.account, &identity.email).await?
+            }
         };
-        account.map(Caller).ok_or(Failure::BadCredentials)
+        Ok(Caller(account))
     }
 }
 
@@ -89,6 +106,7 @@ mod tests {
             }
             let read = match Credential::read(&headers) {
                 Ok(Credential::ApiKey(_)) => "key",
+                Ok(Credential::Token(_)) => "token",
                 Err(Failure::NoCredentials) => "none",
                 Err(_) => "bad",
             };
@@ -100,7 +118,9 @@ mod tests {
         check(&["Basic dXNlcjpwYXNz"], "none");
         check(&["rfx_live_x"], "none");
         check(&["Bearer afk_x"], "bad");
-        check(&["Bearer a.b.c"], "bad");
+        check(&["Bearer a.b.c"], "token");
+        check(&["Bearer a.b"], "bad");
+        check(&["Bearer rfx_live_a.b.c"], "key");
         check(&["Bearer rfx_live_x", "Bearer rfx_live_y"], "bad");
     }
 }

@@ -33,10 +33,12 @@ pub enum Failure {
     /// The sentence names the field.
     #[error("{0}")]
     Invalid(String),
-    #[error("send the API key as 'Authorization: Bearer rfx_live_…'")]
+    #[error("send a sign-in token or an API key (rfx_live_…) as 'Authorization: Bearer …'")]
     NoCredentials,
     #[error("the API key is not valid: it may have been replaced or revoked")]
     BadCredentials,
+    #[error("the token is not valid: {0}")]
+    BadToken(&'static str),
     #[error(transparent)]
     Signature(#[from] SignatureError),
     #[error("the job of this object has ended")]
@@ -92,7 +94,7 @@ impl Failure {
     fn status(&self, api: Api) -> StatusCode {
         match (self, api) {
             (Failure::Invalid(_) | Failure::CutOff, _) => StatusCode::BAD_REQUEST,
-            (Failure::NoCredentials | Failure::BadCredentials, _) => StatusCode::UNAUTHORIZED,
+            (Failure::NoCredentials | Failure::BadCredentials | Failure::BadToken(_), _) => StatusCode::UNAUTHORIZED,
             (Failure::Signature(_) | Failure::JobOver, _) => StatusCode::FORBIDDEN,
             (Failure::NoRoute | Failure::NotFound(_) | Failure::FileExpired, _) => StatusCode::NOT_FOUND,
             (Failure::NoMethod, _) => StatusCode::METHOD_NOT_ALLOWED,

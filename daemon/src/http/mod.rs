@@ -2,7 +2,7 @@
 //!
 //! Handlers read, check and make one call into the farm; they hold no state and decide nothing about money.
 
-mod auth;
+pub mod auth;
 mod body;
 mod cors;
 pub mod error;
@@ -22,6 +22,7 @@ use crate::{
     farm::{Audit, Farm},
     probe::Prober,
 };
+use auth::tokens::Tokens;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Request},
@@ -54,6 +55,7 @@ pub struct HttpState {
     pub upload_bytes_max: u64,
     /// What the last audit found.
     pub audit: watch::Receiver<Audit>,
+    tokens: Arc<Tokens>,
     limits: RateLimits,
     studio_origin: Option<HeaderValue>,
 }
@@ -67,6 +69,7 @@ pub struct HttpParts {
     pub look: crate::probe::Look,
     pub upload_bytes_max: u64,
     pub audit: watch::Receiver<Audit>,
+    pub tokens: Tokens,
     pub rates: RateRules,
     /// The origin of the web site that may use the API from a browser.
     pub studio_origin: Option<HeaderValue>,
@@ -83,6 +86,7 @@ impl HttpState {
             locks: locks::KeyLocks::default(),
             upload_bytes_max: parts.upload_bytes_max,
             audit: parts.audit,
+            tokens: Arc::new(parts.tokens),
             limits: RateLimits::new(parts.rates),
             studio_origin: parts.studio_origin,
         }

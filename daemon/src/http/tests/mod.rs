@@ -7,8 +7,9 @@ mod objects;
 mod operator;
 mod projects;
 mod refusals;
+mod tokens;
 
-use super::{HttpParts, HttpState, auth, limits::RateRules, operator_router, router};
+use super::{HttpParts, HttpState, auth, auth::tokens::Tokens, limits::RateRules, operator_router, router};
 use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
     farm::{Audit, Clock, Effect, Farm, FarmRules, NewAccount},
@@ -153,6 +154,7 @@ impl Bench {
             look,
             upload_bytes_max: UPLOAD_BYTES_MAX,
             audit: watch::channel(Audit::default()).1,
+            tokens: Tokens::default(),
             rates: RateRules { per_second_address: per_second, per_second_key: per_second, behind_proxy: false },
             studio_origin: Some(STUDIO.parse().unwrap()),
         });
