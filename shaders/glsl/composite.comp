@@ -1,7 +1,7 @@
 #version 450
 // composite: samples both frames along the chosen flow and mixes them into codes.
-// in   first, second                u8 x4   full-size luma planes            codes
-// in   first_chroma, second_chroma  u8 x4   U and V planes, half the size    codes
+// in   first, second                u8 x16  full-size luma planes            codes
+// in   first_chroma, second_chroma  u8 x16  U and V planes, half the size    codes
 // in   choices                      u32 x2  cell rows x columns              as select.comp writes it
 // out  made                         u8 x4   Y, U, V without borders          codes, rows padded to whole words of the chroma
 // One invocation makes 8x2 luma and 4x1 pixels of each chroma plane: whole words. Bicubic with a = -0.75, 1/32 px.
@@ -11,16 +11,16 @@
 #include "planes.glsl"
 #include "vectors.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
-layout(std430, binding = 0) readonly buffer First { uint words[]; } first;
-layout(std430, binding = 1) readonly buffer Second { uint words[]; } second;
-layout(std430, binding = 2) readonly buffer FirstChroma { uint words[]; } first_chroma;
-layout(std430, binding = 3) readonly buffer SecondChroma { uint words[]; } second_chroma;
-layout(std430, binding = 4) readonly buffer Choices { uvec2 cells[]; } choices;
+layout(binding = 0) uniform usamplerBuffer first;
+layout(binding = 1) uniform usamplerBuffer second;
+layout(binding = 2) uniform usamplerBuffer first_chroma;
+layout(binding = 3) uniform usamplerBuffer second_chroma;
+layout(binding = 4) uniform usamplerBuffer choices;
 layout(std430, binding = 5) writeonly buffer Made { uint words[]; } made;
 layout(push_constant) uniform Push {
     Plane luma;
     Plane chroma;       // U
-    uint v_first_word;  // V lies as U does, from here
+    uint v_first_tile;  // V lies as U does, from here
     int cell_columns;
     int luma_to_cell;   // log2 of a cell's side in luma px
     int finest;         // level of the vectors
@@ -58,47 +58,63 @@ ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how) {
     return clamp((mix_q4 + 8) >> 4, 0, 255);
 }
 
-// Four samples of a 2x2 block at `offset` in 1/32 px, in 1/16 code: upper left, upper right, lower left, lower right.
-#define LUMA_BLOCK(name, buffer)                                                                       \
-    ivec4 name(ivec2 pixel, ivec2 offset) {                                                            \
-        ivec2 corner = pixel + (offset >> 5) - 1;                                                      \
-        ivec4 across = bicubic_weights(offset.x & 31), down = bicubic_weights(offset.y & 31);          \
-        int start = clamp_start(push.luma, corner.x);                                                  \
-        uint shift = uint(start & 3) * 8u;                                                             \
-        ivec4 sums = ivec4(512);                                                                       \
-        [[unroll]] for (int row = 0; row < 5; ++row) {                                                 \
-            uint at = word_at(push.luma, start, corner.y + row);                                       \
-            uint low = buffer.words[at], high = buffer.words[at + 1];                                  \
-            ivec4 left = bytes(bytes_from(low, high, shift));                                          \
-            ivec4 right = ivec4(left.yzw, (high >> shift) & 255u);                                     \
-            ivec2 part = ivec2(sum4(across * left), sum4(across * right));                             \
-            if (row < 4) sums.xy += down[row] * part;                                                  \
-            if (row > 0) sums.zw += down[row - 1] * part;                                              \
-        }                                                                                              \
-        return sums >> 10;                                                                             \
-    }
-LUMA_BLOCK(first_luma_block, first)
-LUMA_BLOCK(second_luma_block, second)
+TILE_COLUMN(column5, 5, 2)
+TILE_COLUMN(column4, 4, 2)
 
-// One sample each of U and V, in 1/16 code.
-#define CHROMA_PIXEL(name, buffer)                                                                     \
-    ivec2 name(ivec2 pixel, ivec2 offset) {                                                            \
-        ivec2 corner = pixel + (offset >> 5) - 1;                                                      \
-        ivec4 across = bicubic_weights(offset.x & 31), down = bicubic_weights(offset.y & 31);          \
-        int start = clamp_start(push.chroma, corner.x);                                                \
-        uint shift = uint(start & 3) * 8u;                                                             \
-        ivec2 sums = ivec2(512);                                                                       \
-        [[unroll]] for (int row = 0; row < 4; ++row) {                                                 \
-            uint at = word_at(push.chroma, start, corner.y + row);                                     \
-            uint at_v = at + push.v_first_word;                                                        \
-            ivec4 u = bytes(bytes_from(buffer.words[at], buffer.words[at + 1], shift));                \
-            ivec4 v = bytes(bytes_from(buffer.words[at_v], buffer.words[at_v + 1], shift));            \
-            sums += down[row] * ivec2(sum4(across * u), sum4(across * v));                             \
-        }                                                                                              \
-        return sums >> 10;                                                                             \
+// Four samples of a 2x2 block at `offset` in 1/32 px, in 1/16 code: upper left, upper right, lower left, lower right.
+ivec4 luma_block(usamplerBuffer tiles, ivec2 pixel, ivec2 offset) {
+    ivec2 start = clamp_start(push.luma, pixel + (offset >> 5) - 1);
+    ivec4 across = bicubic_weights(offset.x & 31), down = bicubic_weights(offset.y & 31);
+    uint shift = uint(start.x & 3) * 8u;
+    int at = tile_at(push.luma, start);
+    uint low[5] = column5(tiles, at, push.luma.tiles_across, start.y);
+    uint high[5] = column5(tiles, at + 1, push.luma.tiles_across, start.y);
+    ivec4 sums = ivec4(512);
+    [[unroll]] for (int row = 0; row < 5; ++row) {
+        ivec4 left = bytes(bytes_from(low[row], high[row], shift));
+        ivec4 right = ivec4(left.yzw, (high[row] >> shift) & 255u);
+        ivec2 part = ivec2(sum4(across * left), sum4(across * right));
+        if (row < 4) sums.xy += down[row] * part;
+        if (row > 0) sums.zw += down[row - 1] * part;
     }
-CHROMA_PIXEL(first_chroma_pixel, first_chroma)
-CHROMA_PIXEL(second_chroma_pixel, second_chroma)
+    return sums >> 10;
+}
+
+// The block as it stands, in codes.
+ivec4 still_block(usamplerBuffer tiles, ivec2 pixel) {
+    uvec4 rows = texelFetch(tiles, tile_at(push.luma, pixel));
+    uint shift = uint(pixel.x & 3) * 8u;
+    uint upper = (pixel.y & 2) != 0 ? rows.z : rows.x, lower = (pixel.y & 2) != 0 ? rows.w : rows.y;
+    return ivec4(bytes(upper >> shift).xy, bytes(lower >> shift).xy);
+}
+
+// One sample of a chroma plane whose window starts at a tile, in 1/16 code.
+int chroma_sample(usamplerBuffer tiles, int at, ivec2 start, ivec4 across, ivec4 down) {
+    uint shift = uint(start.x & 3) * 8u;
+    uint low[4] = column4(tiles, at, push.chroma.tiles_across, start.y);
+    uint high[4] = column4(tiles, at + 1, push.chroma.tiles_across, start.y);
+    int sum = 512;
+    [[unroll]] for (int row = 0; row < 4; ++row) {
+        sum += down[row] * sum4(across * bytes(bytes_from(low[row], high[row], shift)));
+    }
+    return sum >> 10;
+}
+
+// One sample each of U and V at `offset` in 1/32 px, in 1/16 code.
+ivec2 chroma_pixel(usamplerBuffer tiles, ivec2 pixel, ivec2 offset) {
+    ivec2 start = clamp_start(push.chroma, pixel + (offset >> 5) - 1);
+    ivec4 across = bicubic_weights(offset.x & 31), down = bicubic_weights(offset.y & 31);
+    int at = tile_at(push.chroma, start), at_v = at + int(push.v_first_tile);
+    return ivec2(chroma_sample(tiles, at, start, across, down), chroma_sample(tiles, at_v, start, across, down));
+}
+
+// U and V as they stand, in codes.
+ivec2 still_chroma(usamplerBuffer tiles, ivec2 pixel) {
+    int at = tile_at(push.chroma, pixel), row = pixel.y & 3;
+    uvec4 u = texelFetch(tiles, at), v = texelFetch(tiles, at + int(push.v_first_tile));
+    uvec2 words = row == 0 ? uvec2(u.x, v.x) : row == 1 ? uvec2(u.y, v.y) : row == 2 ? uvec2(u.z, v.z) : uvec2(u.w, v.w);
+    return ivec2((words >> (uint(pixel.x & 3) * 8u)) & 255u);
+}
 
 void main() {
     ivec2 block = ivec2(gl_GlobalInvocationID.xy);
@@ -109,34 +125,30 @@ void main() {
         ivec2 pixel = ivec2(8 * block.x + 2 * quad, 2 * block.y);
         if (pixel.x >= push.luma.width_px) break;
         ivec2 cell = pixel >> push.luma_to_cell;
-        uvec2 choice = choices.cells[cell.y * push.cell_columns + cell.x];
+        uvec2 choice = texelFetch(choices, cell.y * push.cell_columns + cell.x).xy;
         ivec2 flow = unpack_vector(choice.x) << (push.finest + 1);
         bool still = ((choice.y >> 10) & 1023u) > 0u;
 
         ivec2 back = (flow * push.time_q14 + 8192) >> 14;
-        ivec4 a = first_luma_block(pixel, -back), b = second_luma_block(pixel, flow - back);
+        ivec4 a = luma_block(first, pixel, -back), b = luma_block(second, pixel, flow - back);
         ivec4 still_a = ivec4(0), still_b = ivec4(0);
         if (still) {
-            uint shift = uint(pixel.x & 3) * 8u;
-            uint at = word_at(push.luma, pixel.x, pixel.y), below = word_at(push.luma, pixel.x, pixel.y + 1);
-            still_a = ivec4(bytes(first.words[at] >> shift).xy, bytes(first.words[below] >> shift).xy);
-            still_b = ivec4(bytes(second.words[at] >> shift).xy, bytes(second.words[below] >> shift).xy);
+            still_a = still_block(first, pixel);
+            still_b = still_block(second, pixel);
         }
         uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y));
         uint place = uint(pixel.x & 3) * 8u;
         upper[quad >> 1] |= (codes.x | (codes.y << 8)) << place;
         lower[quad >> 1] |= (codes.z | (codes.w << 8)) << place;
 
-        ivec2 chroma_pixel = pixel >> 1;
+        ivec2 place_c = pixel >> 1;
         ivec2 chroma_flow = flow >> 1;
         ivec2 chroma_back = (chroma_flow * push.time_q14 + 8192) >> 14;
-        ivec2 ca = first_chroma_pixel(chroma_pixel, -chroma_back);
-        ivec2 cb = second_chroma_pixel(chroma_pixel, chroma_flow - chroma_back);
+        ivec2 ca = chroma_pixel(first_chroma, place_c, -chroma_back);
+        ivec2 cb = chroma_pixel(second_chroma, place_c, chroma_flow - chroma_back);
         if (still) {
-            uint shift = uint(chroma_pixel.x & 3) * 8u;
-            uint at = word_at(push.chroma, chroma_pixel.x, chroma_pixel.y), at_v = at + push.v_first_word;
-            still_a.xy = ivec2(first_chroma.words[at] >> shift, first_chroma.words[at_v] >> shift) & 255;
-            still_b.xy = ivec2(second_chroma.words[at] >> shift, second_chroma.words[at_v] >> shift) & 255;
+            still_a.xy = still_chroma(first_chroma, place_c);
+            still_b.xy = still_chroma(second_chroma, place_c);
         }
         uvec4 chroma_codes = uvec4(mixed(ivec4(ca, 0, 0), ivec4(cb, 0, 0), still_a, still_b, choice.y));
         u_word |= chroma_codes.x << (8 * quad);

@@ -8,8 +8,8 @@
 #include "vectors.glsl"
 #include "divide.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
-layout(std430, binding = 0) readonly buffer Forward { uvec2 cells[]; } forward;
-layout(std430, binding = 1) readonly buffer Backward { uvec2 cells[]; } backward;
+layout(binding = 0) uniform usamplerBuffer forward;
+layout(binding = 1) uniform usamplerBuffer backward;
 layout(std430, binding = 2) writeonly buffer Priorities { uint list[]; } priorities;
 layout(std430, binding = 3) buffer Facts { uint sums[]; } facts;
 layout(push_constant) uniform Push {
@@ -26,13 +26,12 @@ int trust(int half_way, int value) {
 
 // The priority of a cell inside the grid.
 uint priority(ivec2 cell) {
-    uint at = uint(cell.y * push.grid.x + cell.x);
-    uvec2 own = forward.cells[at];
+    uvec2 own = texelFetch(forward, cell.y * push.grid.x + cell.x).xy;
     ivec2 vector = unpack_vector(own.x);
     ivec2 there = cell + ((vector + (8 << push.cell_shift)) >> (4 + push.cell_shift));
     int inconsistency = OUTSIDE;
     if (all(greaterThanEqual(there, ivec2(0))) && all(lessThan(there, push.grid))) {
-        ivec2 loop = abs(vector + unpack_vector(backward.cells[there.y * push.grid.x + there.x].x));
+        ivec2 loop = abs(vector + unpack_vector(texelFetch(backward, there.y * push.grid.x + there.x).x));
         inconsistency = max(loop.x, loop.y) + min(loop.x, loop.y) / 2;
     }
     int doubt = 3072 - trust(160, int(own.y & 0xffffu)) - trust(32, inconsistency) - trust(32, int(own.y >> 16));

@@ -1,6 +1,6 @@
 #version 450
 // densify: one vector per cell of the flow field from the four patches that cover it, the better fitting counting more.
-// in   source, target  u8 x4   planes of the finest node level   codes
+// in   source, target  u8 x16  planes of the finest node level   codes
 // in   nodes           u32 x2  node rows x columns               vector in 1/16 px, cost
 // out  flow            u32 x2  cell rows x columns               vector in 1/16 px; residual in 1/16 code and spread << 16 in 1/16 px
 // A cell is one pixel of that level, or 2x2 where the finest level is the full size. One invocation makes 2x2 pixels,
@@ -12,9 +12,9 @@
 #include "vectors.glsl"
 #include "divide.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
-layout(std430, binding = 0) readonly buffer Source { uint words[]; } source;
-layout(std430, binding = 1) readonly buffer Target { uint words[]; } target;
-layout(std430, binding = 2) readonly buffer Nodes { uvec2 list[]; } nodes;
+layout(binding = 0) uniform usamplerBuffer source;
+layout(binding = 1) uniform usamplerBuffer target;
+layout(binding = 2) uniform usamplerBuffer nodes;
 layout(std430, binding = 3) writeonly buffer Flow { uvec2 cells[]; } flow;
 layout(push_constant) uniform Push {
     Plane plane;
@@ -22,6 +22,8 @@ layout(push_constant) uniform Push {
     ivec2 cell_grid; // columns, rows
     int cell_shift;  // log2 of a cell's side in px: 0 or 1
 } push;
+
+TILE_COLUMN(column3, 3, 2)
 
 // Sums of weight times value are positive: the division rounds half up.
 int weighted(uvec4 weights, uvec4 values, uint total) {
@@ -50,23 +52,25 @@ void main() {
 
     // Codes of the four pixels, 1/16: upper left, upper right, lower left, lower right.
     uint shift = uint(pixel.x & 3) * 8u;
-    uint a0 = source.words[word_at(push.plane, pixel.x, pixel.y)] >> shift;
-    uint a1 = source.words[word_at(push.plane, pixel.x, pixel.y + 1)] >> shift;
+    uvec4 tile = texelFetch(source, tile_at(push.plane, pixel));
+    uint a0 = ((pixel.y & 2) != 0 ? tile.z : tile.x) >> shift, a1 = ((pixel.y & 2) != 0 ? tile.w : tile.y) >> shift;
     ivec4 codes = ivec4(a0 & 255u, (a0 >> 8) & 255u, a1 & 255u, (a1 >> 8) & 255u) << 4;
 
     ivec4 xs, ys;
     uvec4 residuals[4]; // by corner, then by pixel
     [[unroll]] for (int corner = 0; corner < 4; ++corner) {
         ivec2 node = clamp(first_node + ivec2(corner & 1, corner >> 1), ivec2(0), push.node_grid - 1);
-        ivec2 vector = unpack_vector(nodes.list[node.y * push.node_grid.x + node.x].x);
+        ivec2 vector = unpack_vector(texelFetch(nodes, node.y * push.node_grid.x + node.x).x);
         ivec2 position = 16 * pixel + vector;
         ivec2 whole = position >> 4, part = position & 15;
-        int start = clamp_start(push.plane, whole.x);
-        uint start_shift = uint(start & 3) * 8u;
+        ivec2 start = clamp_start(push.plane, whole);
+        uint start_shift = uint(start.x & 3) * 8u;
+        int at = tile_at(push.plane, start);
+        uint low[3] = column3(target, at, push.plane.tiles_across, start.y);
+        uint high[3] = column3(target, at + 1, push.plane.tiles_across, start.y);
         ivec2 across[3];
         [[unroll]] for (int row = 0; row < 3; ++row) {
-            uint at = word_at(push.plane, start, whole.y + row);
-            uint bytes = bytes_from(target.words[at], target.words[at + 1], start_shift);
+            uint bytes = bytes_from(low[row], high[row], start_shift);
             ivec3 p = ivec3(byte_of(bytes, 0), byte_of(bytes, 1), byte_of(bytes, 2));
             across[row] = (p.xy << 4) + part.x * (p.yz - p.xy);
         }

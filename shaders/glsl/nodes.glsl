@@ -1,5 +1,5 @@
 // What search.comp and propagate.comp share: their patch of the source frame, the cost of a vector, a step to a better one.
-// Included after the buffers `source` and `target` (words of planes) and `plane` are declared.
+// Included after the texel buffers `source` and `target` (planes) and `plane` are declared.
 // Source: inverse search of Kroeger, Timofte, Dai, Van Gool, "Fast Optical Flow using Dense Inverse Search", 2016, section 2.1,
 // on patches with their mean removed.
 
@@ -8,6 +8,8 @@ const int MARGIN = 307;         // what a challenger has to win by: 0.3 codes
 const int NEAR = 8;             // 1/16 px: nearer vectors are not tried, steps find them
 const int REACH = 64;           // 1/16 px: how far steps may lead from where they began
 const int DAMPING = 256;        // one squared code a pixel, for doubled gradients
+
+TILE_COLUMN(column9, 9, 3)
 
 // Rows of the patch and one above and below, three words each: from two pixels left of the patch to two right of it.
 uint patch_words[30];
@@ -38,12 +40,15 @@ uvec4 patch_codes_right(int row) {
 
 void load_patch(ivec2 node) {
     patch_origin = 4 * node - 2;
-    [[unroll]] for (int row = 0; row < 10; ++row) {
-        // One pixel left of the patch is 4 * node - 3: the first of the three words holds it.
-        uint at = word_at(plane, 4 * node.x - 4, patch_origin.y - 1 + row);
-        patch_words[3 * row] = source.words[at];
-        patch_words[3 * row + 1] = source.words[at + 1];
-        patch_words[3 * row + 2] = source.words[at + 2];
+    // One pixel beyond the patch on every side lies in the three by three tiles around the node.
+    int at = tile_at(plane, 4 * node - 4);
+    [[unroll]] for (int column = 0; column < 3; ++column) {
+        [[unroll]] for (int tile = 0; tile < 3; ++tile) {
+            uvec4 rows = texelFetch(source, at + tile * int(plane.tiles_across) + column);
+            [[unroll]] for (int row = max(1 - 4 * tile, 0); row < min(11 - 4 * tile, 4); ++row) {
+                patch_words[3 * (4 * tile + row - 1) + column] = rows[row];
+            }
+        }
     }
     gradient_sum = ivec2(0);
     hessian = ivec3(0);
@@ -59,20 +64,23 @@ void load_patch(ivec2 node) {
     hessian += ivec3(DAMPING - ((g.x * g.x) >> 6), -((g.x * g.y) >> 6), DAMPING - ((g.y * g.y) >> 6));
 }
 
-// Cost of a vector; with `want_pull` also gradient times residual, the mean of both removed.
-int compare(ivec2 vector, bool want_pull, out ivec2 pull) {
+// Cost of a vector; and gradient times residual, the mean of both removed.
+int compare(ivec2 vector, out ivec2 pull) {
     ivec2 position = 16 * patch_origin + vector;
     ivec2 whole = position >> 4;
     uint fx = uint(position.x & 15), fy = uint(position.y & 15);
-    int start = clamp_start(plane, whole.x);
-    uint shift = uint(start & 3) * 8u;
+    ivec2 start = clamp_start(plane, whole);
+    uint shift = uint(start.x & 3) * 8u;
+    int at = tile_at(plane, start);
+    uint w0[9] = column9(target, at, plane.tiles_across, start.y);
+    uint w1[9] = column9(target, at + 1, plane.tiles_across, start.y);
+    uint w2[9] = column9(target, at + 2, plane.tiles_across, start.y);
 
     uvec4 samples[8]; // Q8, two pixels to a lane, as in pairs()
     uvec4 above = uvec4(0);
     [[unroll]] for (int row = 0; row < 9; ++row) {
-        uint at = word_at(plane, start, whole.y + row);
-        uint w0 = target.words[at], w1 = target.words[at + 1], w2 = target.words[at + 2];
-        uint low = bytes_from(w0, w1, shift), high = bytes_from(w1, w2, shift), last = (w2 >> shift) & 255u;
+        uint low = bytes_from(w0[row], w1[row], shift), high = bytes_from(w1[row], w2[row], shift);
+        uint last = (w2[row] >> shift) & 255u;
         uvec4 here = pairs(low, high);
         uvec4 next = uvec4(here.y, ((low >> 16) & 255u) | ((high & 255u) << 16), here.w, ((high >> 16) & 255u) | (last << 16));
         // Differences may borrow between the halves of a lane; the sums, which are positive, give it back.
@@ -88,15 +96,13 @@ int compare(ivec2 vector, bool want_pull, out ivec2 pull) {
         ivec4 r0 = (low_half(samples[row]) >> 4) - (low_half(codes) << 4);
         ivec4 r1 = (high_half(samples[row]) >> 4) - (high_half(codes) << 4);
         sum += sum4(r0 + r1);
-        if (want_pull) {
-            r0 = clamp(r0, -1024, 1024);
-            r1 = clamp(r1, -1024, 1024);
-            clipped_sum += sum4(r0 + r1);
-            uvec4 left = patch_codes_left(row + 1), right = patch_codes_right(row + 1);
-            uvec4 up = patch_codes(row), down = patch_codes(row + 2);
-            pull.x += sum4((low_half(right) - low_half(left)) * r0 + (high_half(right) - high_half(left)) * r1);
-            pull.y += sum4((low_half(down) - low_half(up)) * r0 + (high_half(down) - high_half(up)) * r1);
-        }
+        r0 = clamp(r0, -1024, 1024);
+        r1 = clamp(r1, -1024, 1024);
+        clipped_sum += sum4(r0 + r1);
+        uvec4 left = patch_codes_left(row + 1), right = patch_codes_right(row + 1);
+        uvec4 up = patch_codes(row), down = patch_codes(row + 2);
+        pull.x += sum4((low_half(right) - low_half(left)) * r0 + (high_half(right) - high_half(left)) * r1);
+        pull.y += sum4((low_half(down) - low_half(up)) * r0 + (high_half(down) - high_half(up)) * r1);
     }
     pull -= (gradient_sum * clipped_sum) >> 6;
 
@@ -136,4 +142,52 @@ ivec2 solve(ivec2 pull) {
 
 bool is_near(ivec2 one, ivec2 other) {
     return all(lessThan(abs(one - other), ivec2(NEAR)));
+}
+
+const int CANDIDATES = 5;
+const int NOTHING_YET = 1 << 29; // a cost that everything beats
+
+// Tries the first `count` candidates and, if one of them is taken, goes on from the best in steps: each looks at the
+// target once more. A candidate's look also serves the first step, and every invocation goes on to its own next look,
+// so that those of a group seldom wait for each other.
+void improve(ivec2 candidates[CANDIDATES], int count, int steps, inout ivec2 best, inout int best_cost) {
+    bool found = best_cost < NOTHING_YET, stepping = false, taken = false;
+    ivec2 vector, best_pull, start;
+    int turn = -1, looked = 1;
+    while (true) {
+        if (!stepping) {
+            do {
+                ++turn;
+                vector = turn == 0   ? candidates[0]
+                         : turn == 1 ? candidates[1]
+                         : turn == 2 ? candidates[2]
+                         : turn == 3 ? candidates[3]
+                                     : candidates[4];
+            } while (turn < count && found && is_near(best, vector));
+            if (turn >= count) {
+                if (!taken) break;
+                stepping = true;
+                start = best;
+            }
+        }
+        if (stepping) {
+            if (looked >= steps) break;
+            ++looked;
+            ivec2 delta = solve(best_pull);
+            vector = best - delta;
+            ivec2 moved = abs(vector - start);
+            if (delta == ivec2(0) || max(moved.x, moved.y) > REACH) break;
+        }
+        ivec2 pull;
+        int cost = compare(vector, pull);
+        if (stepping ? cost < best_cost : cost + MARGIN < best_cost) {
+            best = vector;
+            best_cost = cost;
+            best_pull = pull;
+            found = true;
+            taken = true;
+        } else if (stepping) {
+            break;
+        }
+    }
 }

@@ -1,25 +1,47 @@
-// Planes of 8-bit codes, four to a word, least significant byte first, with 16 repeated edge pixels on the left and at
-// least as many on the right. A reader clamps where a window starts, never a single pixel; rows it clamps one by one.
+// Planes of 8-bit codes in tiles of 4x4: a texel of four words, a word for each row, its least significant byte on the left.
+// Three tiles of repeated edge pixels lie on every side. A reader clamps where a window starts, never a single pixel.
+// Readers see a plane as a texel buffer: one read brings 16 pixels.
 
 struct Plane {
-    uint first_word;   // where the border of row 0 starts
-    uint stride_words; // from one row to the next
+    uint first_tile;   // the upper left one of the border
+    uint tiles_across; // border included
     int width_px;
     int height_px;
 };
 
-const int PAD_WORDS = 4;
+const int PAD_TILES = 3;
 
-// A window that starts more than 12 px outside shows the edge only: moving its start does not change it.
-int clamp_start(Plane plane, int x) {
-    return clamp(x, -12, plane.width_px);
+// A window of up to 9 px that starts more than 12 px outside shows the edge only: moving its start does not change it.
+ivec2 clamp_start(Plane plane, ivec2 pixel) {
+    return clamp(pixel, ivec2(-12), ivec2(plane.width_px, plane.height_px));
 }
 
-// The word of row y that holds pixel x; x within the border, y anywhere.
-uint word_at(Plane plane, int x, int y) {
-    int row = clamp(y, 0, plane.height_px - 1);
-    return plane.first_word + uint(row) * plane.stride_words + uint((x >> 2) + PAD_WORDS);
+// The tile that holds a pixel within the border.
+int tile_at(Plane plane, ivec2 pixel) {
+    ivec2 tile = (pixel >> 2) + PAD_TILES;
+    return int(plane.first_tile) + tile.y * int(plane.tiles_across) + tile.x;
 }
+
+// Words of consecutive rows, the first of them row y & 3 of the tile `at`, from tiles that lie below each other.
+#define TILE_COLUMN(name, ROWS, TILES)                                         \
+    uint[ROWS] name(usamplerBuffer tiles, int at, uint tiles_across, int y) {  \
+        uint rows[4 * TILES];                                                  \
+        [[unroll]] for (int tile = 0; tile < TILES; ++tile) {                  \
+            uvec4 four = texelFetch(tiles, at + tile * int(tiles_across));     \
+            rows[4 * tile] = four.x;                                           \
+            rows[4 * tile + 1] = four.y;                                       \
+            rows[4 * tile + 2] = four.z;                                       \
+            rows[4 * tile + 3] = four.w;                                       \
+        }                                                                      \
+        bool two = (y & 2) != 0, one = (y & 1) != 0;                           \
+        uint found[ROWS];                                                      \
+        [[unroll]] for (int row = 0; row < ROWS; ++row) {                      \
+            uint even = two ? rows[row + 2] : rows[row];                       \
+            uint odd = two ? rows[row + 3] : rows[row + 1];                    \
+            found[row] = one ? odd : even;                                     \
+        }                                                                      \
+        return found;                                                          \
+    }
 
 // Four bytes from `shift` bits on (0, 8, 16 or 24) of two words.
 uint bytes_from(uint low, uint high, uint shift) {

@@ -9,10 +9,10 @@
 #include "vectors.glsl"
 #include "divide.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
-layout(std430, binding = 0) readonly buffer FromFirst { uint keys[]; } from_first;
-layout(std430, binding = 1) readonly buffer FromSecond { uint keys[]; } from_second;
-layout(std430, binding = 2) readonly buffer Forward { uvec2 cells[]; } forward;
-layout(std430, binding = 3) readonly buffer Backward { uvec2 cells[]; } backward;
+layout(binding = 0) uniform usamplerBuffer from_first;
+layout(binding = 1) uniform usamplerBuffer from_second;
+layout(binding = 2) uniform usamplerBuffer forward;
+layout(binding = 3) uniform usamplerBuffer backward;
 layout(std430, binding = 4) writeonly buffer Projected { uvec4 cells[]; } projected;
 layout(std430, binding = 5) writeonly buffer Means { uvec2 list[]; } means;
 layout(push_constant) uniform Push { ivec2 grid; } push; // columns, rows
@@ -23,11 +23,11 @@ void main() {
     ivec2 cell = ivec2(gl_GlobalInvocationID.xy);
     if (any(greaterThanEqual(cell, push.grid))) return;
     uint at = uint(cell.y * push.grid.x + cell.x);
-    uint key_a = from_first.keys[at], key_b = from_second.keys[at];
+    uint key_a = texelFetch(from_first, int(at)).x, key_b = texelFetch(from_second, int(at)).x;
     uvec2 trust = uvec2(key_a, key_b) >> 22;
     ivec2 merged = ivec2(0), first = ivec2(0), second = ivec2(0);
-    if (trust.x > 0u) first = unpack_vector(forward.cells[key_a & 0x3fffffu].x);
-    if (trust.y > 0u) second = -unpack_vector(backward.cells[key_b & 0x3fffffu].x);
+    if (trust.x > 0u) first = unpack_vector(texelFetch(forward, int(key_a & 0x3fffffu)).x);
+    if (trust.y > 0u) second = -unpack_vector(texelFetch(backward, int(key_b & 0x3fffffu)).x);
     if (trust.x > 0u && trust.y > 0u) {
         uint one = trust.x + VOICE, other = trust.y + VOICE;
         uvec2 sum = one * uvec2(first + 32768) + other * uvec2(second + 32768);

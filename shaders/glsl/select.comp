@@ -8,8 +8,8 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 layout(local_size_x = 8, local_size_y = 8) in;
-layout(std430, binding = 0) readonly buffer Projected { uvec4 cells[]; } projected;
-layout(std430, binding = 1) readonly buffer Errors { uint list[]; } errors;
+layout(binding = 0) uniform usamplerBuffer projected;
+layout(binding = 1) uniform usamplerBuffer errors;
 layout(std430, binding = 2) writeonly buffer Choices { uvec2 cells[]; } choices;
 layout(push_constant) uniform Push {
     ivec2 grid; // columns, rows
@@ -18,9 +18,9 @@ layout(push_constant) uniform Push {
 
 const uint MARGIN = 12u; // half a code a pixel over 5x5
 
-uint index_at(int x, int y) {
+int index_at(int x, int y) {
     ivec2 at = clamp(ivec2(x, y), ivec2(0), push.grid - 1);
-    return uint(at.y * push.grid.x + at.x);
+    return at.y * push.grid.x + at.x;
 }
 
 // (1-t) va / ((1-t) va + t vb), v being coverage over a quarter of what is possible, within 0.02..1; in 1/256.
@@ -28,7 +28,7 @@ uint share_of_first(ivec2 cell) {
     uvec2 covered = uvec2(0);
     for (int dy = -1; dy <= 1; ++dy) {
         for (int dx = -1; dx <= 1; ++dx) {
-            uint trust = projected.cells[index_at(cell.x + dx, cell.y + dy)].w;
+            uint trust = texelFetch(projected, index_at(cell.x + dx, cell.y + dy)).w;
             covered += uvec2(trust & 0xffffu, trust >> 16);
         }
     }
@@ -41,8 +41,8 @@ uint share_of_first(ivec2 cell) {
 
 void choose(ivec2 cell, uint sums) {
     if (any(greaterThanEqual(cell, push.grid))) return;
-    uint at = uint(cell.y * push.grid.x + cell.x);
-    uvec4 own = projected.cells[at];
+    int at = cell.y * push.grid.x + cell.x;
+    uvec4 own = texelFetch(projected, at);
     uint flow = own.x, sum = sums & 1023u;
     uint of_first = (sums >> 10) & 1023u, of_second = sums >> 20;
     if (of_first + MARGIN < sum) {
@@ -68,7 +68,7 @@ void main() {
     [[unroll]] for (int row = 0; row < 8; ++row) {
         uint window[6];
         [[unroll]] for (int column = 0; column < 6; ++column) {
-            window[column] = errors.list[index_at(corner.x - 2 + column, corner.y - 2 + row)];
+            window[column] = texelFetch(errors, index_at(corner.x - 2 + column, corner.y - 2 + row)).x;
         }
         uint middle = window[1] + window[2] + window[3] + window[4];
         rows[row] = uvec2(window[0] + middle, middle + window[5]);

@@ -8,8 +8,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "vectors.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
-layout(std430, binding = 0) readonly buffer Flow { uvec2 cells[]; } flow;
-layout(std430, binding = 1) readonly buffer Priorities { uint list[]; } priorities;
+layout(binding = 0) uniform usamplerBuffer flow;
+layout(binding = 1) uniform usamplerBuffer priorities;
 layout(std430, binding = 2) buffer Arrived { uint keys[]; } arrived;
 layout(push_constant) uniform Push {
     ivec2 grid;     // columns, rows
@@ -21,9 +21,9 @@ void main() {
     ivec2 cell = ivec2(gl_GlobalInvocationID.xy);
     if (any(greaterThanEqual(cell, push.grid))) return;
     uint index = uint(cell.y * push.grid.x + cell.x);
-    ivec2 vector = unpack_vector(flow.cells[index].x);
+    ivec2 vector = unpack_vector(texelFetch(flow, int(index)).x);
     int bits = 18 + push.cell_shift;
     ivec2 to = cell + ((vector * push.time_q14 + (1 << (bits - 1))) >> bits);
     if (any(lessThan(to, ivec2(0))) || any(greaterThanEqual(to, push.grid))) return;
-    atomicMax(arrived.keys[to.y * push.grid.x + to.x], (priorities.list[index] << 22) | index);
+    atomicMax(arrived.keys[to.y * push.grid.x + to.x], (texelFetch(priorities, int(index)).x << 22) | index);
 }

@@ -3,7 +3,7 @@
 
 use crate::gpu::{Device, Machine, Recorded, StepTime};
 use crate::pass::{Side, Slot};
-use crate::plan::{PAD_PX, Plan, PlaneLayout, Step, frame_steps, mix_steps, output_steps, pair_steps};
+use crate::plan::{Plan, Step, frame_steps, mix_steps, output_steps, pair_steps};
 use crate::verdict::{PairFacts, PairVerdict};
 use crate::{EngineError, FrameSize, Phase, PlanarFrame, Settings};
 use std::collections::HashMap;
@@ -68,9 +68,9 @@ impl Engine {
         let [y, u, v] = frame.planes();
         let plan = &self.plan;
         self.machine.write_frame(place, |luma, chroma| {
-            lay_out(plan.levels[0], y, luma);
-            lay_out(plan.chroma.u, u, chroma);
-            lay_out(plan.chroma.v, v, chroma);
+            plan.levels[0].lay_out(y, luma);
+            plan.chroma.u.lay_out(u, chroma);
+            plan.chroma.v.lay_out(v, chroma);
         })?;
         self.kept[place].as_bytes_mut().copy_from_slice(frame.as_bytes());
         // What was the second frame is the first now; if the device has not seen it yet, it still has to.
@@ -196,18 +196,6 @@ impl Engine {
         let recorded = self.machine.record(&self.steps(work), self.first_place)?;
         self.recorded.insert(key, recorded.clone());
         Ok(recorded)
-    }
-}
-
-/// Copies a tight plane into its place on the device, with its border.
-fn lay_out(layout: PlaneLayout, codes: &[u8], bytes: &mut [u8]) {
-    let (width, pad) = (layout.width_px as usize, PAD_PX as usize);
-    let stride = 4 * layout.stride_words as usize;
-    let start = 4 * layout.first_word as usize;
-    for (row, codes) in bytes[start..].chunks_exact_mut(stride).zip(codes.chunks_exact(width)) {
-        row[..pad].fill(codes[0]);
-        row[pad..pad + width].copy_from_slice(codes);
-        row[pad + width..].fill(codes[width - 1]);
     }
 }
 

@@ -23,7 +23,7 @@ fn check(scene: Scene, width_px: u32, height_px: u32, quality: Quality) {
     assert_eq!(verdict, tweenfarm_shaders::PairVerdict::of(pair.facts, settings), "verdict");
 
     for (index, side) in Side::BOTH.into_iter().enumerate() {
-        let levels: Vec<u32> = sources[index].levels.iter().flat_map(plane_words).collect();
+        let levels: Vec<u32> = sources[index].levels.iter().flat_map(Plane::words).collect();
         same("pyramid", &engine.inspect(Slot::Luma(side)).unwrap(), &levels);
         let nodes: Vec<u32> = pair.nodes[index].iter().flat_map(|node| [pack(node.vector), node.cost as u32]).collect();
         same("nodes", &engine.inspect(Slot::Nodes(side, finest_nodes(&plan))).unwrap(), &nodes);
@@ -75,10 +75,6 @@ fn same(what: &str, found: &[u32], expected: &[u32]) {
     if let Some(at) = (0..expected.len()).find(|at| found[*at] != expected[*at]) {
         panic!("{what}: word {at} of {} is {:#010x}, expected {:#010x}", expected.len(), found[at], expected[at]);
     }
-}
-
-fn plane_words(plane: &Plane) -> Vec<u32> {
-    plane.bytes().chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().unwrap())).collect()
 }
 
 fn dense_words(cell: &Dense) -> [u32; 2] {

@@ -63,7 +63,11 @@ fn usable() -> Result<Vec<Usable>, EngineError> {
     Ok(found)
 }
 
-/// `None` for a device without Vulkan 1.1 or without a compute queue.
+/// Planes are read as texel buffers of 16 pixels a texel: the pyramid of 8192x8192, border included. Graphics cards hold
+/// sixteen times as many.
+const TEXELS_MIN: u32 = 1 << 23;
+
+/// `None` for a device without Vulkan 1.1, without a compute queue or with small texel buffers.
 fn examine(physical: Arc<PhysicalDevice>) -> Option<Usable> {
     if physical.api_version() < Version::V1_1 {
         return None;
@@ -71,6 +75,9 @@ fn examine(physical: Arc<PhysicalDevice>) -> Option<Usable> {
     let families = physical.queue_family_properties();
     let queue_family = families.iter().position(|family| family.queue_flags.intersects(QueueFlags::COMPUTE))?;
     let properties = physical.properties();
+    if properties.max_texel_buffer_elements < TEXELS_MIN {
+        return None;
+    }
     let uuid = properties.device_uuid?.iter().map(|byte| format!("{byte:02x}")).collect();
     let kind = match properties.device_type {
         PhysicalDeviceType::DiscreteGpu => DeviceKind::Discrete,

@@ -9,12 +9,15 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use vulkano::buffer::view::{BufferView, BufferViewCreateInfo};
 use vulkano::buffer::{Buffer, BufferCreateInfo, BufferUsage, Subbuffer};
 use vulkano::command_buffer::{
     AutoCommandBufferBuilder, CommandBufferSubmitInfo, CommandBufferUsage, CopyBufferInfo, PrimaryAutoCommandBuffer,
     SubmitInfo,
 };
+use vulkano::descriptor_set::layout::DescriptorType;
 use vulkano::descriptor_set::{DescriptorSet, WriteDescriptorSet};
+use vulkano::format::Format;
 use vulkano::memory::allocator::{AllocationCreateInfo, MemoryTypeFilter};
 use vulkano::pipeline::{Pipeline, PipelineBindPoint};
 use vulkano::sync::fence::Fence;
@@ -208,17 +211,21 @@ impl Machine {
         let doing = "recording commands";
         let pipeline = self.shared.pipelines.of(dispatch.shader);
         let layout = pipeline.layout();
-        let writes =
-            dispatch.buffers.iter().enumerate().map(|(binding, slot)| {
-                WriteDescriptorSet::buffer(binding as u32, self.buffer(*slot, first_place).clone())
+        let set_layout = layout.set_layouts()[0].clone();
+        let mut writes = Vec::new();
+        for (binding, slot) in (0..).zip(&dispatch.buffers) {
+            let buffer = self.buffer(*slot, first_place).clone();
+            let kind = set_layout.bindings().get(&binding).map(|binding| binding.descriptor_type);
+            writes.push(if kind == Some(DescriptorType::UniformTexelBuffer) {
+                let info = BufferViewCreateInfo { format: texel_format(*slot), ..BufferViewCreateInfo::default() };
+                let view = BufferView::new(buffer, info).map_err(|error| error.while_doing(doing))?;
+                WriteDescriptorSet::buffer_view(binding, view)
+            } else {
+                WriteDescriptorSet::buffer(binding, buffer)
             });
-        let set = DescriptorSet::new(
-            self.shared.descriptors.clone(),
-            layout.set_layouts()[0].clone(),
-            writes.collect::<Vec<_>>(),
-            [],
-        )
-        .map_err(|error| error.while_doing(doing))?;
+        }
+        let set = DescriptorSet::new(self.shared.descriptors.clone(), set_layout, writes, [])
+            .map_err(|error| error.while_doing(doing))?;
         builder
             .bind_pipeline_compute(pipeline.clone())
             .and_then(|builder| builder.bind_descriptor_sets(PipelineBindPoint::Compute, layout.clone(), 0, set))
@@ -236,6 +243,15 @@ impl Machine {
             Slot::Chroma(side) => &self.frames[place_of(side, first_place)].chroma,
             other => &self.work[&other],
         }
+    }
+}
+
+/// What one read of a texel buffer brings: a tile of a plane, or one entry of a list.
+fn texel_format(slot: Slot) -> Format {
+    match slot {
+        Slot::Luma(_) | Slot::Chroma(_) | Slot::Projected => Format::R32G32B32A32_UINT,
+        Slot::Nodes(..) | Slot::Flow(_) | Slot::Means | Slot::Choices => Format::R32G32_UINT,
+        Slot::Priorities(_) | Slot::Arrived(_) | Slot::Errors | Slot::Facts | Slot::Made => Format::R32_UINT,
     }
 }
 
@@ -259,7 +275,10 @@ fn submit(shared: &Shared, recorded: &Recorded, fence: &Arc<Fence>) -> Result<()
 }
 
 fn device_buffer(shared: &Shared, words: u32) -> Result<Words, EngineError> {
-    let usage = BufferUsage::STORAGE_BUFFER | BufferUsage::TRANSFER_SRC | BufferUsage::TRANSFER_DST;
+    let usage = BufferUsage::STORAGE_BUFFER
+        | BufferUsage::UNIFORM_TEXEL_BUFFER
+        | BufferUsage::TRANSFER_SRC
+        | BufferUsage::TRANSFER_DST;
     Buffer::new_slice(
         shared.memory.clone(),
         BufferCreateInfo { usage, ..BufferCreateInfo::default() },

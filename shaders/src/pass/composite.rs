@@ -12,7 +12,7 @@ push_block! {
         /// U.
         chroma: PlanePush,
         /// V lies as U does, from here.
-        v_first_word: u32,
+        v_first_tile: u32,
         cell_columns: u32,
         /// log2 of a cell's side in luma px.
         luma_to_cell: u32,
@@ -24,7 +24,7 @@ push_block! {
         made_chroma_stride_words: u32,
     }
 }
-const _: () = assert!(size_of::<CompositePush>() == 64 && offset_of!(CompositePush, v_first_word) == 32);
+const _: () = assert!(size_of::<CompositePush>() == 64 && offset_of!(CompositePush, v_first_tile) == 32);
 
 /// One invocation makes 8x2 luma pixels.
 pub fn composite(plan: &Plan, time_q14: i32) -> Dispatch {
@@ -42,7 +42,7 @@ pub fn composite(plan: &Plan, time_q14: i32) -> Dispatch {
         push: CompositePush {
             luma: plan.levels[0].into(),
             chroma: plan.chroma.u.into(),
-            v_first_word: plan.chroma.v.first_word,
+            v_first_tile: plan.chroma.v.first_tile,
             cell_columns: plan.cell_grid().columns,
             luma_to_cell: plan.cells as u32,
             finest: plan.finest as u32,

@@ -39,8 +39,8 @@ impl From<Grid> for [u32; 2] {
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct PlanePush {
-    pub first_word: u32,
-    pub stride_words: u32,
+    pub first_tile: u32,
+    pub tiles_across: u32,
     pub width_px: u32,
     pub height_px: u32,
 }
@@ -48,8 +48,8 @@ pub struct PlanePush {
 impl From<PlaneLayout> for PlanePush {
     fn from(plane: PlaneLayout) -> PlanePush {
         PlanePush {
-            first_word: plane.first_word,
-            stride_words: plane.stride_words,
+            first_tile: plane.first_tile,
+            tiles_across: plane.tiles_across,
             width_px: plane.width_px,
             height_px: plane.height_px,
         }
@@ -58,7 +58,7 @@ impl From<PlaneLayout> for PlanePush {
 
 impl Words for PlanePush {
     fn append(&self, words: &mut Vec<u32>) {
-        words.extend([self.first_word, self.stride_words, self.width_px, self.height_px]);
+        words.extend([self.first_tile, self.tiles_across, self.width_px, self.height_px]);
     }
 }
 

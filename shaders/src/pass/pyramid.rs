@@ -18,6 +18,6 @@ pub fn pyramid(plan: &Plan, side: Side, level: usize) -> Dispatch {
         shader: Shader::Pyramid,
         buffers: vec![Slot::Luma(side)],
         push: PyramidPush { above: above.into(), below: below.into() }.words(),
-        groups: groups(below.stride_words, below.height_px),
+        groups: groups(below.tiles_across, below.tiles_down()),
     }
 }

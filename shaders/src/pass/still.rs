@@ -17,6 +17,6 @@ pub fn still(plan: &Plan) -> Dispatch {
         shader: Shader::Still,
         buffers: vec![Slot::Luma(Side::First), Slot::Luma(Side::Second), Slot::Facts],
         push: StillPush { plane: plane.into() }.words(),
-        groups: groups(plane.width_px.div_ceil(4), plane.height_px.div_ceil(2)),
+        groups: groups(plane.width_px.div_ceil(4), plane.height_px.div_ceil(4)),
     }
 }

@@ -4,7 +4,7 @@
 mod layout;
 mod recording;
 
-pub use layout::{ChromaLayout, Grid, MadeLayout, PAD_PX, PlaneLayout};
+pub use layout::{ChromaLayout, Grid, MadeLayout, PAD_TILES, PlaneLayout, TILE_PX};
 pub use recording::{FACT_WORDS, Step, finest_nodes, frame_steps, mix_steps, output_steps, pair_steps, slot_words};
 
 use crate::{FrameSize, Quality, Settings};

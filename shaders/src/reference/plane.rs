@@ -1,10 +1,11 @@
-//! Twin of the padded planes that the shaders read: same borders, same clamps.
+//! Twin of the planes that the shaders read, in rows instead of tiles: same borders, same clamps.
 
-use crate::plan::{ChromaLayout, PAD_PX, PlaneLayout};
+use crate::plan::{ChromaLayout, PAD_TILES, PlaneLayout, TILE_PX};
 
-const PAD: usize = PAD_PX as usize;
+/// Repeated edge pixels left and right; on the right at least as many as a window can reach.
+const PAD: usize = 16;
 
-/// One plane of 8-bit codes with its border of repeated edge pixels, laid out as on the device.
+/// One plane of 8-bit codes with its border of repeated edge pixels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plane {
     pub width: i32,
@@ -16,7 +17,7 @@ pub struct Plane {
 impl Plane {
     /// A plane whose pixel (x, y) is `code(x, y)`; the border repeats the edges.
     pub fn from_fn(width: u32, height: u32, mut code: impl FnMut(i32, i32) -> u8) -> Plane {
-        let stride = PlaneLayout::new(width, height, 0).stride_words as usize * 4;
+        let stride = width as usize + 2 * PAD;
         let mut bytes = Vec::with_capacity(stride * height as usize);
         for y in 0..height as i32 {
             let start = bytes.len();
@@ -33,12 +34,23 @@ impl Plane {
         Plane::from_fn(width, height, |x, y| codes[y as usize * width as usize + x as usize])
     }
 
-    /// The bytes as they lie on the device.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The words as they lie on the device: tile by tile, border included.
+    pub fn words(&self) -> Vec<u32> {
+        let layout = PlaneLayout::new(self.width as u32, self.height as u32, 0);
+        let mut words = Vec::with_capacity(layout.words() as usize);
+        let corner = |tile: u32| (TILE_PX * tile) as i32 - (TILE_PX * PAD_TILES) as i32;
+        for down in 0..layout.tiles_down() {
+            for across in 0..layout.tiles_across {
+                for row in 0..TILE_PX as i32 {
+                    let codes = self.span::<4>(corner(across), corner(down) + row);
+                    words.push(codes.iter().rev().fold(0, |word, code| word << 8 | *code as u32));
+                }
+            }
+        }
+        words
     }
 
-    /// A row from its border on: pixel x is at `PAD_PX + x`. Rows outside are the nearest inside.
+    /// A row from its border on: pixel x is at `PAD + x`. Rows outside are the nearest inside.
     pub fn row(&self, y: i32) -> &[u8] {
         let start = y.clamp(0, self.height - 1) as usize * self.stride;
         &self.bytes[start..start + self.stride]
