@@ -9,6 +9,7 @@ pub mod error;
 pub mod limits;
 mod locks;
 mod objects;
+mod openapi;
 pub mod operator;
 mod range;
 pub mod reframefx;
@@ -26,13 +27,14 @@ use auth::tokens::Tokens;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, Request},
-    http::{HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, Method, StatusCode},
     middleware::{self, Next},
     response::Response,
     routing::get,
 };
 use error::{Api, Failure};
 use limits::{RateLimits, RateRules};
+use openapi::{Access, Operation, Surface};
 use serde_json::json;
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -95,12 +97,20 @@ impl HttpState {
 
 /// The public port: the ReframeFX surface, the objects, and whether the daemon lives.
 pub fn router(state: HttpState) -> Router {
-    let json_routes = reframefx::routes()
-        .route("/healthz", get(healthz))
-        .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
-    let routes = json_routes.merge(objects::routes(state.signer.bucket_name()));
+    let routes = surface(state.signer.bucket_name()).with_document(&state.signer.origin());
     edged(routes, Api::ReframeFx, &state).with_state(state)
+}
+
+/// Everything that the public port serves and the document describes.
+fn surface(bucket: &str) -> Surface {
+    let health = Operation::new(Method::GET, "/healthz", Access::Public, ("Service", "getHealth"), "Whether it lives");
+    let health = health.answers(200, "It does", "Health", json!({ "status": "ok" }));
+    let json_routes = reframefx::surface().serve(health, get(healthz)).around(|router| {
+        router
+            .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX))
+    });
+    json_routes.and(objects::surface(bucket))
 }
 
 /// The operator's socket.

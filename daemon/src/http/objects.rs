@@ -4,19 +4,20 @@
 use super::{
     HttpState,
     error::Failure,
+    openapi::{Access, Operation, Surface},
     range::{self, Part},
+    reframefx,
 };
 use crate::{
     blobs::{BlobError, SignedRequest, Upload},
     model::{FileKind, FileState, JobState, ObjectKey},
 };
 use axum::{
-    Router,
     body::{Body, BodyDataStream, HttpBody},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{self, HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, head, put},
 };
 use futures::StreamExt;
 use rusty_s3::Method;
@@ -35,8 +36,32 @@ const READ_BYTES: usize = 256 * 1024;
 /// what protects the store.
 const DELIVERY_BYTES_MAX: u64 = 64 << 30;
 
-pub fn routes(bucket: &str) -> Router<HttpState> {
-    Router::new().route(&format!("/{bucket}/{{*key}}"), get(read).head(read).put(store))
+pub fn surface(bucket: &str) -> Surface {
+    let (path, route) = (format!("/{bucket}/{{key}}"), format!("/{bucket}/{{*key}}"));
+    let operation = |method, id, summary| {
+        let operation = Operation::new(method, &path, Access::Presigned, ("Objects", id), summary);
+        signed(operation.routed_as(route.clone()))
+    };
+    let read_it = reframefx::ranged(operation(http::Method::GET, "readObject", "The bytes of an object"));
+    let head_it = reframefx::ranged(operation(http::Method::HEAD, "headObject", "What GET would send, without it"));
+    let store_it = operation(http::Method::PUT, "storeObject", "Stores the bytes of an object")
+        .says("The Content-Type must be the video type that the URL was signed for; a broken upload may be sent again.")
+        .takes_bytes("application/octet-stream")
+        .answers_bytes(200, "Stored", None)
+        .refuses(404, "upload not found");
+    Surface::default()
+        .serve(read_it.refuses(404, "object not found"), get(read))
+        .serve(head_it.refuses(404, "object not found"), head(read))
+        .serve(store_it, put(store))
+}
+
+/// The query of a presigned URL.
+fn signed(operation: Operation) -> Operation {
+    let names = ["Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature"];
+    names.into_iter().fold(operation, |operation, name| {
+        let text = serde_json::json!({ "type": "string" });
+        operation.parameter("query", &format!("X-Amz-{name}"), true, "As the presigned URL has it", text)
+    })
 }
 
 /// The key of the URL's path, if a URL of this service could have it.

@@ -9,32 +9,25 @@ mod prices;
 mod project_body;
 mod projects;
 mod shares;
+mod surface;
 mod uploads;
 
-use super::HttpState;
-use axum::{
-    Router,
-    routing::{get, post},
-};
+pub use surface::surface;
+
+use super::openapi::Operation;
 use serde_json::Number;
 
-pub fn routes() -> Router<HttpState> {
-    Router::new()
-        .route("/me", get(account::me))
-        .route("/api-tokens", post(account::new_token).delete(account::revoke_token))
-        .route("/pricing/config", get(prices::config))
-        .route("/pricing/estimate", post(prices::estimate))
-        .route("/pricing/estimate-video", post(prices::estimate_video))
-        .route("/upload/presign", post(uploads::presign))
-        .route("/probe", post(uploads::probe))
-        .route("/projects", get(projects::list).post(projects::add))
-        .route("/projects/{project}", get(projects::show).delete(projects::delete))
-        .route("/projects/{project}/share", post(shares::enable).delete(shares::disable))
-        .route("/share/{token}", get(shares::show))
-        .route("/share/{token}/files/{file}", get(shares::download))
-        .route("/projects/{project}/files/{file}/download", get(uploads::download))
-        .route("/jobs", post(jobs::submit).get(jobs::list))
-        .route("/jobs/{job}", get(jobs::show))
+/// An operation that sends an object, or a part of it.
+pub fn ranged(operation: Operation) -> Operation {
+    let text = || serde_json::json!({ "type": "string" });
+    operation
+        .parameter("header", "Range", false, "One range of bytes, such as bytes=0-1023", text())
+        .parameter("header", "If-None-Match", false, "An ETag: 304 when the object still has it", text())
+        .parameter("header", "If-Range", false, "An ETag: the range counts only when the object still has it", text())
+        .answers_bytes(200, "The object", Some("*/*"))
+        .answers_bytes(206, "The part that was asked for", Some("*/*"))
+        .answers_bytes(304, "It has not changed", None)
+        .refuses(416, "Range Not Satisfiable")
 }
 
 /// A number as people write it: 30 rather than 30.0.

@@ -39,7 +39,7 @@ impl Page {
     pub fn before(
         &self,
         time_of: impl FnOnce(Uuid) -> Result<Option<Timestamp>, FarmError>,
-        what: &str,
+        what: &'static str,
     ) -> Result<Option<Timestamp>, Failure> {
         let Some(text) = &self.before else { return Ok(None) };
         let wrong = || {
@@ -47,7 +47,7 @@ impl Page {
             Failure::Invalid(sentence)
         };
         if let Ok(id) = text.parse::<Uuid>() {
-            return time_of(id)?.ok_or_else(wrong).map(Some);
+            return time_of(id)?.ok_or(FarmError::NotFound { what }.into()).map(Some);
         }
         let time: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
         Ok(Some(Timestamp(time.as_microsecond())))

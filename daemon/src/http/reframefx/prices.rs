@@ -16,6 +16,11 @@ use tweenfarm_protocol::Xeconds;
 const OPTIONS_MAX: usize = 20;
 
 pub async fn config() -> Json<Value> {
+    Json(config_body())
+}
+
+/// Built from the constants that prices are made of.
+pub fn config_body() -> Value {
     let packs = pricing::CREDIT_PACKS.map(|pack| {
         let mut body = json!({
             "id": pack.id,
@@ -30,7 +35,7 @@ pub async fn config() -> Json<Value> {
         body
     });
     let bands = pricing::BANDS.map(|band| json!({ "id": band.id, "multiplier": band.multiplier }));
-    Json(json!({
+    json!({
         "trial_credit_xeconds": pricing::TRIAL_XECONDS,
         "credit_packs": packs,
         "supported_currencies": Currency::ALL.map(Currency::code),
@@ -41,7 +46,7 @@ pub async fn config() -> Json<Value> {
         "max_video_size_bytes": pricing::VIDEO_BYTES_MAX,
         "paid_outputs_watermarked": false,
         "free_outputs_watermarked": true,
-    }))
+    })
 }
 
 /// Pure arithmetic: durations above the limit are priced too.

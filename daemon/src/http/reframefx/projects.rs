@@ -52,9 +52,8 @@ pub async fn add(
 }
 
 fn name(text: &str) -> Result<String, Failure> {
-    let letters = text.chars().count();
-    if text.trim().is_empty() || letters > NAME_LETTERS_MAX || text.chars().any(char::is_control) {
-        let sentence = format!("name must have 1 to {NAME_LETTERS_MAX} characters, not only blanks and no line breaks");
+    if text.is_empty() || text.chars().count() > NAME_LETTERS_MAX || text.chars().any(char::is_control) {
+        let sentence = format!("name must have 1 to {NAME_LETTERS_MAX} characters and no line breaks");
         return Err(Failure::invalid(sentence));
     }
     Ok(text.to_owned())

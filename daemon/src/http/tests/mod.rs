@@ -7,6 +7,8 @@ mod objects;
 mod operator;
 mod projects;
 mod refusals;
+mod routes;
+mod schema;
 mod tokens;
 
 use super::{HttpParts, HttpState, auth, auth::tokens::Tokens, limits::RateRules, operator_router, router};

@@ -1,44 +1,6 @@
-//! Every route of the surface, and what it refuses.
+//! What the routes refuse, field by field and case by case.
 
 use super::*;
-
-/// Every protected route with a body it would take, but for what it names.
-fn protected() -> Vec<(Method, String, Value)> {
-    let id = uuid::Uuid::nil();
-    let key = format!("uploads/paid/{id}/{id}/input/{id}-surf.mp4");
-    vec![
-        (Method::GET, "/me".into(), Value::Null),
-        (Method::POST, "/api-tokens".into(), Value::Null),
-        (Method::DELETE, "/api-tokens".into(), Value::Null),
-        (Method::POST, "/pricing/estimate-video".into(), json!({ "r2_key": key, "target_fps_options": [60] })),
-        (Method::POST, "/upload/presign".into(), json!({ "filename": "a.mp4", "content_type": "video/mp4" })),
-        (Method::POST, "/probe".into(), json!({ "r2_key": key })),
-        (Method::GET, format!("/projects/{id}/files/{id}/download"), Value::Null),
-        (Method::POST, "/jobs".into(), json!({ "r2_key": key, "target_fps": 60 })),
-        (Method::GET, "/jobs".into(), Value::Null),
-        (Method::GET, format!("/jobs/{id}"), Value::Null),
-    ]
-}
-
-#[tokio::test]
-async fn every_protected_route_refuses_a_request_without_a_valid_key() {
-    let bench = Bench::new();
-    let unknown = format!("rfx_live_{}", "0".repeat(40));
-    let revoked = bench.user("gone@example.org", 0).await;
-    bench.farm.revoke_key(revoked.account.id).await.unwrap();
-    for (method, path, body) in protected() {
-        let keys = [None, Some(unknown.as_str()), Some("afk_something"), Some("a.jwt.some"), Some(&revoked.key)];
-        for key in keys {
-            let answer = bench.call(method.clone(), &path, key, body.clone()).await;
-            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path} with {key:?}");
-            assert_eq!(header_of(&answer, header::WWW_AUTHENTICATE), "Bearer");
-            assert!(!answer.detail().is_empty());
-        }
-        // Whoever has no key learns nothing of what a body must hold.
-        let answer = bench.call(method, &path, None, json!("nonsense")).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
-    }
-}
 
 #[tokio::test]
 async fn every_route_says_which_field_is_wrong() {
