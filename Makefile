@@ -12,7 +12,7 @@ BENCH ?=
 PACKAGES_BUILD := build-essential pkg-config glslc libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
 PACKAGES_RUN   := libvulkan1 mesa-vulkan-drivers ffmpeg util-linux gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
                   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
-PACKAGES_TEST  := vulkan-validationlayers
+PACKAGES_TEST  := vulkan-validationlayers gstreamer1.0-tools
 ROOT           := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Compiled lavapipe shaders are kept between runs: compiling them again costs a second per process.
@@ -22,11 +22,11 @@ export MESA_SHADER_CACHE_DIR ?= $(CURDIR)/target/mesa-shader-cache
 
 demo: packages rust
 	@echo "== build the programs (release; minutes the first time, seconds after)"
-	$(CARGO) build --release --locked --bins
+	$(CARGO) build --release --locked
 	@target/release/tweenfarm-demo $(if $(CLIP),--clip "$(CLIP)") --fps $(FPS)
 
 build: packages rust
-	$(CARGO) build --release --locked --bins
+	$(CARGO) build --release --locked
 
 test: packages-test rust
 	@echo "== format"
@@ -35,12 +35,12 @@ test: packages-test rust
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@$(MAKE) --no-print-directory deny-if-there
 	@echo "== the programs, for the end-to-end tests"
-	$(CARGO) build --workspace --bins --locked
+	$(CARGO) build --workspace --locked
 	@echo "== tests"
 	$(CARGO) test --workspace --locked
 
 bench: packages rust
-	$(CARGO) build --release --locked --bins
+	$(CARGO) build --release --locked
 	target/release/tweenfarm-bench $(BENCH)
 
 # Licences, duplicate and banned crates, sources; needs cargo-deny (`cargo install cargo-deny --locked`).

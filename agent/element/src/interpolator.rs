@@ -53,6 +53,12 @@ impl Pairs {
         Pairs { engine, pushed: None, before: None }
     }
 
+    /// Frames are numbered anew from here on.
+    pub fn forget(&mut self) {
+        self.pushed = None;
+        self.before = None;
+    }
+
     /// Makes the frame at `phase` between two frames given with their indices.
     pub fn between(
         &mut self,

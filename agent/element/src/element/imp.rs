@@ -1,12 +1,16 @@
 //! The element's inside. Settings come once, state lives between caps and end of stream.
 
-use super::{Settings, shown_at_ns};
+use super::{
+    Settings,
+    properties::{Properties, rational},
+    shown_at_ns,
+};
 use crate::{
     failure,
     interpolator::{MakeInterpolator, Pairs},
     picture::{Picture, buffer_of},
     record::Record,
-    retime::{Feed, FrameTimes, Placer, Retimer, Shown},
+    retime::{Feed, FrameTimes, Placer, Retimer, Shown, StreamTimes},
 };
 use gstreamer as gst;
 use gstreamer::{glib, prelude::*, subclass::prelude::*};
@@ -22,11 +26,24 @@ static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("tweeninterpolate", gst::DebugColorFlags::empty(), Some("frames in, slots out"))
 });
 
-#[derive(Default)]
 pub struct TweenInterpolate {
     work: Mutex<Option<Work>>,
+    /// What a stream is worked on by; a clip has `Settings`.
+    properties: Mutex<Properties>,
     /// Kept apart from the work: caps are asked for from other threads while a frame is being made.
     target_rate: Mutex<Option<gst::Fraction>>,
+}
+
+impl Default for TweenInterpolate {
+    fn default() -> Self {
+        let properties = Properties::default();
+        let target_rate = Some(properties.target_fps);
+        TweenInterpolate {
+            work: Mutex::default(),
+            properties: Mutex::new(properties),
+            target_rate: Mutex::new(target_rate),
+        }
+    }
 }
 
 struct Work {
@@ -34,10 +51,7 @@ struct Work {
     first_slot: u64,
     engine: Engine,
     record: Arc<Record>,
-    placer: Placer,
-    /// Frames that the feed counts, where it does not count all.
-    kept: Option<Vec<u64>>,
-    frame_count: u64,
+    places: Places,
     feed: Feed<Picture>,
     segment: gst::FormattedSegment<gst::ClockTime>,
     formats: Option<Formats>,
@@ -45,9 +59,26 @@ struct Work {
     ended: bool,
 }
 
+/// Which frame a picture is.
+enum Places {
+    Clip {
+        placer: Placer,
+        /// Frames that the feed counts, where it does not count all.
+        kept: Option<Vec<u64>>,
+        frame_count: u64,
+    },
+    Stream {
+        times: StreamTimes,
+        /// Running time of the first frame.
+        origin_ns: Option<i64>,
+    },
+}
+
 /// The engine is made when the picture size is known.
 enum Engine {
     Awaiting(Option<MakeInterpolator>),
+    /// It could not be made: asked again, the answer is the same.
+    Failed(Failure),
     Ready(Pairs),
 }
 
@@ -73,10 +104,8 @@ impl TweenInterpolate {
         };
         *lock(&self.work) = Some(Work {
             first_slot: slots.first,
-            placer: Placer::new(timeline),
+            places: Places::Clip { placer: Placer::new(timeline), kept, frame_count },
             feed: Feed::new(Retimer::new(times, target_rate, slots)),
-            kept,
-            frame_count,
             engine: Engine::Awaiting(Some(engine)),
             segment: gst::FormattedSegment::new(),
             formats: None,
@@ -85,6 +114,31 @@ impl TweenInterpolate {
             target_rate,
             record,
         });
+    }
+
+    /// Begins with a stream, unless a clip or a stream was begun with.
+    fn begin_stream(&self, input: &VideoInfo) {
+        let mut work = lock(&self.work);
+        let properties = lock(&self.properties);
+        if let (None, Some(target_rate)) = (work.as_ref(), properties.target_rate()) {
+            let times = StreamTimes::new(rational(input.fps()));
+            *work = Some(Work {
+                first_slot: 0,
+                feed: Feed::new(Retimer::stream(times.tick(), target_rate, times.distance())),
+                places: Places::Stream { times, origin_ns: None },
+                engine: Engine::Awaiting(Some(properties.engine())),
+                segment: gst::FormattedSegment::new(),
+                formats: None,
+                made: None,
+                ended: false,
+                target_rate,
+                record: Arc::default(),
+            });
+        }
+    }
+
+    fn has_clip(&self) -> bool {
+        lock(&self.work).as_ref().is_some_and(|work| matches!(work.places, Places::Clip { .. }))
     }
 
     /// Runs `step` on the work; a failure is recorded for the worker and told to the pipeline.
@@ -97,7 +151,7 @@ impl TweenInterpolate {
         done.map_err(|failure| {
             // Recorded first: the reader of the bus asks for it as soon as it hears of any error.
             record.fail(failure.clone());
-            gst::element_imp_error!(self, gst::StreamError::Failed, ["{}", failure.message]);
+            gst::element_imp_error!(self, gst::StreamError::Failed, ("{}", failure.message));
             gst::FlowError::Error
         })
     }
@@ -105,7 +159,10 @@ impl TweenInterpolate {
     /// Pushes what is still due after the last frame.
     fn drain(&self) -> Result<(), gst::FlowError> {
         self.with_work(|work| {
-            work.feed.finish(work.frame_count);
+            match &work.places {
+                Places::Clip { frame_count, .. } => work.feed.finish(*frame_count),
+                Places::Stream { times, .. } => work.feed.finish_stream(times.distance().unwrap_or(0)),
+            }
             Ok(())
         })?;
         while let Some(buffer) = self.with_work(Work::next_buffer)? {
@@ -131,10 +188,19 @@ impl Work {
             return Err(failure::input("The clip changes its picture size on the way: convert it to one size first."));
         }
         size.check().map_err(|error| failure::of_engine(&error))?;
+        if input.is_interlaced() && matches!(self.places, Places::Stream { .. }) {
+            return Err(failure::input("The stream is interlaced: put the element deinterlace before this one."));
+        }
         if let Engine::Awaiting(make) = &mut self.engine {
             let make = make.take().expect("an engine is made once");
-            self.engine = Engine::Ready(Pairs::new(make(size).map_err(|error| failure::of_engine(&error))?));
+            self.engine = match make(size) {
+                Ok(engine) => Engine::Ready(Pairs::new(engine)),
+                Err(error) => Engine::Failed(failure::of_engine(&error)),
+            };
             self.made = Some(PlanarFrame::new(size));
+        }
+        if let Engine::Failed(failure) = &self.engine {
+            return Err(failure.clone());
         }
         self.formats = Some(Formats { input, output, size });
         Ok(())
@@ -145,14 +211,20 @@ impl Work {
             return Err(failure::internal("a frame came before its format"));
         };
         let Ok(time_ns) = shown_at_ns(&buffer, &self.segment) else { return Ok(()) };
-        let Some(frame) = self.placer.place(time_ns) else {
+        let placed = match &mut self.places {
+            Places::Clip { placer, kept, .. } => placer.place(time_ns).map(|frame| match kept {
+                None => Some(frame),
+                Some(kept) => kept.binary_search(&frame).ok().map(|number| number as u64),
+            }),
+            Places::Stream { times, origin_ns } => {
+                let since_first_ns = time_ns.map(|time_ns| time_ns - *origin_ns.get_or_insert(time_ns));
+                times.next(since_first_ns).map(|ticks| Some(self.feed.hear(ticks)))
+            }
+        };
+        let Some(counted) = placed else {
             self.record.frames_unplaced.add(1);
             gst::debug!(CATEGORY, "no place for a frame at {time_ns:?} ns");
             return Ok(());
-        };
-        let counted = match &self.kept {
-            None => Some(frame),
-            Some(kept) => kept.binary_search(&frame).ok().map(|number| number as u64),
         };
         if let Some(number) = counted {
             self.feed.offer(number, Picture::new(buffer, formats.input, formats.size));
@@ -190,14 +262,34 @@ impl Work {
         }
         .map_err(unreadable)?;
         let index = due.slot - self.first_slot;
+        // A segment begins at 0; a stream goes on where it was, in step with its sound.
+        let origin = match self.places {
+            Places::Stream { origin_ns: Some(origin_ns), .. } => u64::try_from(origin_ns).unwrap_or(0),
+            _ => 0,
+        };
         let start = slot_time(index, self.target_rate);
         {
             let buffer = buffer.get_mut().expect("a new buffer has one owner");
-            buffer.set_pts(start);
+            buffer.set_pts(start + gst::ClockTime::from_nseconds(origin));
             buffer.set_duration(slot_time(index + 1, self.target_rate) - start);
         }
         self.record.slots_shown.add(1);
         Ok(Some(buffer))
+    }
+}
+
+impl Work {
+    /// A stream was flushed: what follows is another part of it, or another stream of the same format.
+    fn begin_again(&mut self) {
+        let Places::Stream { times, origin_ns } = &mut self.places else { return };
+        let rate = self.formats.as_ref().and_then(|formats| rational(formats.input.fps()));
+        *times = StreamTimes::new(rate);
+        *origin_ns = None;
+        self.feed = Feed::new(Retimer::stream(times.tick(), self.target_rate, times.distance()));
+        self.ended = false;
+        if let Engine::Ready(pairs) = &mut self.engine {
+            pairs.forget();
+        }
     }
 }
 
@@ -215,7 +307,21 @@ impl ObjectSubclass for TweenInterpolate {
     type ParentType = gst_base::BaseTransform;
 }
 
-impl ObjectImpl for TweenInterpolate {}
+impl ObjectImpl for TweenInterpolate {
+    fn properties() -> &'static [glib::ParamSpec] {
+        Properties::specs()
+    }
+
+    fn set_property(&self, _id: usize, value: &glib::Value, spec: &glib::ParamSpec) {
+        let mut properties = lock(&self.properties);
+        properties.set(spec.name(), value);
+        *lock(&self.target_rate) = Some(properties.target_fps);
+    }
+
+    fn property(&self, _id: usize, spec: &glib::ParamSpec) -> glib::Value {
+        lock(&self.properties).value(spec.name())
+    }
+}
 impl GstObjectImpl for TweenInterpolate {}
 
 impl ElementImpl for TweenInterpolate {
@@ -250,6 +356,14 @@ impl BaseTransformImpl for TweenInterpolate {
     const PASSTHROUGH_ON_SAME_CAPS: bool = false;
     const TRANSFORM_IP_ON_PASSTHROUGH: bool = false;
 
+    fn stop(&self) -> Result<(), gst::ErrorMessage> {
+        let mut work = lock(&self.work);
+        if work.as_ref().is_some_and(|work| matches!(work.places, Places::Stream { .. })) {
+            *work = None;
+        }
+        Ok(())
+    }
+
     /// Towards the encoder: even size, target rate, whole frames. Towards the decoder: any size and rate.
     fn transform_caps(
         &self,
@@ -283,6 +397,7 @@ impl BaseTransformImpl for TweenInterpolate {
             VideoInfo::from_caps(caps).map_err(|_| gst::loggable_error!(CATEGORY, "not a video format: {caps}"))
         };
         let (input, output) = (read(incaps)?, read(outcaps)?);
+        self.begin_stream(&input);
         self.with_work(|work| work.set_formats(input, output))
             .map_err(|_| gst::loggable_error!(CATEGORY, "the format is refused"))
     }
@@ -303,8 +418,16 @@ impl BaseTransformImpl for TweenInterpolate {
                 let own = gst::FormattedSegment::<gst::ClockTime>::new();
                 self.parent_sink_event(gst::event::Segment::builder(&own).build())
             }
-            // Tags would turn the picture once more, gaps are the retimer's to fill.
-            gst::EventView::Tag(_) | gst::EventView::Gap(_) => true,
+            gst::EventView::FlushStop(_) => {
+                if let Some(work) = lock(&self.work).as_mut() {
+                    work.begin_again();
+                }
+                self.parent_sink_event(event)
+            }
+            // A clip is upright already: its tags would turn the picture once more.
+            gst::EventView::Tag(_) if self.has_clip() => true,
+            // Gaps are the retimer's to fill.
+            gst::EventView::Gap(_) => true,
             gst::EventView::Eos(_) => {
                 let ended = lock(&self.work).as_mut().is_some_and(|work| std::mem::replace(&mut work.ended, true));
                 if ended {

@@ -1,8 +1,14 @@
-//! `tweeninterpolate`: decoded frames in, the segment's slots out, at the exact target rate from time 0.
+//! The element: decoded frames in, slots out, at the exact target rate.
+//!
+//! The worker makes it for a segment of a clip whose timeline is known, with `Settings`; the slots then begin at time 0.
+//! Made by name from the plugin (`vkinterpolate`) it works by its properties on a stream, whose times it keeps.
 
 mod imp;
+mod properties;
 
 use crate::{interpolator::MakeInterpolator, record::Record};
+pub use properties::StreamQuality;
+
 use gstreamer::{self as gst, glib};
 use std::sync::Arc;
 use tweenfarm_media::Timeline;

@@ -62,6 +62,17 @@ impl<Picture> Feed<Picture> {
         }
     }
 
+    /// A stream's next frame, before it is offered; gives its number.
+    pub fn hear(&mut self, ticks: i64) -> u64 {
+        self.retimer.hear(ticks)
+    }
+
+    /// A stream ends so many ticks after its last frame. Take every due slot first.
+    pub fn finish_stream(&mut self, distance_ticks: i64) {
+        self.retimer.end_after(distance_ticks);
+        self.finish(self.retimer.frame_count());
+    }
+
     /// No frame follows: the last one is shown to the end. Take every due slot first.
     pub fn finish(&mut self, frame_count: u64) {
         self.step();

@@ -4,10 +4,12 @@ mod feed;
 mod placer;
 mod retimer;
 mod runs;
+mod stream;
 mod times;
 
 pub use feed::{Due, Feed, Seen, Shown};
 pub use placer::Placer;
 pub use retimer::{Retimer, Shot};
 pub use runs::{Overview, Runs};
+pub use stream::StreamTimes;
 pub use times::FrameTimes;

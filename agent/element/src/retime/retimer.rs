@@ -42,6 +42,34 @@ impl Retimer {
         Retimer { times, rate, slots, pause_ticks }
     }
 
+    /// For a stream: its frames are told by `hear`, its end by `end_after`. `distance_ticks` is the usual one of its
+    /// frames, where it claims one.
+    pub fn stream(tick: Rational, rate: Rational, distance_ticks: Option<i64>) -> Retimer {
+        let half_second = half_second_ticks(tick);
+        let pause_ticks = distance_ticks.map_or(half_second, |usual| half_second.min(PAUSE_GAPS * i128::from(usual)));
+        Retimer { times: FrameTimes::stream(tick), rate, slots: SlotRange::new(0, u64::MAX), pause_ticks }
+    }
+
+    /// Takes the next frame of a stream; gives its number.
+    pub fn hear(&mut self, ticks: i64) -> u64 {
+        self.times.push(ticks)
+    }
+
+    /// The stream ends `distance_ticks` after its last frame: its slots are as many as those of a clip of that length.
+    pub fn end_after(&mut self, distance_ticks: i64) {
+        let last = self.times.frame_count().saturating_sub(1);
+        let end = i128::from(self.times.ticks(last)) + i128::from(distance_ticks);
+        let tick = self.times.tick();
+        let num = end * i128::from(tick.num()) * i128::from(self.rate.num());
+        let den = i128::from(tick.den()) * i128::from(self.rate.den());
+        let count = u64::try_from((2 * num + den).div_euclid(2 * den)).unwrap_or(0);
+        self.slots = SlotRange::new(0, count.max(1));
+    }
+
+    pub fn frame_count(&self) -> u64 {
+        self.times.frame_count()
+    }
+
     pub fn slots(&self) -> SlotRange {
         self.slots
     }
@@ -246,6 +274,29 @@ mod tests {
         let retimer = constant(rate(30, 1), 5, rate(60, 1), SlotRange::new(0, 10));
         assert_eq!(retimer.slots_from(1, Some(3)), SlotRange::new(2, 6));
         assert_eq!(retimer.shot_between(3, 1, 3), Shot::Between { first: 1, second: 3, phase_q16: 16_384 });
+    }
+
+    #[test]
+    fn a_stream_shows_what_the_clip_of_its_frames_shows() {
+        let clip = constant(rate(24_000, 1001), 10, rate(60, 1), SlotRange::new(0, 25));
+        let mut times = crate::retime::StreamTimes::new(Some(rate(24_000, 1001)));
+        let mut stream = Retimer::stream(times.tick(), rate(60, 1), times.distance());
+        let mut shown = Vec::new();
+        for frame in 0..10 {
+            // Told in whole milliseconds, as Matroska does.
+            let told_ns = i64::from(frame) * 1_001_000 / 24_000 * 1_000_000;
+            let number = stream.hear(times.next(Some(told_ns)).unwrap());
+            if let Some(first) = number.checked_sub(1) {
+                let slots = stream.slots_from(first, Some(number));
+                shown.extend((slots.first..slots.end).map(|slot| (slot, stream.shot_between(slot, first, number))));
+            }
+        }
+        stream.end_after(times.distance().unwrap());
+        // 10 frames of 1001/24000 s are 25.025 slots of 1/60 s.
+        assert_eq!(stream.slots(), SlotRange::new(0, 25));
+        let rest = stream.slots_from(9, None);
+        shown.extend((rest.first..rest.end).map(|slot| (slot, source(9))));
+        assert_eq!(shown, clip.plan().collect::<Vec<_>>());
     }
 
     /// Ascending milliseconds.
