@@ -38,6 +38,8 @@ test: packages-test rust
 	$(CARGO) build --workspace --locked
 	@echo "== tests"
 	$(CARGO) test --workspace --locked
+	@echo "== the API against its own document"
+	@tests/schemathesis.sh || [ $$? = 77 ]
 
 bench: packages rust
 	$(CARGO) build --release --locked
@@ -46,6 +48,11 @@ bench: packages rust
 # Licences, duplicate and banned crates, sources; needs cargo-deny (`cargo install cargo-deny --locked`).
 deny:
 	$(CARGO) deny --all-features check bans licenses sources
+
+# The API against its own OpenAPI document; needs python3 and, the first time, PyPI.
+.PHONY: schemathesis
+schemathesis: rust
+	tests/schemathesis.sh
 
 .PHONY: deny-if-there
 deny-if-there:
