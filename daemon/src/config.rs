@@ -19,7 +19,7 @@ use tweenfarm_protocol::task::EncodeSettings;
 use url::Url;
 
 /// First path parts of the public API, now and to come: a bucket of that name would hide them.
-const ROUTE_NAMES: [&str; 14] = [
+const ROUTE_NAMES: [&str; 15] = [
     "me",
     "api-tokens",
     "pricing",
@@ -34,6 +34,7 @@ const ROUTE_NAMES: [&str; 14] = [
     "docs",
     "openapi.json",
     "operator",
+    "internal",
 ];
 /// `sun_path` of Linux holds 108 bytes with the closing zero.
 const SOCKET_BYTES_MAX: usize = 107;
@@ -67,6 +68,7 @@ pub struct Config {
     pub keep_free: Duration,
     pub keep_paid: Duration,
     pub tokens: TokenSettings,
+    pub payments_secret_file: Option<PathBuf>,
     pub log: LogConfig,
 }
 
@@ -128,6 +130,7 @@ struct Raw {
     work: RawWork,
     retention: RawRetention,
     auth: RawAuth,
+    payments: RawPayments,
     log: RawLog,
 }
 
@@ -177,6 +180,7 @@ section!(RawAuth {
     jwks_url: Option<String> = None,
     issuer: Option<String> = None,
 });
+section!(RawPayments { secret_file: Option<PathBuf> = None });
 section!(RawLog { level: String = "info".into(), format: String = "text".into() });
 
 impl Config {
@@ -278,6 +282,7 @@ impl Check<'_> {
             keep_free: DAY * self.within("retention.free_days", raw.retention.free_days, 1..=3650)? as u32,
             keep_paid: DAY * self.within("retention.paid_days", raw.retention.paid_days, 1..=3650)? as u32,
             tokens: self.tokens(raw.auth)?,
+            payments_secret_file: raw.payments.secret_file,
             log: self.log(raw.log)?,
         })
     }

@@ -23,7 +23,7 @@ use tweenfarm_daemon::{
     blobs::{self, Blobs, DiskStore, Signer},
     config::{Config, Flags},
     farm::{Audit, Effect, Farm, FarmRules, SystemClock},
-    http::{self, HttpParts, HttpState, auth::tokens::Tokens, limits::RateRules},
+    http::{self, HttpParts, HttpState, auth::tokens::Tokens, limits::RateRules, payments::PaymentSecret},
     logging,
     rpc::{self, RpcSettings},
     store,
@@ -123,6 +123,7 @@ async fn serve(
     effects_due: mpsc::Receiver<Effect>,
 ) -> anyhow::Result<()> {
     let tokens = Tokens::open(&config.tokens)?;
+    let payments = config.payments_secret_file.as_deref().map(PaymentSecret::read).transpose()?;
     let mut stop_signals = StopSignals::new()?;
     let http_listener = listen(config.http_listen, "http.listen").await?;
     let rpc_listener = listen(config.rpc_listen, "rpc.listen").await?;
@@ -145,6 +146,7 @@ async fn serve(
         upload_bytes_max: config.upload_bytes_max,
         audit,
         tokens,
+        payments,
         rates: RateRules {
             per_second_address: config.requests_per_second_address,
             per_second_key: config.requests_per_second_key,

@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequest<S> for OptionalFields {
     }
 }
 
-fn read_object(bytes: &[u8]) -> Result<Fields, Failure> {
+pub fn read_object(bytes: &[u8]) -> Result<Fields, Failure> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(fields)) => Ok(Fields(fields)),
         Ok(_) => Err(Failure::invalid("the body must be a JSON object")),
@@ -61,7 +61,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Strict<T> {
     }
 }
 
-async fn whole_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
+pub async fn whole_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
     Bytes::from_request(request, state).await.map_err(|refusal: BytesRejection| match refusal.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge(format!("the body is larger than {JSON_BYTES_MAX} bytes")),
         _ => Failure::CutOff,

@@ -39,6 +39,8 @@ pub enum Failure {
     BadCredentials,
     #[error("the token is not valid: {0}")]
     BadToken(&'static str),
+    #[error("the signature of the event is not valid: {0}")]
+    PaymentSignature(&'static str),
     #[error(transparent)]
     Signature(#[from] SignatureError),
     #[error("the job of this object has ended")]
@@ -95,7 +97,7 @@ impl Failure {
         match (self, api) {
             (Failure::Invalid(_) | Failure::CutOff, _) => StatusCode::BAD_REQUEST,
             (Failure::NoCredentials | Failure::BadCredentials | Failure::BadToken(_), _) => StatusCode::UNAUTHORIZED,
-            (Failure::Signature(_) | Failure::JobOver, _) => StatusCode::FORBIDDEN,
+            (Failure::PaymentSignature(_) | Failure::Signature(_) | Failure::JobOver, _) => StatusCode::FORBIDDEN,
             (Failure::NoRoute | Failure::NotFound(_) | Failure::FileExpired, _) => StatusCode::NOT_FOUND,
             (Failure::NoMethod, _) => StatusCode::METHOD_NOT_ALLOWED,
             (Failure::Stalled, _) => StatusCode::REQUEST_TIMEOUT,

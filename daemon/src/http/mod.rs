@@ -11,6 +11,7 @@ mod locks;
 mod objects;
 mod openapi;
 pub mod operator;
+pub mod payments;
 mod range;
 pub mod reframefx;
 pub mod serve;
@@ -35,6 +36,7 @@ use axum::{
 use error::{Api, Failure};
 use limits::{RateLimits, RateRules};
 use openapi::{Access, Operation, Surface};
+use payments::PaymentSecret;
 use serde_json::json;
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -58,6 +60,8 @@ pub struct HttpState {
     /// What the last audit found.
     pub audit: watch::Receiver<Audit>,
     tokens: Arc<Tokens>,
+    /// `None`: no payments are taken.
+    payments: Option<PaymentSecret>,
     limits: RateLimits,
     studio_origin: Option<HeaderValue>,
 }
@@ -72,6 +76,7 @@ pub struct HttpParts {
     pub upload_bytes_max: u64,
     pub audit: watch::Receiver<Audit>,
     pub tokens: Tokens,
+    pub payments: Option<PaymentSecret>,
     pub rates: RateRules,
     /// The origin of the web site that may use the API from a browser.
     pub studio_origin: Option<HeaderValue>,
@@ -89,6 +94,7 @@ impl HttpState {
             upload_bytes_max: parts.upload_bytes_max,
             audit: parts.audit,
             tokens: Arc::new(parts.tokens),
+            payments: parts.payments,
             limits: RateLimits::new(parts.rates),
             studio_origin: parts.studio_origin,
         }
@@ -97,7 +103,11 @@ impl HttpState {
 
 /// The public port: the ReframeFX surface, the objects, and whether the daemon lives.
 pub fn router(state: HttpState) -> Router {
-    let routes = surface(state.signer.bucket_name()).with_document(&state.signer.origin());
+    // Between the operator's own programs: not in the document.
+    let internal = payments::routes()
+        .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
+    let routes = surface(state.signer.bucket_name()).with_document(&state.signer.origin()).merge(internal);
     edged(routes, Api::ReframeFx, &state).with_state(state)
 }
 

@@ -5,13 +5,17 @@ mod flow;
 mod leftovers;
 mod objects;
 mod operator;
+mod payments;
 mod projects;
 mod refusals;
 mod routes;
 mod schema;
 mod tokens;
 
-use super::{HttpParts, HttpState, auth, auth::tokens::Tokens, limits::RateRules, operator_router, router};
+use super::{
+    HttpParts, HttpState, auth, auth::tokens::Tokens, limits::RateRules, operator_router, payments::PaymentSecret,
+    router,
+};
 use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
     farm::{Audit, Clock, Effect, Farm, FarmRules, NewAccount},
@@ -148,6 +152,8 @@ impl Bench {
         let signer = Arc::new(signer.unwrap());
         let disk = DiskStore::open(root.path(), reserve_bytes).unwrap();
         let blobs = Blobs::new(Arc::new(disk.clone()), signer.clone());
+        let secret = root.path().join("payments-secret");
+        std::fs::write(&secret, payments::SECRET).unwrap();
         let state = HttpState::new(HttpParts {
             farm: farm.clone(),
             blobs: blobs.clone(),
@@ -157,6 +163,7 @@ impl Bench {
             upload_bytes_max: UPLOAD_BYTES_MAX,
             audit: watch::channel(Audit::default()).1,
             tokens: Tokens::default(),
+            payments: Some(PaymentSecret::read(&secret).unwrap()),
             rates: RateRules { per_second_address: per_second, per_second_key: per_second, behind_proxy: false },
             studio_origin: Some(STUDIO.parse().unwrap()),
         });
