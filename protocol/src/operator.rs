@@ -11,6 +11,9 @@ pub struct AddUser {
     /// An operator's grant booked with the account; 0 for none.
     #[serde(default)]
     pub xeconds: Xeconds,
+    /// With the trial grant, as a user who signs in for the first time gets it.
+    #[serde(default)]
+    pub trial: bool,
 }
 
 /// Answer of `POST /operator/users`: the key is shown this once.
@@ -28,6 +31,53 @@ pub struct AddedUser {
 pub struct Grant {
     pub xeconds: Xeconds,
     pub reason: String,
+    #[serde(default)]
+    pub kind: CreditKind,
+}
+
+/// What a grant counts as: paid credit makes the account a paying one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CreditKind {
+    Trial,
+    #[default]
+    Paid,
+}
+
+/// `POST /operator/users/{account}/adjustments`: a correction, up or down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adjust {
+    pub xeconds: Xeconds,
+    pub reason: String,
+}
+
+/// One row of `GET /operator/users/{account}/ledger`, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    pub sequence: u64,
+    pub at: String,
+    pub kind: String,
+    pub change: Xeconds,
+    /// After this entry.
+    pub balance: Xeconds,
+    /// The reason, the job, or what was bought.
+    pub note: String,
+}
+
+/// Answer of `POST /operator/users/{account}/key`: the key is shown this once, the earlier one is revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewKey {
+    pub account: AccountId,
+    pub api_key: String,
+}
+
+/// Answer of `DELETE /operator/users/{account}/key`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedKey {
+    pub account: AccountId,
+    /// False when there was none.
+    pub revoked: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,7 +22,7 @@ impl Operator {
 
     /// A new account with a key, and xeconds to spend.
     pub async fn add_user(&self, email: &str, xeconds: i64) -> Result<AddedUser> {
-        let body = AddUser { email: email.to_owned(), xeconds: Xeconds(xeconds) };
+        let body = AddUser { email: email.to_owned(), xeconds: Xeconds(xeconds), trial: false };
         self.call(Method::POST, "/operator/users", Some(&body)).await
     }
 

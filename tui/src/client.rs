@@ -13,7 +13,10 @@ use std::{
 use tokio::net::UnixStream;
 use tweenfarm_protocol::{
     JobId, Xeconds,
-    operator::{AddUser, AddedUser, AgentRow, Grant, Granted, JobRow, Problem, Status, UserRow},
+    operator::{
+        AddUser, AddedUser, Adjust, AgentRow, Grant, Granted, JobRow, LedgerRow, NewKey, Problem, RevokedKey, Status,
+        UserRow,
+    },
 };
 
 /// The daemon answers in milliseconds; one that does not within this is stuck.
@@ -51,15 +54,36 @@ impl Client {
         Client { socket }
     }
 
-    pub async fn add_user(&self, email: String, xeconds: Xeconds) -> Result<AddedUser, ClientError> {
-        self.post("/operator/users", &AddUser { email, xeconds }).await
+    pub async fn add_user(&self, user: AddUser) -> Result<AddedUser, ClientError> {
+        self.post("/operator/users", &user).await
     }
 
     pub async fn users(&self) -> Result<Vec<UserRow>, ClientError> {
         self.get("/operator/users").await
     }
 
-    pub async fn grant(&self, name: &AccountName, xeconds: Xeconds, reason: String) -> Result<Granted, ClientError> {
+    pub async fn grant(&self, name: &AccountName, grant: Grant) -> Result<Granted, ClientError> {
+        self.post(&self.path_of(name, "grants").await?, &grant).await
+    }
+
+    pub async fn adjust(&self, name: &AccountName, xeconds: Xeconds, reason: String) -> Result<Granted, ClientError> {
+        self.post(&self.path_of(name, "adjustments").await?, &Adjust { xeconds, reason }).await
+    }
+
+    pub async fn ledger(&self, name: &AccountName) -> Result<Vec<LedgerRow>, ClientError> {
+        self.get(&self.path_of(name, "ledger").await?).await
+    }
+
+    pub async fn new_key(&self, name: &AccountName) -> Result<NewKey, ClientError> {
+        self.call(Method::POST, &self.path_of(name, "key").await?, Bytes::new()).await
+    }
+
+    pub async fn revoke_key(&self, name: &AccountName) -> Result<RevokedKey, ClientError> {
+        self.call(Method::DELETE, &self.path_of(name, "key").await?, Bytes::new()).await
+    }
+
+    /// Where something of an account is.
+    async fn path_of(&self, name: &AccountName, what: &str) -> Result<String, ClientError> {
         let account = match name {
             AccountName::Id(id) => *id,
             AccountName::Email(email) => {
@@ -68,7 +92,7 @@ impl Client {
                 user.ok_or_else(|| ClientError::NoSuchAccount(email.clone()))?.account
             }
         };
-        self.post(&format!("/operator/users/{account}/grants"), &Grant { xeconds, reason }).await
+        Ok(format!("/operator/users/{account}/{what}"))
     }
 
     pub async fn jobs(&self, limit: u32) -> Result<Vec<JobRow>, ClientError> {

@@ -1,6 +1,6 @@
 //! The command line: what can be asked, and in which words.
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tweenfarm_protocol::{AccountId, JobId, Xeconds};
 
@@ -31,8 +31,21 @@ pub enum Command {
         #[command(subcommand)]
         command: Users,
     },
-    /// Give an account xeconds, or take some back with a negative amount
+    /// Give an account xeconds
     Grant {
+        /// Id or e-mail address
+        account: AccountName,
+        #[arg(value_parser = xeconds)]
+        xeconds: Xeconds,
+        /// Why: it stays in the ledger
+        #[arg(long)]
+        reason: String,
+        /// What it counts as: paid credit makes the account a paying one
+        #[arg(long, value_enum, default_value = "paid")]
+        kind: Kind,
+    },
+    /// Correct an account's balance, up or down, never below 0
+    Adjust {
         /// Id or e-mail address
         account: AccountName,
         #[arg(allow_negative_numbers = true, value_parser = xeconds)]
@@ -40,6 +53,16 @@ pub enum Command {
         /// Why: it stays in the ledger
         #[arg(long)]
         reason: String,
+    },
+    /// Show every change of an account's xeconds with the balance after it
+    Ledger {
+        /// Id or e-mail address
+        account: AccountName,
+    },
+    /// Replace or revoke an account's API key
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
     },
     /// List jobs, newest first
     Jobs {
@@ -65,9 +88,33 @@ pub enum Users {
         /// Xeconds granted with it; more than 0 makes it a paying account
         #[arg(long, default_value = "0", value_parser = xeconds)]
         xeconds: Xeconds,
+        /// With the trial grant, as a user who signs in for the first time gets it
+        #[arg(long)]
+        trial: bool,
     },
     /// List accounts with their balances
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a new key, shown this once; the earlier one stops working
+    New {
+        /// Id or e-mail address
+        account: AccountName,
+    },
+    /// Revoke the key
+    Revoke {
+        /// Id or e-mail address
+        account: AccountName,
+    },
+}
+
+/// What a grant counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    Trial,
+    Paid,
 }
 
 /// How an operator names an account.
@@ -115,9 +162,11 @@ mod tests {
 
     #[test]
     fn xeconds_may_be_taken_back_but_not_in_parts() {
-        let read = |amount: &str| Cli::try_parse_from(["tweenfarm", "grant", "a@b", amount, "--reason", "x"]);
-        assert!(read("-5").is_ok());
-        assert!(read("5.5").is_err());
+        let read = |word: &str, amount: &str| Cli::try_parse_from(["tweenfarm", word, "a@b", amount, "--reason", "x"]);
+        assert!(read("adjust", "-5").is_ok());
+        assert!(read("adjust", "5.5").is_err());
+        assert!(read("grant", "5").is_ok());
+        assert!(read("grant", "-5").is_err());
         assert!(Cli::try_parse_from(["tweenfarm", "grant", "a@b", "5"]).is_err(), "a reason is needed");
     }
 }

@@ -8,6 +8,7 @@ use clap::{CommandFactory, Parser};
 use client::{Client, ClientError};
 use command::{Cli, Command};
 use std::{io::Write, process::ExitCode};
+use tweenfarm_protocol::operator::{AddUser, CreditKind, Grant};
 
 /// The daemon refused what was asked.
 const REFUSED: u8 = 1;
@@ -42,8 +43,8 @@ async fn main() -> ExitCode {
 async fn run(client: &Client, command: Command, json: bool) -> Result<String, ClientError> {
     match command {
         Command::Users { command } => match command {
-            command::Users::Add { email, xeconds } => {
-                let added = client.add_user(email, xeconds).await?;
+            command::Users::Add { email, xeconds, trial } => {
+                let added = client.add_user(AddUser { email, xeconds, trial }).await?;
                 Ok(if json { show::json(&added) } else { show::added_user(&added) })
             }
             command::Users::List => {
@@ -51,10 +52,32 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Cl
                 Ok(if json { show::json(&users) } else { show::users(&users) })
             }
         },
-        Command::Grant { account, xeconds, reason } => {
-            let granted = client.grant(&account, xeconds, reason).await?;
+        Command::Grant { account, xeconds, reason, kind } => {
+            let kind = match kind {
+                command::Kind::Trial => CreditKind::Trial,
+                command::Kind::Paid => CreditKind::Paid,
+            };
+            let granted = client.grant(&account, Grant { xeconds, reason, kind }).await?;
             Ok(if json { show::json(&granted) } else { show::granted(&granted, xeconds) })
         }
+        Command::Adjust { account, xeconds, reason } => {
+            let adjusted = client.adjust(&account, xeconds, reason).await?;
+            Ok(if json { show::json(&adjusted) } else { show::granted(&adjusted, xeconds) })
+        }
+        Command::Ledger { account } => {
+            let rows = client.ledger(&account).await?;
+            Ok(if json { show::json(&rows) } else { show::ledger(&rows) })
+        }
+        Command::Keys { command } => match command {
+            command::Keys::New { account } => {
+                let key = client.new_key(&account).await?;
+                Ok(if json { show::json(&key) } else { show::new_key(&key) })
+            }
+            command::Keys::Revoke { account } => {
+                let revoked = client.revoke_key(&account).await?;
+                Ok(if json { show::json(&revoked) } else { show::revoked_key(&revoked) })
+            }
+        },
         Command::Jobs { limit } => {
             let jobs = client.jobs(limit).await?;
             Ok(if json { show::json(&jobs) } else { show::jobs(&jobs) })

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tweenfarm_protocol::{
     Xeconds,
-    operator::{AddedUser, AgentRow, Granted, JobRow, Status, UserRow},
+    operator::{AddedUser, AgentRow, Granted, JobRow, LedgerRow, NewKey, RevokedKey, Status, UserRow},
 };
 
 pub fn json(value: &impl Serialize) -> String {
@@ -19,6 +19,32 @@ pub fn added_user(added: &AddedUser) -> String {
 
 pub fn granted(granted: &Granted, change: Xeconds) -> String {
     format!("{change} xeconds booked; account {} now has {}", granted.account, granted.balance)
+}
+
+pub fn ledger(rows: &[LedgerRow]) -> String {
+    if rows.is_empty() {
+        return "nothing has been booked yet".to_owned();
+    }
+    let rows = rows.iter().map(|row| {
+        // The sign is said, also for what comes in.
+        let change = format!("{:+}", row.change.0);
+        [row.sequence.to_string(), row.at.clone(), row.kind.clone(), change, row.balance.to_string(), row.note.clone()]
+    });
+    table(["#", "AT", "KIND", "CHANGE", "BALANCE", "NOTE"], rows)
+}
+
+pub fn new_key(key: &NewKey) -> String {
+    format!(
+        "account  {}\nAPI key  {}\n\nThe key is shown this once: store it now. The earlier one is revoked.",
+        key.account, key.api_key
+    )
+}
+
+pub fn revoked_key(key: &RevokedKey) -> String {
+    match key.revoked {
+        true => format!("the key of account {} is revoked", key.account),
+        false => format!("account {} has no key: nothing was changed", key.account),
+    }
 }
 
 pub fn users(users: &[UserRow]) -> String {
@@ -133,6 +159,24 @@ mod tests {
     fn columns_line_up_and_lines_have_no_tail() {
         let text = table(["A", "LONG"], [["wide one".to_owned(), String::new()], ["b".into(), "c".into()]].into_iter());
         assert_eq!(text, "A         LONG\nwide one\nb         c");
+    }
+
+    #[test]
+    fn a_ledger_shows_the_sign_of_every_change() {
+        let row = |sequence, change, balance, kind: &str| LedgerRow {
+            sequence,
+            at: "2026-07-01T10:04:30Z".into(),
+            kind: kind.into(),
+            change: Xeconds(change),
+            balance: Xeconds(balance),
+            note: String::new(),
+        };
+        let text = ledger(&[row(0, 120, 120, "trial grant"), row(1, -24, 96, "charge")]);
+        let expected = "\
+#  AT                    KIND         CHANGE  BALANCE  NOTE
+0  2026-07-01T10:04:30Z  trial grant  +120    120
+1  2026-07-01T10:04:30Z  charge       -24     96";
+        assert_eq!(text, expected);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{HttpState, auth, body::Strict, error::Failure};
 use crate::{
     farm::{AgentView, FarmError, JobView, NewAccount},
-    model::{Credit, JobEnd, JobState},
+    model::{Credit, EntryKind, JobEnd, JobState, LedgerEntry},
 };
 use axum::{
     Json, Router,
@@ -14,7 +14,10 @@ use axum::{
 use std::collections::HashMap;
 use tweenfarm_protocol::{
     AccountId, JobId, Xeconds,
-    operator::{AddUser, AddedUser, AgentRow, Grant, Granted, JobRow, Status, UserRow, WorkerRow},
+    operator::{
+        AddUser, AddedUser, Adjust, AgentRow, CreditKind, Grant, Granted, JobRow, LedgerRow, NewKey, RevokedKey,
+        Status, UserRow, WorkerRow,
+    },
 };
 
 const EMAIL_BYTES_MAX: usize = 254;
@@ -26,6 +29,9 @@ pub fn routes() -> Router<HttpState> {
     Router::new()
         .route("/operator/users", post(add_user).get(users))
         .route("/operator/users/{account}/grants", post(grant))
+        .route("/operator/users/{account}/adjustments", post(adjust))
+        .route("/operator/users/{account}/ledger", get(ledger))
+        .route("/operator/users/{account}/key", post(new_key).delete(revoke_key))
         .route("/operator/jobs", get(jobs))
         .route("/operator/jobs/{job}", get(job))
         .route("/operator/jobs/{job}/cancel", post(cancel))
@@ -47,7 +53,7 @@ async fn add_user(
     }
     let (api_key, hash) = auth::new_key();
     let reason = "granted with the account".to_owned();
-    let new = NewAccount { email, key: hash, trial: false, grant: body.xeconds, reason };
+    let new = NewAccount { email, key: hash, trial: body.trial, grant: body.xeconds, reason };
     let (account, balance) = state.farm.add_account(new).await?;
     let added = AddedUser { account: account.id, email: account.email, api_key, balance };
     Ok((StatusCode::CREATED, Json(added)))
@@ -58,15 +64,85 @@ async fn grant(
     Path(account): Path<String>,
     Strict(body): Strict<Grant>,
 ) -> Result<Json<Granted>, Failure> {
-    let account: AccountId = account.parse().map_err(|_| FarmError::NotFound { what: "account" })?;
-    let reason = body.reason.trim().to_owned();
-    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-        return Err(Failure::invalid(format!(
-            "reason must have 1 to {REASON_BYTES_MAX} bytes: it stays in the ledger"
-        )));
+    let (account, reason) = (account_id(&account)?, reason(&body.reason)?);
+    if body.xeconds <= Xeconds::ZERO {
+        return Err(Failure::invalid("xeconds must be above 0: take some back with an adjustment"));
     }
-    let balance = state.farm.grant(account, body.xeconds, reason, Credit::Paid).await?;
+    let credit = match body.kind {
+        CreditKind::Trial => Credit::Trial,
+        CreditKind::Paid => Credit::Paid,
+    };
+    let balance = state.farm.grant(account, body.xeconds, reason, credit).await?;
     Ok(Json(Granted { account, balance }))
+}
+
+async fn adjust(
+    State(state): State<HttpState>,
+    Path(account): Path<String>,
+    Strict(body): Strict<Adjust>,
+) -> Result<Json<Granted>, Failure> {
+    let (account, reason) = (account_id(&account)?, reason(&body.reason)?);
+    let balance = state.farm.adjust(account, body.xeconds, reason).await?;
+    Ok(Json(Granted { account, balance }))
+}
+
+fn account_id(text: &str) -> Result<AccountId, Failure> {
+    text.parse().map_err(|_| FarmError::NotFound { what: "account" }.into())
+}
+
+fn reason(text: &str) -> Result<String, Failure> {
+    let reason = text.trim();
+    if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+        let sentence = format!("reason must have 1 to {REASON_BYTES_MAX} bytes: it stays in the ledger");
+        return Err(Failure::invalid(sentence));
+    }
+    Ok(reason.to_owned())
+}
+
+async fn ledger(State(state): State<HttpState>, Path(account): Path<String>) -> Result<Json<Vec<LedgerRow>>, Failure> {
+    let account = account_id(&account)?;
+    state.farm.account(account)?.ok_or(FarmError::NotFound { what: "account" })?;
+    Ok(Json(state.farm.entries(account)?.into_iter().map(row_of_entry).collect()))
+}
+
+fn row_of_entry(entry: LedgerEntry) -> LedgerRow {
+    let (kind, note) = match entry.kind {
+        EntryKind::TrialGrant => ("trial grant", String::new()),
+        EntryKind::Purchase(bought) => {
+            let (whole, hundredths) = (bought.price_hundredths / 100, bought.price_hundredths % 100);
+            let price = format!("{whole}.{hundredths:02} {}", bought.currency.code());
+            ("purchase", format!("{} for {price}, event {}", bought.pack, bought.event))
+        }
+        EntryKind::OperatorGrant { reason, credit: Credit::Trial } => ("grant (trial)", reason),
+        EntryKind::OperatorGrant { reason, credit: Credit::Paid } => ("grant (paid)", reason),
+        EntryKind::Adjustment { reason } => ("adjustment", reason),
+        EntryKind::Charge { job } => ("charge", format!("job {job}")),
+        EntryKind::Refund { job, .. } => ("refund", format!("job {job}")),
+    };
+    LedgerRow {
+        sequence: entry.sequence,
+        at: entry.at.to_iso_seconds(),
+        kind: kind.to_owned(),
+        change: entry.change,
+        balance: entry.balance_after,
+        note,
+    }
+}
+
+async fn new_key(
+    State(state): State<HttpState>,
+    Path(account): Path<String>,
+) -> Result<(StatusCode, Json<NewKey>), Failure> {
+    let account = account_id(&account)?;
+    let (api_key, hash) = auth::new_key();
+    state.farm.rotate_key(account, hash).await?;
+    Ok((StatusCode::CREATED, Json(NewKey { account, api_key })))
+}
+
+async fn revoke_key(State(state): State<HttpState>, Path(account): Path<String>) -> Result<Json<RevokedKey>, Failure> {
+    let account = account_id(&account)?;
+    let revoked = state.farm.revoke_key(account).await?;
+    Ok(Json(RevokedKey { account, revoked }))
 }
 
 async fn users(State(state): State<HttpState>) -> Result<Json<Vec<UserRow>>, Failure> {

@@ -30,6 +30,51 @@ async fn an_account_is_added_shown_and_granted() {
 }
 
 #[tokio::test]
+async fn a_ledger_tells_every_change_and_the_balance_after_it() {
+    let bench = Bench::new();
+    let added =
+        bench.operate(Method::POST, "/operator/users", json!({ "email": "ann@example.org", "trial": true })).await;
+    let added = added.json();
+    assert_eq!(added["balance"], 120);
+    let of = |what: &str| format!("/operator/users/{}/{what}", added["account"].as_str().unwrap());
+    let tier = async || bench.operate(Method::GET, "/operator/users", Value::Null).await.json()[0]["tier"].clone();
+    let grant = json!({ "xeconds": 5, "reason": "sorry", "kind": "trial" });
+    assert_eq!(bench.operate(Method::POST, &of("grants"), grant).await.json()["balance"], 125);
+    let adjustment = json!({ "xeconds": -20, "reason": "miscounted" });
+    assert_eq!(bench.operate(Method::POST, &of("adjustments"), adjustment).await.json()["balance"], 105);
+    assert_eq!(tier().await, "free");
+    bench.operate(Method::POST, &of("grants"), json!({ "xeconds": 1, "reason": "partner" })).await;
+    assert_eq!(tier().await, "paid");
+    let rows = bench.operate(Method::GET, &of("ledger"), Value::Null).await.json();
+    let shown = |row: &Value| json!([row["kind"], row["change"], row["balance"], row["note"]]);
+    let rows: Vec<Value> = rows.as_array().unwrap().iter().map(shown).collect();
+    let expected = [
+        json!(["trial grant", 120, 120, ""]),
+        json!(["grant (trial)", 5, 125, "sorry"]),
+        json!(["adjustment", -20, 105, "miscounted"]),
+        json!(["grant (paid)", 1, 106, "partner"]),
+    ];
+    assert_eq!(rows, expected);
+    let below = bench.operate(Method::POST, &of("adjustments"), json!({ "xeconds": -107, "reason": "x" })).await;
+    assert_eq!(below.status, StatusCode::PAYMENT_REQUIRED);
+}
+
+#[tokio::test]
+async fn the_operator_gives_a_new_key_and_takes_it_away() {
+    let bench = Bench::new();
+    let user = bench.user("ann@example.org", 0).await;
+    let path = format!("/operator/users/{}/key", user.account.id);
+    let key = bench.operate(Method::POST, &path, Value::Null).await.json()["api_key"].as_str().unwrap().to_owned();
+    assert_eq!(bench.get("/me", &user).await.status, StatusCode::UNAUTHORIZED);
+    let me = async || bench.call(Method::GET, "/me", Some(&key), Value::Null).await.status;
+    assert_eq!(me().await, StatusCode::OK);
+    for revoked in [true, false] {
+        assert_eq!(bench.operate(Method::DELETE, &path, Value::Null).await.json()["revoked"], revoked);
+    }
+    assert_eq!(me().await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn the_operator_is_refused_with_a_sentence() {
     let bench = Bench::new();
     bench.user("ann@example.org", 0).await;
@@ -48,6 +93,15 @@ async fn the_operator_is_refused_with_a_sentence() {
     check(Method::POST, users, json!({ "email": "b@c", "xeconds": -5 }), StatusCode::BAD_REQUEST).await;
     check(Method::POST, &grants, json!({ "xeconds": 5, "reason": "x" }), StatusCode::NOT_FOUND).await;
     check(Method::POST, &grants, json!({ "xeconds": 5, "reason": " " }), StatusCode::BAD_REQUEST).await;
+    check(Method::POST, &grants, json!({ "xeconds": -5, "reason": "x" }), StatusCode::BAD_REQUEST).await;
+    check(Method::POST, &grants, json!({ "xeconds": 5, "reason": "x", "kind": "gift" }), StatusCode::BAD_REQUEST).await;
+    let of_nobody = |what: &str| format!("/operator/users/{id}/{what}");
+    let change = json!({ "xeconds": 5, "reason": "x" });
+    check(Method::POST, &of_nobody("adjustments"), change, StatusCode::NOT_FOUND).await;
+    check(Method::GET, &of_nobody("ledger"), Value::Null, StatusCode::NOT_FOUND).await;
+    check(Method::POST, &of_nobody("key"), Value::Null, StatusCode::NOT_FOUND).await;
+    check(Method::DELETE, &of_nobody("key"), Value::Null, StatusCode::NOT_FOUND).await;
+    check(Method::GET, "/operator/users/ann/ledger", Value::Null, StatusCode::NOT_FOUND).await;
     check(Method::POST, "/operator/jobs/none/cancel", Value::Null, StatusCode::NOT_FOUND).await;
     check(Method::GET, "/operator/jobs?limit=many", Value::Null, StatusCode::BAD_REQUEST).await;
     check(Method::GET, "/operator/jobs?limit=0", Value::Null, StatusCode::BAD_REQUEST).await;
