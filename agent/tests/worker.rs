@@ -8,7 +8,7 @@ use std::{
 use tweenfarm_agent::worker::messages::{Event, Order, SegmentFile};
 use tweenfarm_protocol::{
     Rational, SlotRange,
-    task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, OutputPlan, RenderFacts},
+    task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, OutputPlan, Quality, RenderFacts},
 };
 
 struct Worker {
@@ -164,4 +164,26 @@ fn a_worker_whose_agent_is_gone_ends_in_the_middle_of_its_work() {
     assert!(matches!(worker.event(), Event::Progress(_)));
     worker.orders = None;
     assert!(worker.child.wait().unwrap().success());
+}
+
+#[test]
+fn a_plan_is_kept_to_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, output) = (folder.path().join("clip.mp4"), folder.path().join("out.mp4"));
+    ffmpeg("testsrc2=s=320x240:r=30:d=0.2 -pix_fmt yuv420p", &source);
+    let mut worker = Worker::start(folder.path());
+    let mut render = |plan: OutputPlan| {
+        let slots = SlotRange::new(0, 12);
+        let facts = worker.perform(&Order::Render { source: source.clone(), plan, slots, output: output.clone() })?;
+        Ok::<_, Failure>((facts, frames(&output)))
+    };
+    let usual = render(plan(12)).unwrap();
+    let fast = EngineSettings { quality: Quality::Fast, ..EngineSettings::default() };
+    let fast = render(OutputPlan { engine: fast, ..plan(12) }).unwrap();
+    assert_ne!(usual.0.settings_hash, fast.0.settings_hash);
+    assert_eq!((usual.0.settings_hash.len(), usual.0.engine == fast.0.engine), (16, true));
+    assert_ne!(usual.1, fast.1, "the quality makes no difference");
+    let failure = render(OutputPlan { encoder: EncoderClass::Nvenc, ..plan(12) }).unwrap_err();
+    assert_eq!(failure.class, FailureClass::Worker);
+    assert!(failure.message.contains("nvenc"), "{failure}");
 }

@@ -247,6 +247,10 @@ pub struct RenderFacts {
     pub device: String,
     /// Engine and version, such as `flow 1`; empty for a join.
     pub engine: String,
+    /// Hash of the engine's settings: equal engines and hashes make equal frames. Empty for a join and for releases that
+    /// had no settings.
+    #[serde(default)]
+    pub settings_hash: String,
     /// Encoder element, such as `x264enc`; empty for a join.
     pub encoder: String,
 }

@@ -62,6 +62,8 @@ pub struct Summary {
     pub engine: String,
     /// How the frames between were asked for, such as `quality=balanced scene-cuts=on dedupe=off`.
     pub settings: String,
+    /// Equal engines and hashes make equal frames.
+    pub settings_hash: String,
     pub encoder: String,
     /// Output frames per second of the render's wall time.
     pub render_fps: f64,
@@ -235,6 +237,7 @@ fn summary(
         device: rendered.device.clone(),
         engine: rendered.engine.clone(),
         settings: request.engine.to_string(),
+        settings_hash: rendered.settings_hash.clone(),
         encoder: rendered.encoder.clone(),
         render_fps: rendered.frames as f64 * 1000.0 / rendered.elapsed_ms.max(1) as f64,
         elapsed_ms: rendered.elapsed_ms,

@@ -14,7 +14,10 @@ use crate::{
     store::Write,
 };
 use tweenfarm_media::SourceFacts;
-use tweenfarm_protocol::{FileId, JobId, Rational, task::RenderFacts};
+use tweenfarm_protocol::{
+    FileId, JobId, Rational,
+    task::{EncoderClass, EngineSettings, RenderFacts},
+};
 
 /// Charge, job, pin of the input and the remembered answer: one transaction.
 pub(super) fn submit(
@@ -52,6 +55,9 @@ pub(super) fn submit(
         target_fps: submission.target_fps,
         slot_count,
         encode: rules.encode,
+        // Every worker has it; which workers will take the segments is not known yet.
+        encoder: EncoderClass::X264,
+        engine: EngineSettings::default(),
         tier: account.tier,
         charge: charge.id,
         charged: submission.price,

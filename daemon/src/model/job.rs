@@ -3,7 +3,7 @@
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
-    task::{EncodeSettings, Failure, Progress, RenderFacts},
+    task::{EncodeSettings, EncoderClass, EngineSettings, Failure, Progress, RenderFacts},
 };
 
 use super::{ObjectKey, Tier};
@@ -19,6 +19,8 @@ pub struct Job {
     pub target_fps: u32,
     pub slot_count: u64,
     pub encode: EncodeSettings,
+    pub encoder: EncoderClass,
+    pub engine: EngineSettings,
     /// Tier at submission: decides where the output goes and how long it stays.
     pub tier: Tier,
     pub charge: EntryId,

@@ -7,8 +7,7 @@ use crate::{
     model::{FileState, ObjectKey, Segment, SegmentState},
 };
 use tweenfarm_protocol::task::{
-    Deliver, EncoderClass, EngineSettings, Failure, FailureClass, Fetch, JoinWork, OutputPlan, RenderWork,
-    RenderedSegment, Task, Work,
+    Deliver, Failure, FailureClass, Fetch, JoinWork, OutputPlan, RenderWork, RenderedSegment, Task, Work,
 };
 
 /// Everything a farm makes is MP4.
@@ -37,9 +36,8 @@ pub(super) fn make(blobs: &Blobs, settings: RpcSettings, leased: LeasedWork) -> 
         target_rate: job.target_rate(),
         slot_count: job.slot_count,
         encode: job.encode,
-        // Every worker has it; which worker takes a segment is not known yet.
-        encoder: EncoderClass::X264,
-        engine: EngineSettings::default(),
+        encoder: job.encoder,
+        engine: job.engine,
     };
     let work = match piece {
         Piece::Render(slots) => Work::Render(RenderWork { source, plan, slots, deliver }),

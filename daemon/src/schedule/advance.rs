@@ -29,10 +29,25 @@ pub fn advance(state: JobState, now: Timestamp) -> Advance {
             Advance::Go(JobState::Joining { segments, join })
         }
         JobState::Joining {
+            segments,
             join: Segment { state: SegmentState::Rendered { output, size_bytes, sha256, facts }, .. },
-            ..
-        } => Advance::Finish { output, size_bytes, sha256, facts },
+        } => Advance::Finish { output, size_bytes, sha256, facts: with_makers(facts, &segments) },
         under_way => Advance::Go(under_way),
+    }
+}
+
+/// A join makes no frames: who made them, and how many, is told by the segments. Where they differ, by the first.
+fn with_makers(join: RenderFacts, segments: &[Segment]) -> RenderFacts {
+    let facts = |segment: &Segment| match &segment.state {
+        SegmentState::Rendered { facts, .. } => Some(facts.clone()),
+        SegmentState::Ready { .. } | SegmentState::Leased { .. } | SegmentState::Abandoned(_) => None,
+    };
+    let frames_made = segments.iter().filter_map(facts).map(|facts| facts.frames_made).sum();
+    match segments.iter().find_map(facts) {
+        Some(RenderFacts { device, engine, settings_hash, encoder, .. }) => {
+            RenderFacts { frames_made, device, engine, settings_hash, encoder, ..join }
+        }
+        None => join,
     }
 }
 

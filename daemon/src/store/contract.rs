@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::{path::Path, sync::Arc};
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
-    task::{EncodeSettings, Failure, FailureClass, Progress, RenderFacts},
+    task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, Progress, Quality, RenderFacts},
 };
 use uuid::Uuid;
 
@@ -551,6 +551,8 @@ pub(crate) mod samples {
             target_fps: 60,
             slot_count: 200,
             encode: EncodeSettings::Lossless,
+            encoder: EncoderClass::Va,
+            engine: EngineSettings { quality: Quality::High, scene_cuts: false, dedupe: true },
             tier: Tier::Free,
             charge: EntryId(id(3)),
             charged: Xeconds(3),
@@ -565,7 +567,14 @@ pub(crate) mod samples {
     }
 
     fn render_facts() -> RenderFacts {
-        RenderFacts { frames: 100, frames_made: 50, width_px: 64, device: "llvmpipe".into(), ..RenderFacts::default() }
+        RenderFacts {
+            frames: 100,
+            frames_made: 50,
+            width_px: 64,
+            device: "llvmpipe".into(),
+            settings_hash: "2f".into(),
+            ..RenderFacts::default()
+        }
     }
 
     fn rendered() -> SegmentState {

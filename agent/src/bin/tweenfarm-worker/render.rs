@@ -5,11 +5,12 @@ use crate::{
     gpu::Gpu,
     pipeline::{self, Run, encoder},
 };
+use sha2::{Digest, Sha256};
 use std::{fs, path::Path, time::Instant};
 use tweenfarm_media::{Clip, ProbeLimits, probe_clip};
 use tweenfarm_protocol::{
     SlotRange,
-    task::{Failure, OutputPlan, Progress, RenderFacts},
+    task::{EngineSettings, Failure, OutputPlan, Progress, RenderFacts},
 };
 
 /// What every render of this worker shares.
@@ -25,6 +26,11 @@ pub fn look(source: &Path) -> Result<Clip, Failure> {
         failure::resource(format!("The clip cannot be read from the worker's disk ({cause}): fetch it again."))
     })?;
     probe_clip(source, &ProbeLimits::default()).map_err(|error| failure::of_probe(&error))
+}
+
+/// Sixteen hexadecimal digits that tell settings apart.
+fn settings_hash(settings: EngineSettings) -> String {
+    hex::encode(&Sha256::digest(settings.to_string())[..8])
 }
 
 impl Renderer {
@@ -89,6 +95,7 @@ impl Renderer {
             encode_ms: ran.encode_ms,
             device: self.gpu.facts().name.clone(),
             engine: Gpu::engine_name().to_owned(),
+            settings_hash: settings_hash(plan.engine),
             encoder,
         })
     }

@@ -126,6 +126,7 @@ fn a_fractional_rate_is_shown_exactly_and_as_people_say_it() {
         device: String::new(),
         engine: String::new(),
         settings: String::new(),
+        settings_hash: String::new(),
         encoder: String::new(),
         render_fps: 1.0,
         elapsed_ms: 1,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
     Rational,
-    task::{EncodeSettings, Failure, FailureClass, RenderFacts},
+    task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, Quality, RenderFacts},
 };
 
 /// A fraction as numerator and denominator; read back only if the denominator is not 0.
@@ -148,6 +148,8 @@ impl From<RenderFacts> for RenderV1 {
             encode_ms,
             device,
             engine,
+            // With the record around it, since version 2.
+            settings_hash: _,
             encoder,
         } = facts;
         RenderV1 {
@@ -192,6 +194,7 @@ impl From<RenderV1> for RenderFacts {
             encode_ms,
             device,
             engine,
+            settings_hash: String::new(),
             encoder,
         }
     }
@@ -218,6 +221,72 @@ impl From<EncodeV1> for EncodeSettings {
             EncodeV1::Quality { crf } => EncodeSettings::Quality { crf },
             EncodeV1::Lossless => EncodeSettings::Lossless,
         }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum EncoderV2 {
+    X264,
+    Nvenc,
+    Va,
+    Qsv,
+}
+
+impl From<EncoderClass> for EncoderV2 {
+    fn from(class: EncoderClass) -> EncoderV2 {
+        match class {
+            EncoderClass::X264 => EncoderV2::X264,
+            EncoderClass::Nvenc => EncoderV2::Nvenc,
+            EncoderClass::Va => EncoderV2::Va,
+            EncoderClass::Qsv => EncoderV2::Qsv,
+        }
+    }
+}
+
+impl From<EncoderV2> for EncoderClass {
+    fn from(record: EncoderV2) -> EncoderClass {
+        match record {
+            EncoderV2::X264 => EncoderClass::X264,
+            EncoderV2::Nvenc => EncoderClass::Nvenc,
+            EncoderV2::Va => EncoderClass::Va,
+            EncoderV2::Qsv => EncoderClass::Qsv,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct EngineV2 {
+    quality: QualityV2,
+    scene_cuts: bool,
+    dedupe: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+enum QualityV2 {
+    Fast,
+    Balanced,
+    High,
+}
+
+impl From<EngineSettings> for EngineV2 {
+    fn from(EngineSettings { quality, scene_cuts, dedupe }: EngineSettings) -> EngineV2 {
+        let quality = match quality {
+            Quality::Fast => QualityV2::Fast,
+            Quality::Balanced => QualityV2::Balanced,
+            Quality::High => QualityV2::High,
+        };
+        EngineV2 { quality, scene_cuts, dedupe }
+    }
+}
+
+impl From<EngineV2> for EngineSettings {
+    fn from(EngineV2 { quality, scene_cuts, dedupe }: EngineV2) -> EngineSettings {
+        let quality = match quality {
+            QualityV2::Fast => Quality::Fast,
+            QualityV2::Balanced => Quality::Balanced,
+            QualityV2::High => Quality::High,
+        };
+        EngineSettings { quality, scene_cuts, dedupe }
     }
 }
 

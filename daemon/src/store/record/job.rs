@@ -4,17 +4,29 @@
 use super::{
     RecordError,
     account::TierV1,
-    facts::{EncodeV1, FailureV1, RenderV1, SourceV1},
+    facts::{EncodeV1, EncoderV2, EngineV2, FailureV1, RenderV1, SourceV1},
 };
 use crate::model::{Abandoned, Job, JobEnd, JobState, Segment, SegmentState};
 use serde::{Deserialize, Serialize};
 use tweenfarm_protocol::{
-    AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, SlotRange, Timestamp, Xeconds, task::Progress,
+    AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, SlotRange, Timestamp, Xeconds,
+    task::{EncoderClass, EngineSettings, Progress, RenderFacts},
 };
 
 #[derive(Serialize, Deserialize)]
 pub enum JobRecord {
     V1(JobV1),
+    V2(JobV2),
+}
+
+/// Version 1, and how the job's frames are made.
+#[derive(Serialize, Deserialize)]
+pub struct JobV2 {
+    job: JobV1,
+    encoder: EncoderV2,
+    engine: EngineV2,
+    /// Of the facts of a job that is done; else empty.
+    settings_hash: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,6 +61,14 @@ enum JobStateV1 {
 #[derive(Serialize, Deserialize)]
 pub enum SegmentRecord {
     V1(SegmentV1),
+    V2(SegmentV2),
+}
+
+/// Version 1, and the hash in the facts of a segment that is rendered; else empty.
+#[derive(Serialize, Deserialize)]
+pub struct SegmentV2 {
+    segment: SegmentV1,
+    settings_hash: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -104,6 +124,33 @@ impl From<&Segment> for SegmentV1 {
     }
 }
 
+impl From<&Segment> for SegmentV2 {
+    fn from(segment: &Segment) -> SegmentV2 {
+        let settings_hash = match &segment.state {
+            SegmentState::Rendered { facts, .. } => facts.settings_hash.clone(),
+            _ => String::new(),
+        };
+        SegmentV2 { segment: segment.into(), settings_hash }
+    }
+}
+
+impl TryFrom<SegmentRecord> for Segment {
+    type Error = RecordError;
+
+    fn try_from(record: SegmentRecord) -> Result<Segment, RecordError> {
+        match record {
+            SegmentRecord::V1(segment) => segment.try_into(),
+            SegmentRecord::V2(SegmentV2 { segment, settings_hash: hash }) => {
+                let mut segment = Segment::try_from(segment)?;
+                if let SegmentState::Rendered { facts, .. } = &mut segment.state {
+                    facts.settings_hash = hash;
+                }
+                Ok(segment)
+            }
+        }
+    }
+}
+
 impl TryFrom<SegmentV1> for Segment {
     type Error = RecordError;
 
@@ -135,7 +182,11 @@ pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
         JobState::Joining { segments, join } => (segments, JobStateV1::Joining { join: join.into() }),
         JobState::Ended { at, end } => (&[], ended(*at, end)),
     };
-    let head = JobRecord::V1(JobV1 {
+    let settings_hash = match &job.state {
+        JobState::Ended { end: JobEnd::Done { facts, .. }, .. } => facts.settings_hash.clone(),
+        _ => String::new(),
+    };
+    let head = JobV1 {
         id: job.id,
         account: job.account,
         project: job.project,
@@ -152,8 +203,10 @@ pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
         progress_percent: job.progress_percent,
         segment_count: segments.len() as u64,
         state,
-    });
-    (head, segments.iter().map(|segment| SegmentRecord::V1(segment.into())).collect())
+    };
+    let (encoder, engine) = (job.encoder.into(), job.engine.into());
+    let head = JobRecord::V2(JobV2 { job: head, encoder, engine, settings_hash });
+    (head, segments.iter().map(|segment| SegmentRecord::V2(segment.into())).collect())
 }
 
 fn ended(at: Timestamp, end: &JobEnd) -> JobStateV1 {
@@ -169,18 +222,27 @@ fn ended(at: Timestamp, end: &JobEnd) -> JobStateV1 {
 impl JobRecord {
     /// How many segment records belong to this job.
     pub(in crate::store) fn segment_count(&self) -> u64 {
-        let JobRecord::V1(record) = self;
+        let (JobRecord::V1(record) | JobRecord::V2(JobV2 { job: record, .. })) = self;
         record.segment_count
     }
 }
 
 /// The job that `split` took apart.
 pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> Result<Job, RecordError> {
-    let JobRecord::V1(record) = head;
+    let JobV2 { job: record, encoder, engine, settings_hash } = match head {
+        JobRecord::V2(record) => record,
+        // What version 1 knew no name for is what is the default today.
+        JobRecord::V1(job) => JobV2 {
+            job,
+            encoder: EncoderClass::X264.into(),
+            engine: EngineSettings::default().into(),
+            settings_hash: String::new(),
+        },
+    };
     if segments.len() as u64 != record.segment_count {
         return Err(format!("{} segments where {} belong to it", segments.len(), record.segment_count).into());
     }
-    let segments = || segments.into_iter().map(|SegmentRecord::V1(segment)| segment.try_into()).collect();
+    let segments = || segments.into_iter().map(Segment::try_from).collect();
     let state = match record.state {
         JobStateV1::Rendering => {
             let segments: Result<_, RecordError> = segments();
@@ -191,7 +253,8 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
             JobState::Joining { segments: segments?, join: join.try_into()? }
         }
         JobStateV1::Done { at, output, output_key, facts } => {
-            let end = JobEnd::Done { output, output_key: output_key.parse()?, facts: facts.into() };
+            let facts = RenderFacts { settings_hash, ..facts.into() };
+            let end = JobEnd::Done { output, output_key: output_key.parse()?, facts };
             JobState::Ended { at, end }
         }
         JobStateV1::Failed { at, error, refund, refunded } => {
@@ -211,6 +274,8 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
         target_fps: record.target_fps,
         slot_count: record.slot_count,
         encode: record.encode.into(),
+        encoder: encoder.into(),
+        engine: engine.into(),
         tier: record.tier.into(),
         charge: record.charge,
         charged: record.charged,
