@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::{
-    Args, Parser, Subcommand,
+    ArgAction, Args, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -84,7 +84,7 @@ struct RenderFlags {
     #[arg(long, value_name = "TIER", default_value = "balanced", value_parser = quality())]
     quality: Quality,
     /// Whether a scene cut is shown as one; off mixes both scenes.
-    #[arg(long, value_name = "SWITCH", default_value = "on", value_parser = switch())]
+    #[arg(long, value_name = "SWITCH", default_value = "on", value_parser = switch(), action = ArgAction::Set)]
     scene_cuts: bool,
     /// Move drawings that are shown two or three times each; without it they are repeated as in the source.
     #[arg(long)]
@@ -238,4 +238,42 @@ fn stop_on_signals(stop: CancellationToken) -> anyhow::Result<()> {
         stop.cancel();
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(words: &str) -> Result<RenderFlags, clap::Error> {
+        let words = ["tweenfarm-agent", "render", "in.mp4", "out.mp4", "--fps", "60"]
+            .into_iter()
+            .chain(words.split_whitespace());
+        match Cli::try_parse_from(words)?.command {
+            Some(Command::Render(flags)) => Ok(flags),
+            _ => panic!("'render' is another command"),
+        }
+    }
+
+    #[test]
+    fn how_frames_are_made_is_read_from_the_command_line() {
+        let usual = flags("").unwrap();
+        let engine = |flags: &RenderFlags| (flags.quality, flags.scene_cuts, flags.dedupe, flags.encoder);
+        assert_eq!(engine(&usual), (Quality::Balanced, true, false, None));
+        let asked = flags("--quality high --scene-cuts off --dedupe --encoder va").unwrap();
+        assert_eq!(engine(&asked), (Quality::High, false, true, Some(EncoderClass::Va)));
+        assert!(flags("--scene-cuts on").unwrap().scene_cuts);
+    }
+
+    #[test]
+    fn what_is_no_choice_is_refused_with_the_choices() {
+        for (words, expected) in [
+            ("--quality best", "fast, balanced, high"),
+            ("--scene-cuts true", "on, off"),
+            ("--encoder h264", "x264, nvenc, va, qsv"),
+            ("--lossless --encoder nvenc", "--encoder"),
+        ] {
+            let refused = flags(words).err().expect("it was taken").to_string();
+            assert!(refused.contains(expected), "{words}: {refused}");
+        }
+    }
 }
