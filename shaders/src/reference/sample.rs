@@ -11,13 +11,13 @@ pub(super) fn bilinear_q8(plane: &Plane, x16: i32, y16: i32) -> i32 {
     (upper << 4) + fy * (lower - upper)
 }
 
-/// The four bicubic weights (a = -0.75) of a phase in 1/32 px, in 1/128; they sum to 128.
+/// The four weights of a phase in 1/32 px, in 1/128; they sum to 128, and their centre is the phase exactly.
 pub(super) fn bicubic_weights(phase: i32) -> [i32; 4] {
-    let (p, p2, p3) = (phase, phase * phase, phase * phase * phase);
-    let outer_left = (-3 * (p3 - 64 * p2 + 1024 * p) + 512) >> 10;
-    let right = (-5 * p3 + 192 * p2 + 3072 * p + 512) >> 10;
-    let outer_right = (-3 * (32 * p2 - p3) + 512) >> 10;
-    [outer_left, 128 - outer_left - right - outer_right, right, outer_right]
+    // What an outer tap takes away; Keys' kernel of a = -0.75, its phase bent so that its centre is where it should be.
+    let outer = |p: i32, rest: i32| (p * rest * rest * (1024 + 80 * p - 3 * p * p) + (1 << 18)) >> 19;
+    let rest = 32 - phase;
+    let (left, right) = (outer(phase, rest), outer(rest, phase));
+    [-left, 4 * rest + 2 * left - right, 4 * phase + 2 * right - left, -right]
 }
 
 /// Bicubic at (x, y) + offset in 1/32 px, result in Q4, not clamped to the code range.
