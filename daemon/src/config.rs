@@ -6,6 +6,7 @@
 use crate::{
     http::auth::tokens::{KeysFrom, TokenSettings},
     pricing,
+    retention::Lifetimes,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -65,8 +66,7 @@ pub struct Config {
     pub retry_after: Duration,
     pub segment_slots_max: u64,
     pub encode: EncodeSettings,
-    pub keep_free: Duration,
-    pub keep_paid: Duration,
+    pub keep: Lifetimes,
     pub tokens: TokenSettings,
     pub payments_secret_file: Option<PathBuf>,
     pub log: LogConfig,
@@ -173,7 +173,14 @@ section!(RawWork {
     segment_slots_max: u64 = 1200,
     encode_crf: u64 = 16,
 });
-section!(RawRetention { free_days: u64 = 3, paid_days: u64 = 90 });
+section!(RawRetention {
+    free_days: u64 = 3,
+    paid_days: u64 = 90,
+    uploads_free_days: Option<u64> = None,
+    uploads_paid_days: Option<u64> = None,
+    outputs_free_days: Option<u64> = None,
+    outputs_paid_days: Option<u64> = None,
+});
 section!(RawAuth {
     jwt_secret_file: Option<PathBuf> = None,
     jwks_file: Option<PathBuf> = None,
@@ -279,8 +286,7 @@ impl Check<'_> {
             retry_after: Duration::from_secs(self.within("work.retry_seconds", raw.work.retry_seconds, 0..=3600)?),
             segment_slots_max: self.within("work.segment_slots_max", raw.work.segment_slots_max, 24..=28_800)?,
             encode: EncodeSettings::Quality { crf: crf as u8 },
-            keep_free: DAY * self.within("retention.free_days", raw.retention.free_days, 1..=3650)? as u32,
-            keep_paid: DAY * self.within("retention.paid_days", raw.retention.paid_days, 1..=3650)? as u32,
+            keep: self.lifetimes(raw.retention)?,
             tokens: self.tokens(raw.auth)?,
             payments_secret_file: raw.payments.secret_file,
             log: self.log(raw.log)?,
@@ -321,6 +327,19 @@ impl Check<'_> {
             return Err(self.wrong("blobs.bucket", format!("{name:?}"), "not the name of a route of the API"));
         }
         Ok(name)
+    }
+
+    fn lifetimes(&self, raw: RawRetention) -> Result<Lifetimes, ConfigError> {
+        let days = |key, days| Ok(DAY * self.within(key, days, 1..=3650)? as u32);
+        let or = |key, own: Option<u64>, of_tier: Duration| own.map_or(Ok(of_tier), |own| days(key, own));
+        let free = days("retention.free_days", raw.free_days)?;
+        let paid = days("retention.paid_days", raw.paid_days)?;
+        Ok(Lifetimes {
+            uploads_free: or("retention.uploads_free_days", raw.uploads_free_days, free)?,
+            uploads_paid: or("retention.uploads_paid_days", raw.uploads_paid_days, paid)?,
+            outputs_free: or("retention.outputs_free_days", raw.outputs_free_days, free)?,
+            outputs_paid: or("retention.outputs_paid_days", raw.outputs_paid_days, paid)?,
+        })
     }
 
     fn tokens(&self, raw: RawAuth) -> Result<TokenSettings, ConfigError> {

@@ -1,6 +1,6 @@
 //! tweenfarmd: the HTTP APIs, accounts, ledger, jobs, files and the schedule of a Tweenfarm.
 //!
-//! Data flows one way: `http`, `rpc` and `sweep` use `farm`; `farm` uses the rules (`ledger`, `schedule`, `pricing`);
+//! Data flows one way: `http`, `rpc` and `sweep` use `farm`; `farm` uses the rules (`ledger`, `schedule`, `pricing`, `retention`);
 //! the rules use `model`. Rules and model read no clock, disk, socket or random source.
 
 pub mod blobs;
@@ -12,6 +12,7 @@ pub mod logging;
 pub mod model;
 pub mod pricing;
 pub mod probe;
+pub mod retention;
 pub mod rpc;
 pub mod schedule;
 pub mod store;

@@ -27,7 +27,7 @@ use tweenfarm_daemon::{
     logging,
     rpc::{self, RpcSettings},
     store,
-    sweep::{audit, leases, orphans},
+    sweep::{audit, leases, orphans, retention},
 };
 
 /// How long running requests and transfers get after a stop.
@@ -110,8 +110,7 @@ fn rules(config: &Config) -> FarmRules {
         encode: config.encode,
         queue_jobs_max: config.queue_jobs_max,
         idempotency_for: IDEMPOTENCY_FOR,
-        keep_free: config.keep_free,
-        keep_paid: config.keep_paid,
+        keep: config.keep,
     }
 }
 
@@ -164,6 +163,7 @@ async fn serve(
     tasks.spawn(serve_agents(rpc_listener, farm.clone(), blobs.clone(), stop.clone()));
     tasks.spawn(leases::run(farm.clone(), stop.clone()));
     tasks.spawn(audit::run(farm.clone(), audited, stop.clone()));
+    tasks.spawn(retention::run(farm.clone(), blobs.clone(), stop.clone()));
     tasks.spawn(orphans::run(farm.clone(), blobs.clone(), disk, stop.clone()));
     let effects = tokio::spawn(orphans::run_effects(farm.clone(), blobs, effects_due));
 

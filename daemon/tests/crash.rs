@@ -9,11 +9,14 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 use tweenfarm_daemon::{
-    farm::{FarmError, FarmRules},
+    farm::{Farm, FarmError, FarmRules, LeasedWork, Payer, Payment},
     model::*,
     store::{MemoryStore, Store, StoreError, Write},
 };
-use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp, Xeconds};
+use tweenfarm_protocol::{
+    AccountId, EntryId, FileId, JobId, ProjectId, Timestamp, Xeconds,
+    task::{Failure, FailureClass, Outcome},
+};
 
 /// Where the store breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +108,9 @@ impl Store for Breaking {
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {
         self.inner.file(id)
     }
+    fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, StoreError> {
+        self.inner.files(after, limit)
+    }
     fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError> {
         self.inner.file_with_key(key)
     }
@@ -143,9 +149,16 @@ struct Confirmed {
     account: Option<Account>,
     job: Option<Job>,
     done: bool,
+    /// The user who signs in: balance after each thing that was confirmed.
+    user_balance: Option<Xeconds>,
+    refunded: bool,
 }
 
-/// One clip from account to output; stops at the first thing that was not confirmed.
+/// Signs in, pays, and sends a clip that nobody can decode.
+const USER: AccountId = AccountId(uuid::Uuid::from_u128(0x05E4));
+
+/// One clip from account to output, and one from sign-in and payment to failure and refund; stops at the first thing
+/// that was not confirmed.
 async fn story(scene: &Scene, confirmed: &mut Confirmed) -> Result<(), FarmError> {
     let farm = &scene.farm;
     let account = match &confirmed.account {
@@ -175,10 +188,62 @@ async fn story(scene: &Scene, confirmed: &mut Confirmed) -> Result<(), FarmError
     farm.expire_leases().await?;
     scene.clock.advance(RULES.retry_after * 8);
     while let Some(work) = farm.lease_next(AGENT, 0, std::time::Duration::ZERO).await? {
-        farm.report(work.lease, done(&work)).await?;
+        farm.report(work.lease, outcome(&work)).await?;
     }
     confirmed.done = true;
+    user_story(scene, confirmed).await
+}
+
+async fn user_story(scene: &Scene, confirmed: &mut Confirmed) -> Result<(), FarmError> {
+    let farm = &scene.farm;
+    let user = farm.sign_in(USER, "eve@example.org").await?;
+    confirmed.user_balance = confirmed.user_balance.max(Some(Xeconds(120)));
+    let payment = Payment {
+        event: "evt_1".into(),
+        payer: Payer::Account(USER),
+        pack: tweenfarm_daemon::pricing::pack("starter").unwrap(),
+        currency: Currency::Usd,
+    };
+    farm.buy(payment).await?;
+    confirmed.user_balance = confirmed.user_balance.max(Some(Xeconds(720)));
+    let clip = scene.try_clip(&user, 2).await?;
+    farm.submit(with_key(submission(&clip, 2, 20), "k", 1)).await?;
+    while let Some(work) = farm.lease_next(AGENT, 0, std::time::Duration::ZERO).await? {
+        farm.report(work.lease, outcome(&work)).await?;
+        confirmed.refunded = true;
+    }
     Ok(())
+}
+
+fn outcome(work: &LeasedWork) -> Outcome {
+    if work.job.account != USER {
+        return done(work);
+    }
+    Outcome::Failed(Failure { class: FailureClass::Input, message: "The clip could not be decoded.".into() })
+}
+
+/// The user's ledger holds what was confirmed, and nothing twice.
+fn check_user(farm: &Farm, confirmed: &Confirmed, case: &str) {
+    let entries = farm.entries(USER).unwrap();
+    let mut kinds: Vec<&str> = entries.iter().map(|entry| kind(&entry.kind)).collect();
+    let (booked, before_dedup) = (kinds.concat(), kinds.len());
+    kinds.dedup();
+    assert_eq!(kinds.len(), before_dedup, "{case}: {booked}");
+    assert!("trial purchase charge refund ".starts_with(&booked), "{case}: {booked}");
+    let charged = booked.contains("charge") && !booked.contains("refund");
+    let expected = Xeconds(confirmed.user_balance.unwrap_or_default().0 - if charged { 20 } else { 0 });
+    assert!(farm.balance(USER).unwrap() >= expected, "{case}: {booked}");
+    assert!(!confirmed.refunded || booked.ends_with("refund "), "{case}: {booked}");
+}
+
+fn kind(kind: &EntryKind) -> &'static str {
+    match kind {
+        EntryKind::TrialGrant => "trial ",
+        EntryKind::Purchase(_) => "purchase ",
+        EntryKind::Charge { .. } => "charge ",
+        EntryKind::Refund { .. } => "refund ",
+        EntryKind::OperatorGrant { .. } | EntryKind::Adjustment { .. } => "by hand ",
+    }
 }
 
 async fn check(point: Point, loss: Loss, times: u32) -> bool {
@@ -220,11 +285,15 @@ async fn check(point: Point, loss: Loss, times: u32) -> bool {
     if let Some(job) = &confirmed.job {
         assert!(scene.farm.job(job.id).unwrap().is_some(), "{case}");
     }
+    check_user(&scene.farm, &confirmed, &case);
     story(&scene, &mut confirmed).await.unwrap();
+    check_user(&scene.farm, &confirmed, &case);
+    assert_eq!(scene.farm.entries(USER).unwrap().len(), 4, "{case}");
+    assert_eq!(scene.farm.balance(USER).unwrap(), Xeconds(720), "{case}");
     let (account, job) = (confirmed.account.unwrap(), confirmed.job.unwrap());
     assert!(matches!(scene.end(job.id), JobEnd::Done { .. }), "{case}: {:?}", scene.end(job.id));
     assert_eq!(scene.balance(&account), 42, "{case}");
-    assert_eq!(scene.farm.jobs_recent(9).unwrap().len(), 1, "{case}");
+    assert_eq!(scene.farm.jobs_recent(9).unwrap().len(), 2, "{case}");
     true
 }
 
@@ -243,8 +312,9 @@ async fn a_crash_at_any_point_loses_nothing_confirmed_and_charges_nothing_twice(
             while check(point, loss, reached + 1).await {
                 reached += 1;
             }
-            // Account, upload, bytes, job, and a lease and a report for each of three pieces.
-            assert!(reached >= 10, "the story reached {point:?} only {reached} times");
+            // Account, upload, bytes, job, a lease and a report for each of three pieces; sign-in, payment, upload,
+            // bytes, job, lease and the report of its failure.
+            assert!(reached >= 17, "the story reached {point:?} only {reached} times");
         }
     }
 }

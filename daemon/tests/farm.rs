@@ -183,7 +183,7 @@ async fn a_clip_that_cannot_be_used_is_refused_and_nothing_is_charged() {
     assert!(matches!(scene.submit(&clip, 1, 0).await, Err(FarmError::Amount(_))));
     let poor = scene.submit(&clip, 1, 51).await;
     assert!(matches!(poor, Err(FarmError::InsufficientXeconds { needed: Xeconds(51), available: Xeconds(50) })));
-    scene.clock.advance(RULES.keep_paid);
+    scene.clock.advance(RULES.keep.uploads_paid);
     assert!(matches!(scene.submit(&clip, 1, 1).await, Err(FarmError::NotUploaded)));
 
     assert_eq!((scene.balance(&ada), scene.balance(&bob)), (50, 50));

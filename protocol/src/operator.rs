@@ -149,6 +149,29 @@ pub struct Status {
     pub late_reports: u64,
 }
 
+/// `POST /operator/sweeps/retention`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sweep {
+    /// Only says what would be deleted.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Answer of `POST /operator/sweeps/retention`: files past their time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swept {
+    pub dry_run: bool,
+    pub candidates: u64,
+    pub candidate_bytes: u64,
+    /// Past their time, kept because a job that has not ended needs them.
+    pub in_use: u64,
+    pub deleted: u64,
+    pub deleted_bytes: u64,
+    /// Objects that could not be deleted; the next sweep tries again.
+    pub errors: u64,
+}
+
 /// Every refusal of the operator API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

@@ -15,7 +15,7 @@ use tweenfarm_protocol::{
     JobId, Xeconds,
     operator::{
         AddUser, AddedUser, Adjust, AgentRow, Grant, Granted, JobRow, LedgerRow, NewKey, Problem, RevokedKey, Status,
-        UserRow,
+        Sweep, Swept, UserRow,
     },
 };
 
@@ -105,6 +105,10 @@ impl Client {
 
     pub async fn cancel(&self, job: JobId) -> Result<JobRow, ClientError> {
         self.call(Method::POST, &format!("/operator/jobs/{job}/cancel"), Bytes::new()).await
+    }
+
+    pub async fn sweep(&self, dry_run: bool) -> Result<Swept, ClientError> {
+        self.post("/operator/sweeps/retention", &Sweep { dry_run }).await
     }
 
     pub async fn agents(&self) -> Result<Vec<AgentRow>, ClientError> {

@@ -74,6 +74,12 @@ pub enum Command {
     Job { job: JobId },
     /// Cancel a job and refund it in full
     Cancel { job: JobId },
+    /// Delete files past their time now; the daemon does so every hour by itself
+    Sweep {
+        /// Only say what would be deleted
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// List agents and their workers
     Agents,
     /// Show how busy the farm is and whether its ledgers add up

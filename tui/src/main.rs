@@ -90,6 +90,10 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Cl
             let job = client.cancel(job).await?;
             Ok(if json { show::json(&job) } else { show::cancelled(&job) })
         }
+        Command::Sweep { dry_run } => {
+            let swept = client.sweep(dry_run).await?;
+            Ok(if json { show::json(&swept) } else { show::swept(&swept) })
+        }
         Command::Agents => {
             let agents = client.agents().await?;
             Ok(if json { show::json(&agents) } else { show::agents(&agents) })

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use tweenfarm_protocol::{
     Xeconds,
-    operator::{AddedUser, AgentRow, Granted, JobRow, LedgerRow, NewKey, RevokedKey, Status, UserRow},
+    operator::{AddedUser, AgentRow, Granted, JobRow, LedgerRow, NewKey, RevokedKey, Status, Swept, UserRow},
 };
 
 pub fn json(value: &impl Serialize) -> String {
@@ -45,6 +45,15 @@ pub fn revoked_key(key: &RevokedKey) -> String {
         true => format!("the key of account {} is revoked", key.account),
         false => format!("account {} has no key: nothing was changed", key.account),
     }
+}
+
+pub fn swept(swept: &Swept) -> String {
+    let Swept { candidates, candidate_bytes, in_use, deleted, deleted_bytes, errors, dry_run } = swept;
+    let done = match dry_run {
+        true => "nothing was deleted: this was a dry run".to_owned(),
+        false => format!("{deleted} files of {deleted_bytes} bytes were deleted, {errors} could not be: see the log"),
+    };
+    format!("past their time  {candidates} files, {candidate_bytes} bytes\nkept for jobs    {in_use} files\n{done}")
 }
 
 pub fn users(users: &[UserRow]) -> String {

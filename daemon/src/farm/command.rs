@@ -124,6 +124,10 @@ pub(super) enum Command {
     ExtendLeases {
         reply: Reply<()>,
     },
+    ExpireFiles {
+        files: Vec<FileId>,
+        reply: Reply<u64>,
+    },
     ForgetAnswers {
         reply: Reply<u64>,
     },

@@ -17,6 +17,7 @@ pub use super::{
 use crate::{
     ledger,
     model::*,
+    retention::Lifetimes,
     schedule::{RetryRules, progress},
     store::Store,
 };
@@ -54,20 +55,12 @@ pub struct FarmRules {
     pub queue_jobs_max: u64,
     /// How long the first answer under an `Idempotency-Key` is given again.
     pub idempotency_for: Duration,
-    pub keep_free: Duration,
-    pub keep_paid: Duration,
+    pub keep: Lifetimes,
 }
 
 impl FarmRules {
     pub(super) fn retry(&self) -> RetryRules {
         RetryRules { attempts_max: self.attempts_max, retry_after: self.retry_after }
-    }
-
-    pub(super) fn keep(&self, tier: Tier) -> Duration {
-        match tier {
-            Tier::Free => self.keep_free,
-            Tier::Paid => self.keep_paid,
-        }
     }
 }
 
@@ -233,6 +226,16 @@ impl Farm {
 
     pub fn file(&self, id: FileId) -> Result<Option<MediaFile>, FarmError> {
         Ok(self.stored()?.file(id)?)
+    }
+
+    /// In order of id, from the one after `after`.
+    pub fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, FarmError> {
+        Ok(self.stored()?.files(after, limit)?)
+    }
+
+    /// The inputs of the jobs that have not ended.
+    pub fn inputs_in_use(&self) -> Result<HashSet<FileId>, FarmError> {
+        Ok(self.stored()?.open_jobs()?.into_iter().map(|job| job.input).collect())
     }
 
     pub fn file_by_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, FarmError> {
@@ -490,6 +493,11 @@ impl Farm {
     /// Pieces whose lease ran out go back to ready, or fail their job.
     pub async fn expire_leases(&self) -> Result<LeaseSweep, FarmError> {
         self.send(|reply| Command::ExpireLeases { reply }).await
+    }
+
+    /// The bytes of these files are gone: those past their time are marked deleted; how many there were.
+    pub async fn expire_files(&self, files: Vec<FileId>) -> Result<u64, FarmError> {
+        self.send(|reply| Command::ExpireFiles { files, reply }).await
     }
 
     /// Forgets the first answers of idempotency keys that are past their time; says how many.

@@ -154,7 +154,7 @@ pub(super) fn finish(tx: &mut Transaction, rules: &FarmRules, job: Job, joined: 
         content_type: "video/mp4".into(),
         tier: job.tier,
         created_at: tx.now,
-        expires_at: tx.now.plus(rules.keep(job.tier)),
+        expires_at: rules.keep.end(&output, tx.now),
         state: FileState::Stored { size_bytes, sha256, facts: None, pinned: false },
     };
     let end_state = JobEnd::Done { output: file.id, output_key: output, facts };

@@ -3,6 +3,7 @@
 use super::{error::FarmError, handle::FarmRules, request::NewUpload, transaction::Transaction};
 use crate::{
     model::{FileKind, FileState, MediaFile, ObjectKey, Project, ProjectState},
+    retention,
     store::Write,
 };
 use tweenfarm_media::SourceFacts;
@@ -27,17 +28,18 @@ pub(super) fn announce(tx: &mut Transaction, rules: &FarmRules, upload: NewUploa
         }
     };
     let id = FileId(tx.fresh_id());
+    let key = ObjectKey::upload(account.tier, account.id, project, id, &upload.filename);
     let file = MediaFile {
         id,
         account: account.id,
         project,
         kind: FileKind::Input,
-        key: ObjectKey::upload(account.tier, account.id, project, id, &upload.filename),
+        expires_at: rules.keep.end(&key, tx.now),
+        key,
         filename: upload.filename,
         content_type: upload.content_type,
         tier: account.tier,
         created_at: tx.now,
-        expires_at: tx.now.plus(rules.keep(account.tier)),
         state: FileState::Awaited,
     };
     tx.put(Write::PutFile(file.clone()));
@@ -72,4 +74,18 @@ pub(super) fn remember_facts(tx: &mut Transaction, id: FileId, found: SourceFact
     *facts = Some(found);
     tx.put(Write::PutFile(file));
     Ok(())
+}
+
+/// Retention has deleted the bytes of these files.
+pub(super) fn expire(tx: &mut Transaction, files: &[FileId]) -> Result<u64, FarmError> {
+    let mut count = 0;
+    for id in files {
+        let mut file = tx.file(*id)?;
+        if retention::is_due(&file, tx.now) {
+            file.state = FileState::Deleted { at: tx.now };
+            tx.put(Write::PutFile(file));
+            count += 1;
+        }
+    }
+    Ok(count)
 }

@@ -210,6 +210,7 @@ impl Writer {
                 let leased = self.shared.board().leased_jobs();
                 self.answer(reply, |tx| leased.into_iter().try_for_each(|job| leases::extend(tx, &rules, job)));
             }
+            Command::ExpireFiles { files, reply } => self.answer(reply, |tx| uploads::expire(tx, &files)),
             Command::ForgetAnswers { reply } => self.answer(reply, |tx| jobs::forget_answers(tx, &rules)),
             Command::Close { .. } => unreachable!("run() ends at a close"),
         }

@@ -4,6 +4,7 @@ use super::{HttpState, auth, body::Strict, error::Failure};
 use crate::{
     farm::{AgentView, FarmError, JobView, NewAccount},
     model::{Credit, EntryKind, JobEnd, JobState, LedgerEntry},
+    sweep::retention::{self, Mode, RetentionSweep},
 };
 use axum::{
     Json, Router,
@@ -16,7 +17,7 @@ use tweenfarm_protocol::{
     AccountId, JobId, Xeconds,
     operator::{
         AddUser, AddedUser, Adjust, AgentRow, CreditKind, Grant, Granted, JobRow, LedgerRow, NewKey, RevokedKey,
-        Status, UserRow, WorkerRow,
+        Status, Sweep, Swept, UserRow, WorkerRow,
     },
 };
 
@@ -35,6 +36,7 @@ pub fn routes() -> Router<HttpState> {
         .route("/operator/jobs", get(jobs))
         .route("/operator/jobs/{job}", get(job))
         .route("/operator/jobs/{job}/cancel", post(cancel))
+        .route("/operator/sweeps/retention", post(sweep))
         .route("/operator/agents", get(agents))
         .route("/operator/status", get(status))
 }
@@ -158,6 +160,16 @@ async fn users(State(state): State<HttpState>) -> Result<Json<Vec<UserRow>>, Fai
         });
     }
     Ok(Json(rows))
+}
+
+/// Spawned: a pass that began is carried to its end, also when the operator leaves.
+async fn sweep(State(state): State<HttpState>, Strict(body): Strict<Sweep>) -> Result<Json<Swept>, Failure> {
+    let mode = if body.dry_run { Mode::DryRun } else { Mode::Delete };
+    let pass = tokio::spawn(async move { retention::pass(&state.farm, &state.blobs, mode).await });
+    let found = pass.await.map_err(|_| Failure::Internal("the sweep broke off; it has been logged"))??;
+    let RetentionSweep { candidates, candidate_bytes, in_use, deleted, deleted_bytes, errors } = found;
+    let dry_run = body.dry_run;
+    Ok(Json(Swept { dry_run, candidates, candidate_bytes, in_use, deleted, deleted_bytes, errors }))
 }
 
 async fn jobs(

@@ -88,6 +88,23 @@ fn entries_come_in_sequence_and_a_refund_is_found_by_its_charge() {
 }
 
 #[test]
+fn files_come_in_order_of_id_page_by_page() {
+    both(|store| {
+        let writes: Vec<_> = [3, 1, 2, u128::MAX].map(|number| Write::PutFile(input(number, 1, 1))).into();
+        store.commit(&writes).unwrap();
+        store.commit(&[Write::PutJob(job(1, 1, 10, rendering()))]).unwrap();
+        let page = |after: Option<u128>, limit| {
+            let files = store.files(after.map(|after| FileId(id(after))), limit).unwrap();
+            files.iter().map(|file| file.id.0.as_u128()).collect::<Vec<_>>()
+        };
+        assert_eq!(page(None, 2), [1, 2]);
+        assert_eq!(page(Some(2), 2), [3, u128::MAX]);
+        assert_eq!(page(Some(u128::MAX), 2), [0_u128; 0]);
+        assert_eq!(page(Some(0), 9), [1, 2, 3, u128::MAX]);
+    });
+}
+
+#[test]
 fn a_purchase_is_found_by_the_event_that_paid_for_it() {
     both(|store| {
         let bought = entry(1, 3, purchase("evt_1"));

@@ -6,6 +6,7 @@ use crate::model::{
 };
 use std::{
     cmp::Reverse,
+    ops::Bound,
     sync::{Mutex, PoisonError},
 };
 use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
@@ -123,6 +124,13 @@ impl Store for MemoryStore {
 
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {
         self.tables(|tables| tables.file(id))
+    }
+
+    fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.tables(|tables| {
+            tables.files.range((from, Bound::Unbounded)).take(limit).map(|(_, file)| file.clone()).collect()
+        })
     }
 
     fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError> {

@@ -100,6 +100,8 @@ pub trait Store: Send + Sync + 'static {
     /// Newest first.
     fn jobs_in(&self, project: ProjectId) -> Result<Vec<Job>, StoreError>;
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError>;
+    /// In order of id, from the one after `after`.
+    fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, StoreError>;
     fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError>;
 
     fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;

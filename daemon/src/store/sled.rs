@@ -20,6 +20,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io,
+    ops::Bound,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -417,6 +418,21 @@ impl Store for SledStore {
 
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {
         self.record(&key(kind::FILE, &[id.as_bytes()]))
+    }
+
+    fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, StoreError> {
+        let from = match after {
+            Some(after) => Bound::Excluded(key(kind::FILE, &[after.as_bytes()])),
+            None => Bound::Included(vec![kind::FILE]),
+        };
+        let range = self.db.range((from, Bound::Excluded(vec![kind::FILE + 1])));
+        range
+            .take(limit)
+            .map(|item| {
+                let (key, bytes) = item.map_err(|source| io_error("read", source))?;
+                read(&key, &bytes)
+            })
+            .collect()
     }
 
     fn file_with_key(&self, object: &ObjectKey) -> Result<Option<MediaFile>, StoreError> {

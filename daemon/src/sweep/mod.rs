@@ -4,3 +4,4 @@ pub mod audit;
 pub mod leases;
 pub mod orphans;
 pub mod projects;
+pub mod retention;

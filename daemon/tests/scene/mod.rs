@@ -17,6 +17,7 @@ use tweenfarm_daemon::{
         Submitted,
     },
     model::{Account, JobEnd, JobState, KeyHash, MediaFile, ObjectKey},
+    retention::Lifetimes,
     store::{MemoryStore, Store},
 };
 use tweenfarm_media::{SourceFacts, VideoFacts};
@@ -67,8 +68,7 @@ pub const RULES: FarmRules = FarmRules {
     encode: EncodeSettings::Lossless,
     queue_jobs_max: 1_000,
     idempotency_for: Duration::from_secs(24 * 60 * 60),
-    keep_free: Duration::from_secs(3 * 24 * 60 * 60),
-    keep_paid: Duration::from_secs(90 * 24 * 60 * 60),
+    keep: Lifetimes::by_tier(Duration::from_secs(3 * 24 * 60 * 60), Duration::from_secs(90 * 24 * 60 * 60)),
 };
 
 pub const AGENT: AgentId = AgentId(Uuid::from_u128(0xA6E7));
@@ -106,15 +106,18 @@ impl Scene {
 
     /// A clip of `seconds` at 30 frames per second, uploaded.
     pub async fn clip(&self, account: &Account, seconds: i64) -> MediaFile {
+        self.try_clip(account, seconds).await.expect("the upload is announced and stored")
+    }
+
+    pub async fn try_clip(&self, account: &Account, seconds: i64) -> Result<MediaFile, FarmError> {
         let upload = NewUpload {
             account: account.id,
             project: None,
             filename: "surf.mp4".into(),
             content_type: "video/mp4".into(),
         };
-        let file = self.farm.new_upload(upload).await.expect("the upload is announced");
-        let size = facts(seconds).size_bytes;
-        self.farm.upload_stored(file.key, size, "ab".repeat(32)).await.expect("the upload is stored")
+        let file = self.farm.new_upload(upload).await?;
+        self.farm.upload_stored(file.key, facts(seconds).size_bytes, "ab".repeat(32)).await
     }
 
     pub async fn submit(&self, clip: &MediaFile, seconds: i64, price: i64) -> Result<Submitted, FarmError> {

@@ -8,6 +8,7 @@ mod operator;
 mod payments;
 mod projects;
 mod refusals;
+mod retention;
 mod routes;
 mod schema;
 mod tokens;
@@ -20,6 +21,7 @@ use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
     farm::{Audit, Clock, Effect, Farm, FarmRules, NewAccount},
     model::Account,
+    retention::Lifetimes,
     store::memory::MemoryStore,
 };
 use axum::{
@@ -141,8 +143,7 @@ impl Bench {
             encode: EncodeSettings::default(),
             queue_jobs_max: 100,
             idempotency_for: DAY,
-            keep_free: 3 * DAY,
-            keep_paid: 90 * DAY,
+            keep: Lifetimes::by_tier(3 * DAY, 90 * DAY),
         };
         let (effects, receiver) = mpsc::channel(16);
         let clock = HandClock(Arc::new(AtomicI64::new(Timestamp::now().0)));
