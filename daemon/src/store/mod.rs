@@ -7,11 +7,11 @@
 mod contract;
 pub mod memory;
 mod record;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod sled;
 mod tables;
 
-#[cfg(test)]
-pub(crate) use contract::samples;
 pub use memory::MemoryStore;
 pub use tables::Tables;
 

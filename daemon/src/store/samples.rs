@@ -1,0 +1,194 @@
+//! Things to store, for tests.
+
+use crate::model::*;
+use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
+use tweenfarm_protocol::{
+    AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
+    task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, Progress, Quality, RenderFacts},
+};
+use uuid::Uuid;
+
+pub(crate) fn id(number: u128) -> Uuid {
+    Uuid::from_u128(number)
+}
+
+pub(crate) fn account(number: u128, email: &str) -> Account {
+    Account { id: AccountId(id(number)), email: email.into(), tier: Tier::Paid, created_at: Timestamp(7) }
+}
+
+pub(crate) fn project(number: u128, of: u128) -> Project {
+    let state = ProjectState::Kept { share: Some(share(number)) };
+    let created_at = Timestamp(7);
+    Project { id: ProjectId(id(number)), account: AccountId(id(of)), name: "surf".into(), created_at, state }
+}
+
+pub(crate) fn share(number: u128) -> ShareToken {
+    ShareToken([u8::try_from(number).unwrap(); 20])
+}
+
+pub(crate) fn key(hash: u8, of: u128, revoked_at: Option<i64>) -> ApiKey {
+    ApiKey {
+        hash: KeyHash([hash; 32]),
+        account: AccountId(id(of)),
+        kind: KeyKind::Rfx,
+        created_at: Timestamp(7),
+        revoked_at: revoked_at.map(Timestamp),
+    }
+}
+
+pub(crate) fn entry(of: u128, sequence: u64, kind: EntryKind) -> LedgerEntry {
+    LedgerEntry {
+        id: EntryId(id(of * 1_000_000 + u128::from(sequence))),
+        account: AccountId(id(of)),
+        sequence,
+        kind,
+        change: Xeconds(1),
+        balance_after: Xeconds(i64::try_from(sequence).unwrap() + 1),
+        at: Timestamp(7),
+    }
+}
+
+pub(crate) fn purchase(event: &str) -> EntryKind {
+    EntryKind::Purchase(Purchase {
+        pack: "pro".into(),
+        currency: Currency::Usd,
+        price_hundredths: 5_000,
+        price_usd_cents: 5_000,
+        event: event.into(),
+    })
+}
+
+pub(crate) fn facts() -> SourceFacts {
+    let seconds = |num, den| Rational::new(num, den).unwrap();
+    SourceFacts {
+        container: "mov,mp4".into(),
+        size_bytes: 1_000,
+        video: VideoFacts {
+            codec: "h264".into(),
+            width_px: 64,
+            height_px: 48,
+            rotation_deg: 90,
+            average_rate: seconds(30_000, 1001),
+            duration: seconds(1001, 300),
+            frame_count: 100,
+            interlaced: true,
+            pixel_format: "yuv420p10le".into(),
+        },
+        audio: vec![AudioFacts {
+            codec: "aac".into(),
+            channels: 2,
+            sample_rate_hz: 48_000,
+            start: seconds(-1, 48_000),
+            duration: seconds(10, 3),
+        }],
+    }
+}
+
+pub(crate) fn input(number: u128, of: u128, project: u128) -> MediaFile {
+    let (account, project, id) = (AccountId(id(of)), ProjectId(id(project)), FileId(id(number)));
+    MediaFile {
+        id,
+        account,
+        project,
+        kind: FileKind::Input,
+        key: ObjectKey::upload(Tier::Paid, account, project, id, "surf.mp4"),
+        filename: "surf.mp4".into(),
+        content_type: "video/mp4".into(),
+        tier: Tier::Paid,
+        created_at: Timestamp(7),
+        expires_at: Timestamp(99),
+        state: FileState::Stored { size_bytes: 1_000, sha256: "ab".into(), facts: Some(facts()), pinned: true },
+    }
+}
+
+pub(crate) fn answer(route: &str, key: &str, at: i64) -> FirstAnswer {
+    FirstAnswer {
+        account: AccountId(id(1)),
+        route: route.into(),
+        key: key.into(),
+        request: [9; 32],
+        job: JobId(id(1)),
+        balance_after: Xeconds(5),
+        at: Timestamp(at),
+    }
+}
+
+pub(crate) fn job(number: u128, of: u128, at: i64, state: JobState) -> Job {
+    let input = input(1, of, 1);
+    Job {
+        id: JobId(id(number)),
+        account: AccountId(id(of)),
+        project: input.project,
+        input: input.id,
+        input_key: input.key,
+        source: facts(),
+        target_fps: 60,
+        slot_count: 200,
+        encode: EncodeSettings::Lossless,
+        encoder: EncoderClass::Va,
+        engine: EngineSettings { quality: Quality::High, scene_cuts: false, dedupe: true },
+        tier: Tier::Free,
+        charge: EntryId(id(3)),
+        charged: Xeconds(3),
+        created_at: Timestamp(at),
+        progress_percent: 7,
+        state,
+    }
+}
+
+fn segment(first: u64, end: u64, state: SegmentState) -> Segment {
+    Segment { slots: SlotRange::new(first, end), state }
+}
+
+fn render_facts() -> RenderFacts {
+    RenderFacts {
+        frames: 100,
+        frames_made: 50,
+        width_px: 64,
+        device: "llvmpipe".into(),
+        settings_hash: "2f".into(),
+        ..RenderFacts::default()
+    }
+}
+
+fn rendered() -> SegmentState {
+    let output = ObjectKey::segment(JobId(id(1)), LeaseId(id(8)));
+    SegmentState::Rendered { output, size_bytes: 10, sha256: "cd".into(), facts: render_facts() }
+}
+
+pub(crate) fn rendering() -> JobState {
+    let leased = SegmentState::Leased {
+        lease: LeaseId(id(8)),
+        agent: AgentId(id(9)),
+        worker: 1,
+        deadline: Timestamp(50),
+        attempt: 2,
+        progress: Progress { frames_done: 3, frames_total: 100 },
+    };
+    let ready = SegmentState::Ready { attempt: 1, not_before: Timestamp(10) };
+    let last = Failure { class: FailureClass::Resource, message: "The disk is full.".into() };
+    let abandoned = SegmentState::Abandoned(Abandoned { attempts: 3, last });
+    let segments = [leased, ready, rendered(), abandoned].into_iter().zip(0_u64..);
+    let segments = segments.map(|(state, at)| segment(at * 50, at * 50 + 50, state)).collect();
+    JobState::Rendering { segments }
+}
+
+pub(crate) fn cancelled() -> JobState {
+    let end = JobEnd::Cancelled { refund: EntryId(id(4)), refunded: Xeconds(3) };
+    JobState::Ended { at: Timestamp(60), end }
+}
+
+pub(crate) fn every_state() -> Vec<JobState> {
+    let join = segment(0, 200, SegmentState::Ready { attempt: 1, not_before: Timestamp(40) });
+    let output_key = ObjectKey::output(Tier::Free, AccountId(id(1)), ProjectId(id(1)), JobId(id(1)), 60);
+    let done = JobEnd::Done { output: FileId(id(5)), output_key, facts: render_facts() };
+    let error = "The clip could not be decoded.".into();
+    let failed = JobEnd::Failed { error, refund: EntryId(id(4)), refunded: Xeconds(3) };
+    vec![
+        rendering(),
+        JobState::Joining { segments: vec![segment(0, 200, rendered())], join },
+        JobState::Ended { at: Timestamp(60), end: done },
+        JobState::Ended { at: Timestamp(60), end: failed },
+        cancelled(),
+    ]
+}
