@@ -54,6 +54,11 @@ deny:
 schemathesis: rust
 	tests/schemathesis.sh
 
+# Typed clients, generated from the document: their types checked, one flow run; needs node, npm and python3.
+.PHONY: clients
+clients: rust
+	tests/clients/run.sh
+
 .PHONY: deny-if-there
 deny-if-there:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \

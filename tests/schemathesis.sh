@@ -12,7 +12,6 @@ VERSION=4.32.5
 EXAMPLES=${EXAMPLES:-40}
 TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 VENV=$TARGET/schemathesis-$VERSION
-DAEMON=$TARGET/debug/tweenfarmd
 
 if [ ! -x "$VENV/bin/schemathesis" ]; then
   echo "== install Schemathesis $VERSION into $VENV"
@@ -22,27 +21,7 @@ if [ ! -x "$VENV/bin/schemathesis" ]; then
     exit 77
   fi
 fi
-cargo build --quiet --locked -p tweenfarm-daemon --bin tweenfarmd
-
-folder=$(mktemp -d)
-# Fast enough to be limited: the limits have tests of their own, and here every request is to reach its route.
-export TWEENFARMD__LIMITS__REQUESTS_PER_SECOND_ADDRESS=1000000 TWEENFARMD__LIMITS__REQUESTS_PER_SECOND_KEY=1000000
-"$DAEMON" --state-folder "$folder" --http-listen 127.0.0.1:0 --rpc-listen 127.0.0.1:0 2> "$folder/log" > /dev/null &
-daemon=$!
-trap 'kill "$daemon" 2> /dev/null; wait "$daemon" 2> /dev/null || true; rm -rf "$folder"' EXIT
-for _ in $(seq 100); do
-  [ -s "$folder/addresses.json" ] && break
-  kill -0 "$daemon" 2> /dev/null || { cat "$folder/log"; exit 1; }
-  sleep 0.1
-done
-
-# The value of a field of a JSON object on standard input.
-field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
-url=$(field public_url < "$folder/addresses.json")
-new_key() {
-  curl --silent --show-error --fail --unix-socket "$folder/operator.sock" http://operator/operator/users \
-    --data "{\"email\":\"$1@example.org\",\"xeconds\":100000}" | field api_key
-}
+source tests/own_daemon.sh
 ann=$(new_key ann)
 ask() { curl --silent --show-error --fail --header "Authorization: Bearer $ann" "$@"; }
 

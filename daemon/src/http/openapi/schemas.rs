@@ -208,7 +208,7 @@ pub fn all() -> Value {
             "expires_at": time(),
             "download_url": described(url_or_null(), "Of outputs, while they are there"),
         })),
-        "Projects": object(json!({ "projects": list_of("Project") })),
+        "ProjectList": object(json!({ "projects": list_of("Project") })),
         "DeletedProject": object(json!({ "deleted": yes_or_no(), "project_id": uuid() })),
         "Share": object(json!({
             "project_id": uuid(),
@@ -230,6 +230,6 @@ pub fn all() -> Value {
         })),
         "JobItem": with_error(object(job)),
         "Job": with_error(object(live_job)),
-        "Jobs": object(json!({ "jobs": list_of("JobItem") })),
+        "JobList": object(json!({ "jobs": list_of("JobItem") })),
     })
 }

@@ -95,7 +95,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };
-    let text = value.to_str().ok().filter(|text| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len()));
+    let plain = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let short = |text: &&str| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len());
+    let text = value.to_str().ok().filter(plain).filter(short);
     let wrong =
         || Failure::invalid(format!("Idempotency-Key must be 1 to {IDEMPOTENCY_KEY_BYTES_MAX} ASCII characters"));
     text.map(|text| Some(text.to_owned())).ok_or_else(wrong)

@@ -159,7 +159,7 @@ fn project() -> Value {
 
 fn project_routes() -> Surface {
     let list = own(Method::GET, "/projects", ("Projects", "listProjects"), "The caller's projects, newest first")
-        .answers(200, "The projects with their files and jobs", "Projects", json!({ "projects": [project()] }));
+        .answers(200, "The projects with their files and jobs", "ProjectList", json!({ "projects": [project()] }));
     let add = own(Method::POST, "/projects", ("Projects", "createProject"), "A new project")
         .takes("ProjectRequest", false, json!({ "name": "Surf trip" }))
         .answers(201, "The project", "Project", project());
@@ -211,7 +211,8 @@ fn job_routes() -> Surface {
     live["progress"] = 40.into();
     live["workers"] = json!({ "idle": 0, "running": 1 });
     live["queue_depth"] = 0.into();
-    let key = pattern("^[!-~]([ -~]{0,253}[!-~])?$");
+    // Blanks around a header are not part of its value.
+    let key = pattern("^[ \\t]*[!-~]([ -~]{0,253}[!-~])?[ \\t]*$");
     let submit = own(Method::POST, "/jobs", ("Jobs", "createJob"), "Submits a job and charges it")
         .says("A repeated request with the same Idempotency-Key gets the first answer again for a day.")
         .parameter("header", "Idempotency-Key", false, "A name for this submission", key)
@@ -226,7 +227,7 @@ fn job_routes() -> Surface {
     let list = own(Method::GET, "/jobs", ("Jobs", "listJobs"), "The caller's jobs, newest first").answers(
         200,
         "The jobs",
-        "Jobs",
+        "JobList",
         json!({ "jobs": [item] }),
     );
     let show = own(Method::GET, "/jobs/{job}", ("Jobs", "getJob"), "A job, to be polled every 3 to 5 seconds")
