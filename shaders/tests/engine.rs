@@ -5,7 +5,7 @@ mod pictures;
 use pictures::{Scene, software_device};
 use tweenfarm_shaders::reference::{Source, mix};
 use tweenfarm_shaders::{
-    Device, DeviceKind, Engine, EngineError, FrameSize, PairKind, Phase, PlanarFrame, Settings, devices,
+    Device, DeviceKind, Engine, EngineError, FrameSize, PairKind, Phase, PlanarFrame, Quality, Settings, devices,
 };
 
 const SIZE: FrameSize = FrameSize { width_px: 98, height_px: 62 };
@@ -150,4 +150,17 @@ fn a_pipeline_cache_is_written_and_a_spoilt_one_does_no_harm() {
     std::fs::write(&file, b"not a cache").unwrap();
     Device::open_with_cache(Some(&software.uuid), Some(&file)).unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn device_memory_beside_the_frames_stays_within_its_bounds() {
+    let device = software_device();
+    for (width_px, height_px, most_mib) in [(1920, 1080, 60), (3840, 2160, 240), (1080, 1920, 60)] {
+        for quality in [Quality::Fast, Quality::Balanced] {
+            let settings = Settings { quality, ..Settings::default() };
+            let engine = Engine::new(&device, FrameSize { width_px, height_px }, settings).unwrap();
+            let [all, frames] = engine.memory_bytes();
+            assert!(all - frames < most_mib << 20, "{width_px}x{height_px} {quality:?}: {} bytes", all - frames);
+        }
+    }
 }

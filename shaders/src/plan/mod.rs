@@ -51,12 +51,17 @@ impl Plan {
             577..=1440 => 1,
             _ => 2,
         };
-        let finest = match settings.quality {
+        let mut finest = match settings.quality {
             Quality::Fast => balanced + 1,
             Quality::Balanced => balanced,
             Quality::High => balanced.saturating_sub(1),
         }
         .min(coarsest);
+        // A cell that is sent to the output time says where it came from in 22 bits.
+        let cells_at = |level: usize| (u64::from(size.width_px) >> level) * (u64::from(size.height_px) >> level);
+        while finest < coarsest && cells_at(finest.max(1)) > 1 << 22 {
+            finest += 1;
+        }
         let cells = finest.max(1);
         let levels = PlaneLayout::pyramid(size, coarsest.max(cells) + 1);
         // Sums of squares over the overview fit 32 bits up to 2^20 pixels.
@@ -103,5 +108,35 @@ impl Plan {
             grids.push(grids[level].halved());
         }
         grids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_of_the_largest_picture_is_told_in_22_bits_at_every_setting() {
+        for quality in [Quality::Fast, Quality::Balanced, Quality::High] {
+            for [width_px, height_px] in [[8192, 8192], [7680, 4320], [8192, 576], [3840, 2160], [8190, 2162]] {
+                let settings = Settings { quality, ..Settings::default() };
+                let plan = Plan::new(FrameSize { width_px, height_px }, settings);
+                assert!(plan.cell_grid().count() <= 1 << 22, "{width_px}x{height_px} {quality:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn usual_pictures_keep_the_level_of_their_setting() {
+        for (width_px, height_px, fast, balanced, high) in
+            [(640, 360, 1, 0, 0), (1280, 720, 2, 1, 0), (1920, 1080, 2, 1, 0), (3840, 2160, 3, 2, 1)]
+        {
+            let finest = |quality| {
+                let settings = Settings { quality, ..Settings::default() };
+                Plan::new(FrameSize { width_px, height_px }, settings).finest
+            };
+            let found = [Quality::Fast, Quality::Balanced, Quality::High].map(finest);
+            assert_eq!(found, [fast, balanced, high], "{width_px}x{height_px}");
+        }
     }
 }
