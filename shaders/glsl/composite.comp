@@ -46,20 +46,21 @@ ivec4 bicubic_weights(int phase) {
 int sum4(ivec4 v) { return v.x + v.y + v.z + v.w; }
 ivec4 bytes(uint word) { return ivec4(word, word >> 8, word >> 16, word >> 24) & 255; }
 
-// Mixes samples in 1/16 code as the cell's choice says; `still` is the unmoved mix.
-ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how) {
+// Mixes samples in 1/16 code as the cell's choice says; `still` is the unmoved mix. What `stays` is shown unmoved where
+// the motion would change it by more than a code.
+ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how, bool stays) {
     int time = push.time_q14;
-    int visible = int(how & 1023u), unmoved = int((how >> 10) & 1023u), share = int(how >> 20);
+    int visible = int(how & 1023u), unmoved = int((how >> 10) & 1023u), share = int((how >> 20) & 1023u);
     ivec4 mix_q4 = ((16384 - time) * a + time * b + 8192) >> 14;
     if (visible > 0) {
         ivec4 shown = (share * a + (256 - share) * b + 128) >> 8;
         mix_q4 += (visible * (shown - mix_q4) + 128) >> 8;
     }
-    if (unmoved > 0) {
-        ivec4 still = ((16384 - time) * (still_a << 4) + time * (still_b << 4) + 8192) >> 14;
-        mix_q4 += (unmoved * (still - mix_q4) + 128) >> 8;
-    }
-    return clamp((mix_q4 + 8) >> 4, 0, 255);
+    ivec4 still = ((16384 - time) * (still_a << 4) + time * (still_b << 4) + 8192) >> 14;
+    if (unmoved > 0) mix_q4 += (unmoved * (still - mix_q4) + 128) >> 8;
+    ivec4 codes = clamp((mix_q4 + 8) >> 4, 0, 255), still_codes = (still + 8) >> 4;
+    bvec4 far = greaterThan(abs(codes - still_codes), ivec4(1));
+    return mix(codes, still_codes, stays ? far : bvec4(false));
 }
 
 TILE_COLUMN(column5, 5, 2)
@@ -86,10 +87,7 @@ ivec4 luma_block(usamplerBuffer tiles, ivec2 pixel, ivec2 offset) {
 
 // The block as it stands, in codes.
 ivec4 still_block(usamplerBuffer tiles, ivec2 pixel) {
-    uvec4 rows = texelFetch(tiles, tile_at(push.luma, pixel));
-    uint shift = uint(pixel.x & 3) * 8u;
-    uint upper = (pixel.y & 2) != 0 ? rows.z : rows.x, lower = (pixel.y & 2) != 0 ? rows.w : rows.y;
-    return ivec4(bytes(upper >> shift).xy, bytes(lower >> shift).xy);
+    return block_of(texelFetch(tiles, tile_at(push.luma, pixel)), pixel);
 }
 
 // One sample of a chroma plane whose window starts at a tile, in 1/16 code.
@@ -131,16 +129,18 @@ void main() {
         ivec2 cell = pixel >> push.luma_to_cell;
         uvec2 choice = texelFetch(choices, cell.y * push.cell_columns + cell.x).xy;
         ivec2 flow = unpack_vector(choice.x) << (push.finest + 1);
-        bool still = ((choice.y >> 10) & 1023u) > 0u;
-
-        ivec2 back = (flow * push.time_q14 + 8192) >> 14;
-        ivec4 a = luma_block(first, pixel, -back), b = luma_block(second, pixel, flow - back);
         ivec4 still_a = ivec4(0), still_b = ivec4(0);
+        bool stays = choice.y >> 31 == 1u, still = stays || ((choice.y >> 10) & 1023u) > 0u;
         if (still) {
             still_a = still_block(first, pixel);
             still_b = still_block(second, pixel);
+            // A logo, a caption, a bar: what is the same in both frames among more of its like stays where it is.
+            stays = stays && is_same(still_a, still_b);
         }
-        uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y));
+
+        ivec2 back = (flow * push.time_q14 + 8192) >> 14;
+        ivec4 a = luma_block(first, pixel, -back), b = luma_block(second, pixel, flow - back);
+        uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y, stays));
         uint place = uint(pixel.x & 3) * 8u;
         upper[quad >> 1] |= (codes.x | (codes.y << 8)) << place;
         lower[quad >> 1] |= (codes.z | (codes.w << 8)) << place;
@@ -154,7 +154,7 @@ void main() {
             still_a.xy = still_chroma(first_chroma, place_c);
             still_b.xy = still_chroma(second_chroma, place_c);
         }
-        uvec4 chroma_codes = uvec4(mixed(ivec4(ca, 0, 0), ivec4(cb, 0, 0), still_a, still_b, choice.y));
+        uvec4 chroma_codes = uvec4(mixed(ivec4(ca, 0, 0), ivec4(cb, 0, 0), still_a, still_b, choice.y, stays));
         u_word |= chroma_codes.x << (8 * quad);
         v_word |= chroma_codes.y << (8 * quad);
     }

@@ -51,3 +51,16 @@ uint bytes_from(uint low, uint high, uint shift) {
 int byte_of(uint word, int index) {
     return int((word >> (8 * index)) & 255u);
 }
+
+// The 2x2 codes at an even pixel of its tile: upper left, upper right, lower left, lower right.
+ivec4 block_of(uvec4 tile, ivec2 pixel) {
+    bool lower = (pixel.y & 2) != 0;
+    uint shift = uint(pixel.x & 2) * 8u;
+    uint one = (lower ? tile.z : tile.x) >> shift, two = (lower ? tile.w : tile.y) >> shift;
+    return ivec4(one & 255u, (one >> 8) & 255u, two & 255u, (two >> 8) & 255u);
+}
+
+// Equal to a code: what a compressed picture makes of a place that does not change.
+bool is_same(ivec4 one, ivec4 other) {
+    return all(lessThanEqual(abs(one - other), ivec4(1)));
+}

@@ -19,6 +19,47 @@ fn make(first: &PlanarFrame, second: &PlanarFrame, q16: u32) -> (PlanarFrame, Pa
     (made, PairVerdict::of(pair.facts, settings))
 }
 
+/// Draws `code` over every luma pixel for which it gives one.
+fn draw(frame: &mut PlanarFrame, code: impl Fn(i32, i32) -> Option<u8>) {
+    let width = frame.size().width_px as usize;
+    for (at, place) in frame.planes_mut()[0].iter_mut().enumerate() {
+        if let Some(code) = code((at % width) as i32, (at / width) as i32) {
+            *place = code;
+        }
+    }
+}
+
+/// Pans under what `code` draws over both frames; it has to be in the made frame as it is in both.
+fn stays_put(what: &str, code: impl Fn(i32, i32) -> Option<u8>) {
+    for [x_px, y_px] in [[6, 0], [-14, 0], [4, 6], [0, -8], [24, 0]] {
+        let (mut first, mut second) = Scene::Pan { x_px, y_px }.pair(SIZE);
+        draw(&mut first, &code);
+        draw(&mut second, &code);
+        for q16 in [13107, 32768] {
+            let made = make(&first, &second, q16).0;
+            for (at, found) in made.planes()[0].iter().enumerate() {
+                let (x, y) = ((at % SIZE.width_px as usize) as i32, (at / SIZE.width_px as usize) as i32);
+                if let Some(code) = code(x, y) {
+                    assert!(found.abs_diff(code) <= 1, "{what} over {x_px},{y_px} at {x},{y}: {found} for {code}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn letterbox_bars_stay_put_over_a_pan() {
+    stays_put("bars", |_, y| (!(20..124).contains(&y)).then_some(16));
+}
+
+#[test]
+fn a_logo_stays_put_over_a_pan() {
+    stays_put("logo", |x, y| {
+        let inside = (130..178).contains(&x) && (12..36).contains(&y);
+        (inside && ((x / 6 + y / 6) % 2 == 0 || !(136..172).contains(&x))).then_some(235)
+    });
+}
+
 #[test]
 fn a_flash_repeats_the_nearer_frame() {
     let (first, _) = Scene::Crossing.pair(SIZE);

@@ -59,7 +59,7 @@ fn check(scene: Scene, width_px: u32, height_px: u32, quality: Quality) {
             .iter()
             .flat_map(|choice| {
                 let how = choice.visible | choice.unmoved << 10 | choice.share << 20;
-                [pack(choice.flow), how as u32]
+                [pack(choice.flow), how as u32 | u32::from(choice.among_unmoved) << 31]
             })
             .collect();
         same("choices", &engine.inspect(Slot::Choices).unwrap(), &choices);

@@ -7,9 +7,17 @@ use std::mem::{offset_of, size_of};
 
 push_block! {
     /// Push constants of `errors.comp`.
-    ErrorsPush { plane: PlanePush, grid: [u32; 2], cell_shift: u32, time_q14: i32, fill_levels: u32 }
+    ErrorsPush {
+        plane: PlanePush,
+        full: PlanePush,
+        grid: [u32; 2],
+        cell_shift: u32,
+        time_q14: i32,
+        fill_levels: u32,
+        cell_level: u32,
+    }
 }
-const _: () = assert!(size_of::<ErrorsPush>() == 36 && offset_of!(ErrorsPush, time_q14) == 28);
+const _: () = assert!(size_of::<ErrorsPush>() == 56 && offset_of!(ErrorsPush, time_q14) == 44);
 
 pub fn errors(plan: &Plan, time_q14: i32) -> Dispatch {
     let cells = plan.cell_grid();
@@ -18,10 +26,12 @@ pub fn errors(plan: &Plan, time_q14: i32) -> Dispatch {
         buffers: vec![Slot::Luma(Side::First), Slot::Luma(Side::Second), Slot::Projected, Slot::Means, Slot::Errors],
         push: ErrorsPush {
             plane: plan.levels[plan.cells].into(),
+            full: plan.levels[0].into(),
             grid: cells.into(),
             cell_shift: plan.cell_shift(),
             time_q14,
             fill_levels: FILL_LEVELS as u32,
+            cell_level: plan.cells as u32,
         }
         .words(),
         groups: groups(cells.columns, cells.rows),

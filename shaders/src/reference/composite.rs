@@ -1,8 +1,8 @@
 //! Twin of `composite.comp`: samples both frames along the chosen flow and mixes them into codes.
 
-use super::{Choice, Chroma, Plane, sample::bicubic_q4};
+use super::{Choice, Chroma, Plane, errors::is_unmoved, sample::bicubic_q4};
+use crate::PlanarFrame;
 use crate::plan::Plan;
-use crate::{PlanarFrame, plan::Grid};
 use rayon::prelude::*;
 
 /// The made frame.
@@ -16,9 +16,18 @@ pub fn composite(
     let mut frame = PlanarFrame::new(plan.size);
     let cells = plan.cell_grid();
     let [y, u, v] = frame.planes_mut();
-    plane(y, luma, plan, cells, choices, time_q14, 0);
-    plane(u, [&chroma[0].u, &chroma[1].u], plan, cells, choices, time_q14, 1);
-    plane(v, [&chroma[0].v, &chroma[1].v], plan, cells, choices, time_q14, 1);
+    // A logo, a caption, a bar: what is the same in both frames among more of its like stays where it is.
+    let choice = |block_x: usize, block_y: usize| {
+        let down = plan.cells - 1;
+        let choice = choices[(block_y >> down) * cells.columns as usize + (block_x >> down)];
+        Choice {
+            among_unmoved: choice.among_unmoved && is_unmoved(luma, 2 * block_x as i32, 2 * block_y as i32),
+            ..choice
+        }
+    };
+    plane(y, luma, plan, &choice, time_q14, 0);
+    plane(u, [&chroma[0].u, &chroma[1].u], plan, &choice, time_q14, 1);
+    plane(v, [&chroma[0].v, &chroma[1].v], plan, &choice, time_q14, 1);
     frame
 }
 
@@ -27,17 +36,22 @@ fn plane(
     codes: &mut [u8],
     frames: [&Plane; 2],
     plan: &Plan,
-    cells: Grid,
-    choices: &[Choice],
+    choice: &(impl Fn(usize, usize) -> Choice + Sync),
     time_q14: i32,
     halved: u32,
 ) {
     let width = frames[0].width as usize;
-    let cell_shift = plan.cells as u32 - halved;
+    let to_block = 1 - halved;
     codes.par_chunks_mut(width).enumerate().for_each(|(y, row)| {
         for (x, code) in row.iter_mut().enumerate() {
-            let cell = (y >> cell_shift) * cells.columns as usize + (x >> cell_shift);
-            *code = pixel(frames, choices[cell], [x as i32, y as i32], plan.finest as u32, halved, time_q14);
+            *code = pixel(
+                frames,
+                choice(x >> to_block, y >> to_block),
+                [x as i32, y as i32],
+                plan.finest as u32,
+                halved,
+                time_q14,
+            );
         }
     });
 }
@@ -53,10 +67,12 @@ fn pixel(frames: [&Plane; 2], choice: Choice, [x, y]: [i32; 2], finest: u32, hal
         let shown = (choice.share * a + (256 - choice.share) * b + 128) >> 8;
         mixed += (choice.visible * (shown - mixed) + 128) >> 8;
     }
+    let (a, b) = (frames[0].code(x, y) << 4, frames[1].code(x, y) << 4);
+    let still = ((16384 - time_q14) * a + time_q14 * b + 8192) >> 14;
     if choice.unmoved > 0 {
-        let (a, b) = (frames[0].code(x, y) << 4, frames[1].code(x, y) << 4);
-        let still = ((16384 - time_q14) * a + time_q14 * b + 8192) >> 14;
         mixed += (choice.unmoved * (still - mixed) + 128) >> 8;
     }
-    ((mixed + 8) >> 4).clamp(0, 255) as u8
+    let (code, still) = (((mixed + 8) >> 4).clamp(0, 255), (still + 8) >> 4);
+    let shown = if choice.among_unmoved && (code - still).abs() > 1 { still } else { code };
+    shown as u8
 }

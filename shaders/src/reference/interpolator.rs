@@ -82,8 +82,8 @@ pub fn output(plan: &Plan, first: &Source, second: &Source, pair: &Pair, phase: 
         let next = pull(&means[means.len() - 1], *grid);
         means.push(next);
     }
-    let (a, b) = (&first.levels[plan.cells], &second.levels[plan.cells]);
-    let (filled, errors) = errors(a, b, &projected, &means, cells, shift, time);
+    let levels = [first.levels.as_slice(), second.levels.as_slice()];
+    let (filled, errors) = errors(levels, plan.cells, &projected, &means, cells, shift, time);
     let choices = select(&filled, &errors, cells, time);
     let luma = [&first.levels[0], &second.levels[0]];
     let frame = composite(plan, luma, [&first.chroma, &second.chroma], &choices, time);
@@ -111,7 +111,7 @@ pub fn interpolate(
 
 /// Both frames where they stand, mixed.
 pub fn mix(plan: &Plan, first: &Source, second: &Source, phase: Phase) -> PlanarFrame {
-    let unmoved = Choice { flow: [0, 0], visible: 0, unmoved: 256, share: 0 };
+    let unmoved = Choice::UNMOVED;
     let choices = vec![unmoved; plan.cell_grid().count() as usize];
     let luma = [&first.levels[0], &second.levels[0]];
     composite(plan, luma, [&first.chroma, &second.chroma], &choices, phase.q14())
