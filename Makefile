@@ -36,10 +36,12 @@ test: packages-test rust
 	@$(MAKE) --no-print-directory deny-if-there
 	@echo "== the programs, for the end-to-end tests"
 	$(CARGO) build --workspace --locked
-	@echo "== tests"
-	$(CARGO) test --workspace --locked
 	@echo "== the API against its own document"
 	@tests/schemathesis.sh || [ $$? = 77 ]
+	@echo "== tests"
+	@mkdir -p target; set -o pipefail; $(CARGO) test --workspace --locked | tee target/tests.log
+	@awk '/^test result/ { passed += $$4; failed += $$6; skipped += $$8 } \
+	  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' target/tests.log
 
 bench: packages rust
 	$(CARGO) build --release --locked
