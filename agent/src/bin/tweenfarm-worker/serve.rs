@@ -90,6 +90,7 @@ fn perform(renderer: &Renderer, order: &Order) -> Result<tweenfarm_protocol::tas
             renderer.render(source, plan, *slots, output, &mut on_progress)
         }
         Order::Join { source, plan, segments, output } => join::join(source, plan, segments, output, &mut on_progress),
+        Order::Mark { .. } => Err(failure::worker("This release of the worker cannot mark: update it.")),
     }
 }
 
