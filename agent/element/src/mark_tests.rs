@@ -71,7 +71,7 @@ fn a_pixel_fully_white_or_fully_dark_has_exactly_its_share() {
 #[test]
 fn colour_fades_to_grey_under_the_mark_alone() {
     let mark = Mark::new(320, 240, Codes::FULL);
-    let layout = layout(160, 120);
+    let layout = self::layout(160, 120);
     let mut plane = vec![240; layout.stride * 120];
     mark.blend_chroma(&mut plane, layout);
     let mut faded = 0;
@@ -82,6 +82,13 @@ fn colour_fades_to_grey_under_the_mark_alone() {
         faded += usize::from(*code != 240);
     }
     assert!(faded > mark.width * mark.height / 12, "{faded} pixels of colour are under the mark");
+
+    let large = Mark::new(1280, 720, Codes::FULL);
+    let layout = self::layout(640, 360);
+    let mut plane = vec![240; layout.stride * 360];
+    large.blend_chroma(&mut plane, layout);
+    // Four pixels that are fully white: 240·80 + 128·176, of 256.
+    assert_eq!(plane.iter().min(), Some(&163));
 }
 
 #[test]
