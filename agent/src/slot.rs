@@ -133,6 +133,7 @@ impl Slot {
         let (kind, deliver) = match &task.work {
             Work::Render(work) => ("render", &work.deliver),
             Work::Join(work) => ("join", &work.deliver),
+            Work::Mark(work) => ("mark", &work.deliver),
         };
         tracing::info!(worker = self.index, job = %task.job, lease = %task.lease, kind, "task taken");
         let output = self.scratch.join(output_name(task.lease, deliver));
@@ -224,6 +225,11 @@ impl Slot {
                 in_use.push(source);
                 Ok((order, in_use))
             }
+            Work::Mark(work) => {
+                let source = self.fetch(&work.source).await?;
+                let order = Order::Mark { source: source.path().to_owned(), plan: work.plan.clone(), output };
+                Ok((order, vec![source]))
+            }
         }
     }
 
@@ -240,6 +246,7 @@ fn check_frames(work: &Work, facts: &RenderFacts) -> Result<(), Failure> {
     let expected = match work {
         Work::Render(work) => work.slots.len(),
         Work::Join(work) => work.plan.slot_count,
+        Work::Mark(work) => work.plan.slot_count,
     };
     if facts.frames == expected {
         return Ok(());
@@ -252,6 +259,7 @@ fn deliver_of(work: Work) -> Deliver {
     match work {
         Work::Render(work) => work.deliver,
         Work::Join(work) => work.deliver,
+        Work::Mark(work) => work.deliver,
     }
 }
 

@@ -121,6 +121,12 @@ fn segments_are_rendered_bit_for_bit_like_the_whole_and_joined_with_proof() {
     let order = Order::Join { source: source.clone(), plan: plan(60), segments, output: output.clone() };
     assert_eq!(worker.perform(&order).unwrap().frames, 60);
     assert_eq!(frames(&output), frames(&whole.path));
+    let marked = path("marked.mp4");
+    let order = Order::Mark { source: output.clone(), plan: plan(60), output: marked.clone() };
+    let facts = worker.perform(&order).unwrap();
+    assert_eq!((facts.frames, facts.frames_made, &facts.encoder[..]), (60, 0, "x264enc"));
+    let all_marked = frames(&marked).iter().zip(frames(&output)).all(|(marked, clean)| *marked != clean);
+    assert!(all_marked && frames(&marked).len() == 60, "a frame has no mark");
     // 24 to 60: every fifth slot is a second source frame.
     let kept = frames(&source);
     for (index, sum) in kept.iter().step_by(2).enumerate() {

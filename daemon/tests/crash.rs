@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 use tweenfarm_daemon::{
-    farm::{Farm, FarmError, FarmRules, LeasedWork, Payer, Payment},
+    farm::{Farm, FarmError, FarmRules, LeasedWork, Payer, Payment, Submission},
     model::*,
     store::{MemoryStore, Store, StoreError, Write},
 };
@@ -179,7 +179,8 @@ async fn story(scene: &Scene, confirmed: &mut Confirmed) -> Result<(), FarmError
     };
     let file = farm.new_upload(upload).await?;
     let clip = farm.upload_stored(file.key, facts(2).size_bytes, "ab".into()).await?;
-    let submitted = farm.submit(with_key(submission(&clip, 2, 8), "k", 1)).await?;
+    let marked = Submission { watermark: true, ..submission(&clip, 2, 8) };
+    let submitted = farm.submit(with_key(marked, "k", 1)).await?;
     assert!(confirmed.job.as_ref().is_none_or(|job| job.id == submitted.job.id), "one key made two jobs");
     confirmed.job = Some(submitted.job);
     farm.hello(hello(AGENT, 1)).await?;
@@ -291,7 +292,9 @@ async fn check(point: Point, loss: Loss, times: u32) -> bool {
     assert_eq!(scene.farm.entries(USER).unwrap().len(), 4, "{case}");
     assert_eq!(scene.farm.balance(USER).unwrap(), Xeconds(720), "{case}");
     let (account, job) = (confirmed.account.unwrap(), confirmed.job.unwrap());
-    assert!(matches!(scene.end(job.id), JobEnd::Done { .. }), "{case}: {:?}", scene.end(job.id));
+    let JobEnd::Done { output, master, .. } = scene.end(job.id) else { panic!("{case}: {:?}", scene.end(job.id)) };
+    let key = |id: FileId| scene.farm.file(id).unwrap().expect("the file of an output").key;
+    assert_eq!((key(output), master.map(key)), (job.marked_key(), Some(job.output_key())), "{case}");
     assert_eq!(scene.balance(&account), 42, "{case}");
     assert_eq!(scene.farm.jobs_recent(9).unwrap().len(), 2, "{case}");
     true
@@ -312,9 +315,9 @@ async fn a_crash_at_any_point_loses_nothing_confirmed_and_charges_nothing_twice(
             while check(point, loss, reached + 1).await {
                 reached += 1;
             }
-            // Account, upload, bytes, job, a lease and a report for each of three pieces; sign-in, payment, upload,
-            // bytes, job, lease and the report of its failure.
-            assert!(reached >= 17, "the story reached {point:?} only {reached} times");
+            // Account, upload, bytes, job, a lease and a report for each of two segments, join and mark; sign-in,
+            // payment, upload, bytes, job, lease and the report of its failure.
+            assert!(reached >= 19, "the story reached {point:?} only {reached} times");
         }
     }
 }

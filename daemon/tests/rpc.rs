@@ -15,6 +15,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tweenfarm_daemon::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
+    farm::Submission,
     model::{JobEnd, ObjectKey},
     rpc::{self, RpcError, RpcSettings},
 };
@@ -112,6 +113,43 @@ async fn an_agent_takes_tasks_delivers_and_the_job_is_done() {
     assert_eq!(agent.report(within(), task.lease, Outcome::Done(joined)).await.unwrap(), Ok(Receipt::Accepted));
     assert!(matches!(door.scene.end(job.id), JobEnd::Done { .. }));
     assert_eq!(next(&agent).await, None);
+}
+
+#[tokio::test]
+async fn the_copy_of_a_job_that_is_marked_is_made_from_its_joined_output() {
+    let door = Door::open(RpcSettings::default()).await;
+    let account = door.scene.account("ada", 50).await;
+    let clip = door.scene.clip(&account, 1).await;
+    let marked = Submission { watermark: true, ..submission(&clip, 1, 8) };
+    let job = door.scene.farm.submit(marked).await.unwrap().job;
+    let agent = door.connect().await;
+    agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
+    let deliver = async |lease: LeaseId, key: &ObjectKey, bytes: &[u8]| {
+        let facts = RenderFacts { frames: 60, ..RenderFacts::default() };
+        let delivered = Delivered { facts, ..door.put(key, bytes).await };
+        let report = agent.report(within(), lease, Outcome::Done(delivered.clone())).await;
+        assert_eq!(report.unwrap(), Ok(Receipt::Accepted));
+        delivered
+    };
+    let render = next(&agent).await.unwrap();
+    deliver(render.lease, &ObjectKey::segment(job.id, render.lease), b"segment").await;
+    let join = next(&agent).await.unwrap();
+    let joined = deliver(join.lease, &job.output_key(), b"the whole").await;
+
+    let task = next(&agent).await.unwrap();
+    let Work::Mark(mark) = task.work else { panic!("expected the mark") };
+    assert!(mark.source.url.contains(job.output_key().as_str()));
+    assert_eq!((mark.source.size_bytes, &mark.source.sha256), (joined.size_bytes, &joined.sha256));
+    assert!(mark.deliver.url.contains(job.marked_key().as_str()));
+    assert_eq!(mark.plan.slot_count, 60);
+    let short = RenderFacts { frames: 59, ..RenderFacts::default() };
+    let short = Delivered { facts: short, ..door.put(&job.marked_key(), b"one frame is missing").await };
+    assert_eq!(agent.report(within(), task.lease, Outcome::Done(short)).await.unwrap(), Ok(Receipt::Accepted));
+    door.scene.clock.advance(RULES.retry_after);
+    let again = next(&agent).await.expect("a copy with a frame too few is made again");
+    deliver(again.lease, &job.marked_key(), b"the whole, marked").await;
+    let JobEnd::Done { output_key, master: Some(_), .. } = door.scene.end(job.id) else { panic!("expected the end") };
+    assert_eq!(output_key, job.marked_key());
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ pub enum Work {
     Render(RenderWork),
     /// Put a job's segments and its source's sound together and prove the result.
     Join(JoinWork),
+    /// Put the visible mark of a trial on a job's joined output.
+    Mark(MarkWork),
 }
 
 /// Bytes to fetch: a presigned GET URL and what must arrive.
@@ -196,6 +198,15 @@ pub struct JoinWork {
     pub plan: OutputPlan,
     /// In slot order, without gap or overlap, covering `[0, slot_count)`.
     pub segments: Vec<RenderedSegment>,
+    pub deliver: Deliver,
+}
+
+/// The same frames with a visible mark; everything besides the pictures is copied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MarkWork {
+    /// The joined output without a mark.
+    pub source: Fetch,
+    pub plan: OutputPlan,
     pub deliver: Deliver,
 }
 

@@ -113,6 +113,8 @@ pub struct Job {
     #[serde(default)]
     pub xeconds_refunded: i64,
     pub target_fps: u32,
+    #[serde(default)]
+    pub watermarked: bool,
     pub fps_in: f64,
     pub fps_out: Option<f64>,
     pub completed_at: Option<String>,
@@ -191,6 +193,12 @@ impl Client {
 
     pub async fn submit(&self, key: &str, target_fps: u32) -> Result<Submitted, ClientError> {
         self.call(Method::POST, "/jobs", Some(json!({ "r2_key": key, "target_fps": target_fps }))).await
+    }
+
+    /// With a word on the mark: true asks for one.
+    pub async fn submit_marked(&self, key: &str, target_fps: u32, watermark: bool) -> Result<Submitted, ClientError> {
+        let body = json!({ "r2_key": key, "target_fps": target_fps, "watermark": watermark });
+        self.call(Method::POST, "/jobs", Some(body)).await
     }
 
     pub async fn job(&self, id: &str) -> Result<Job, ClientError> {

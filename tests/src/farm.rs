@@ -17,6 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::time::sleep;
+use tweenfarm_protocol::AccountId;
 
 /// A daemon or agent that is not ready by then has failed; the slowest start compiles shaders on a busy machine.
 const READY_LIMIT: Duration = Duration::from_secs(120);
@@ -137,6 +138,12 @@ impl Farm {
     pub async fn client(&self, email: &str, xeconds: i64) -> Result<Client> {
         let added = self.operator()?.add_user(email, xeconds).await?;
         Ok(Client::new(&self.addresses.http, &added.api_key)?)
+    }
+
+    /// A new account on trial, and the client of its owner.
+    pub async fn trial_client(&self, email: &str) -> Result<(AccountId, Client)> {
+        let added = self.operator()?.add_trial_user(email).await?;
+        Ok((added.account, Client::new(&self.addresses.http, &added.api_key)?))
     }
 
     pub fn base(&self) -> &str {

@@ -5,8 +5,8 @@ use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::Path;
 use tweenfarm_protocol::{
-    Xeconds,
-    operator::{AddUser, AddedUser, AgentRow, Problem, Status},
+    AccountId, Xeconds,
+    operator::{AddUser, AddedUser, AgentRow, CreditKind, Grant, Granted, Problem, Status},
 };
 
 #[derive(Clone, Debug)]
@@ -24,6 +24,18 @@ impl Operator {
     pub async fn add_user(&self, email: &str, xeconds: i64) -> Result<AddedUser> {
         let body = AddUser { email: email.to_owned(), xeconds: Xeconds(xeconds), trial: false };
         self.call(Method::POST, "/operator/users", Some(&body)).await
+    }
+
+    /// A new account on trial with a key.
+    pub async fn add_trial_user(&self, email: &str) -> Result<AddedUser> {
+        let body = AddUser { email: email.to_owned(), xeconds: Xeconds::ZERO, trial: true };
+        self.call(Method::POST, "/operator/users", Some(&body)).await
+    }
+
+    /// Paid credit.
+    pub async fn grant(&self, account: AccountId, xeconds: i64) -> Result<Granted> {
+        let body = Grant { xeconds: Xeconds(xeconds), reason: "test".to_owned(), kind: CreditKind::Paid };
+        self.call(Method::POST, &format!("/operator/users/{account}/grants"), Some(&body)).await
     }
 
     pub async fn agents(&self) -> Result<Vec<AgentRow>> {

@@ -6,8 +6,9 @@
 pub mod element;
 pub mod failure;
 pub mod interpolator;
+pub mod mark;
 mod picture;
-mod planes;
+pub mod planes;
 pub mod record;
 pub mod retime;
 

@@ -11,7 +11,7 @@ use tokio::{
 use tweenfarm_protocol::{
     SlotRange,
     service::{Receipt, Renewal},
-    task::{Deliver, Failure, FailureClass, JoinWork, Outcome, RenderedSegment, Task, Work},
+    task::{Deliver, Failure, FailureClass, JoinWork, MarkWork, Outcome, RenderedSegment, Task, Work},
 };
 
 const SOURCE: &[u8] = b"a source clip";
@@ -160,6 +160,27 @@ async fn a_join_gets_its_segments_in_order_beside_the_source() {
     let order = std::fs::read_to_string(orders).unwrap();
     let places: Vec<usize> = segments.iter().map(|segment| order.find(&segment.sha256).unwrap()).collect();
     assert!(order.contains(r#""order":"join""#) && places[0] < places[1], "{order}");
+    agent.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mark_gets_the_joined_file_alone() {
+    let farm = Farm::new().await;
+    let work = MarkWork {
+        source: fetch(farm.store.url("source"), SOURCE),
+        plan: plan(12),
+        deliver: Deliver { url: farm.store.url("marked"), content_type: "video/mp4".to_owned() },
+    };
+    farm.daemon.offer(Task { work: Work::Mark(work), ..farm.task(1) });
+    let orders = farm.folder.path().join("orders");
+    let body = worker_script::GOOD
+        .replace("output=", &format!("printf '%s\\n' \"$order\" >> {}\n    output=", orders.display()));
+    let agent = farm.agent(&body);
+    let Outcome::Done(delivered) = farm.reported(1).await else { panic!("the mark failed") };
+    let blob = farm.store.blob("marked").unwrap();
+    assert_eq!((delivered.sha256, delivered.facts.frames), (crate::testing::sha256(&blob), 12));
+    let order = std::fs::read_to_string(orders).unwrap();
+    assert!(order.contains(r#""order":"mark""#) && order.contains(&crate::testing::sha256(SOURCE)), "{order}");
     agent.stop().await.unwrap();
 }
 

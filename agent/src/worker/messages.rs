@@ -18,6 +18,8 @@ pub enum Order {
     Render { source: PathBuf, plan: OutputPlan, slots: SlotRange, output: PathBuf },
     /// Join segments and the source's sound to one file; its container follows the extension of `output`.
     Join { source: PathBuf, plan: OutputPlan, segments: Vec<SegmentFile>, output: PathBuf },
+    /// Put the visible mark on every frame of a joined file; its sound is copied.
+    Mark { source: PathBuf, plan: OutputPlan, output: PathBuf },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -75,7 +75,7 @@ impl Board {
             JobState::Rendering { segments } => {
                 segments.iter().all(|segment| matches!(segment.state, SegmentState::Ready { .. }))
             }
-            JobState::Joining { .. } | JobState::Ended { .. } => false,
+            JobState::Joining { .. } | JobState::Marking { .. } | JobState::Ended { .. } => false,
         };
         self.jobs.values().filter(untouched).count() as u64
     }

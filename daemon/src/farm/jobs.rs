@@ -8,15 +8,19 @@ use super::{
 };
 use crate::{
     model::{
-        Abandoned, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, MediaFile, ObjectKey, Segment, SegmentState,
+        Abandoned, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, Master, MediaFile, ObjectKey, Segment,
+        SegmentState, Tier,
     },
-    schedule::{plan, retry},
+    schedule::{
+        advance::{Marked, Outputs},
+        plan, retry,
+    },
     store::Write,
 };
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     FileId, JobId, Rational,
-    task::{EncoderClass, EngineSettings, RenderFacts},
+    task::{EncoderClass, EngineSettings},
 };
 
 /// Charge, job, pin of the input and the remembered answer: one transaction.
@@ -59,6 +63,8 @@ pub(super) fn submit(
         encoder: EncoderClass::X264,
         engine: EngineSettings::default(),
         tier: account.tier,
+        // A trial is marked whatever was asked.
+        watermarked: submission.watermark || account.tier == Tier::Free,
         charge: charge.id,
         charged: submission.price,
         created_at: tx.now,
@@ -132,34 +138,45 @@ pub(super) fn fail_deleted(tx: &mut Transaction, job: Job) -> Result<Job, FarmEr
     end(tx, job, JobEnd::Failed { error, refund: refund.id, refunded: refund.change })
 }
 
-/// What the join delivered.
-pub(super) struct Joined {
-    pub(super) output: ObjectKey,
-    pub(super) size_bytes: u64,
-    pub(super) sha256: String,
-    pub(super) facts: RenderFacts,
+/// What was made becomes files of the project, master and marked copy alike, and the job is done.
+pub(super) fn finish(tx: &mut Transaction, rules: &FarmRules, job: Job, made: Outputs) -> Result<Job, FarmError> {
+    let Outputs { master: Master { size_bytes, sha256, facts }, marked } = made;
+    let (key, marked_key) = (job.output_key(), job.marked_key());
+    let joined = put_output(tx, rules, &job, &key, size_bytes, sha256);
+    let end_state = match marked {
+        None => JobEnd::Done { output: joined, output_key: key, facts, master: None },
+        Some(Marked { size_bytes, sha256 }) => {
+            let output = put_output(tx, rules, &job, &marked_key, size_bytes, sha256);
+            JobEnd::Done { output, output_key: marked_key, facts, master: Some(joined) }
+        }
+    };
+    end(tx, job, end_state)
 }
 
-/// The output is there: it becomes a file of the project, and the job is done.
-pub(super) fn finish(tx: &mut Transaction, rules: &FarmRules, job: Job, joined: Joined) -> Result<Job, FarmError> {
-    let Joined { output, size_bytes, sha256, facts } = joined;
-    let filename = output.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+fn put_output(
+    tx: &mut Transaction,
+    rules: &FarmRules,
+    job: &Job,
+    key: &ObjectKey,
+    size_bytes: u64,
+    sha256: String,
+) -> FileId {
+    let id = FileId(tx.fresh_id());
     let file = MediaFile {
-        id: FileId(tx.fresh_id()),
+        id,
         account: job.account,
         project: job.project,
         kind: FileKind::Output { job: job.id },
-        key: output.clone(),
-        filename,
+        key: key.clone(),
+        filename: key.as_str().rsplit('/').next().unwrap_or_default().to_owned(),
         content_type: "video/mp4".into(),
         tier: job.tier,
         created_at: tx.now,
-        expires_at: rules.keep.end(&output, tx.now),
+        expires_at: rules.keep.end(key, tx.now),
         state: FileState::Stored { size_bytes, sha256, facts: None, pinned: false },
     };
-    let end_state = JobEnd::Done { output: file.id, output_key: output, facts };
     tx.put(Write::PutFile(file));
-    end(tx, job, end_state)
+    id
 }
 
 fn end(tx: &mut Transaction, mut job: Job, end: JobEnd) -> Result<Job, FarmError> {

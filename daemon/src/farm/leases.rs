@@ -3,7 +3,7 @@
 use super::{
     error::FarmError,
     handle::FarmRules,
-    jobs::{self, Joined},
+    jobs,
     transaction::Transaction,
     view::{LeasedWork, Piece},
 };
@@ -27,8 +27,10 @@ pub(super) fn piece(job: &Job, spot: Spot) -> Option<Piece> {
             segments.get(position).map(|segment| Piece::Render(segment.slots))
         }
         (JobState::Joining { segments, .. }, Spot::Join) => Some(Piece::Join(segments.clone())),
-        (JobState::Rendering { .. }, Spot::Join)
-        | (JobState::Joining { .. }, Spot::Segment(_))
+        (JobState::Marking { master, .. }, Spot::Mark) => Some(Piece::Mark(master.as_ref().clone())),
+        (JobState::Rendering { .. }, Spot::Join | Spot::Mark)
+        | (JobState::Joining { .. }, Spot::Segment(_) | Spot::Mark)
+        | (JobState::Marking { .. }, Spot::Segment(_) | Spot::Join)
         | (JobState::Ended { .. }, _) => None,
     }
 }
@@ -84,6 +86,7 @@ pub(super) fn report(
             let output = match spot {
                 Spot::Segment(_) => ObjectKey::segment(job.id, lease),
                 Spot::Join => job.output_key(),
+                Spot::Mark => job.marked_key(),
             };
             SegmentEvent::Delivered { lease, output, size_bytes, sha256, facts }
         }
@@ -155,14 +158,12 @@ fn moved(
     let Ok(next) = step(segment.state.clone(), event, &rules.retry(), tx.now) else { return Ok(None) };
     segment.state = next;
     tx.wakes_workers |= frees_work;
-    let job = match advance(job.state.clone(), tx.now) {
+    let job = match advance(job.state.clone(), job.watermarked, tx.now) {
         Advance::Go(state) => {
             job.state = state;
             tx.put_job(job)
         }
-        Advance::Finish { output, size_bytes, sha256, facts } => {
-            jobs::finish(tx, rules, job, Joined { output, size_bytes, sha256, facts })?
-        }
+        Advance::Finish(made) => jobs::finish(tx, rules, job, made)?,
         Advance::Fail(abandoned) => jobs::fail(tx, job, &abandoned)?,
     };
     Ok(Some(job))

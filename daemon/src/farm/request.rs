@@ -60,6 +60,8 @@ pub struct Submission {
     /// Checked against the key's own project.
     pub project: Option<ProjectId>,
     pub target_fps: u32,
+    /// Asked for; a trial is marked without.
+    pub watermark: bool,
     pub source: SourceFacts,
     pub price: Xeconds,
     pub idempotency: Option<Idempotency>,

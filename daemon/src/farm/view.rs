@@ -1,6 +1,6 @@
 //! What the farm shows of itself: load, jobs with their progress, agents, leased work, findings of sweeps.
 
-use crate::model::{Job, MediaFile, ObjectKey, Segment};
+use crate::model::{Job, Master, MediaFile, ObjectKey, Segment};
 use std::time::Duration;
 use tweenfarm_protocol::{AccountId, JobId, LeaseId, SlotRange, Timestamp, service::Hello};
 
@@ -29,6 +29,7 @@ impl LeasedWork {
         match self.piece {
             Piece::Render(_) => ObjectKey::segment(self.job.id, self.lease),
             Piece::Join(_) => self.job.output_key(),
+            Piece::Mark(_) => self.job.marked_key(),
         }
     }
 }
@@ -39,6 +40,8 @@ pub enum Piece {
     Render(SlotRange),
     /// Join these.
     Join(Vec<Segment>),
+    /// Make the marked copy of this.
+    Mark(Master),
 }
 
 /// What `live_status` is derived from, and what a poll shows.

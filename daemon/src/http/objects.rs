@@ -159,9 +159,14 @@ fn may_be_written(state: &HttpState, key: &ObjectKey) -> Result<Noted, Failure> 
     }
     // An agent's delivery: once its job has ended nobody would ever delete what comes late.
     let job = state.farm.job(job_of(key).ok_or(Failure::NotFound("upload"))?)?;
-    match job.map(|view| view.job.state) {
-        Some(JobState::Rendering { .. } | JobState::Joining { .. }) => Ok(Noted::ByAReport),
-        Some(JobState::Ended { .. }) | None => Err(Failure::JobOver),
+    match job.map(|view| view.job) {
+        // The master is there and its copy is made from it: whoever joined too slowly must not replace it.
+        Some(job) if matches!(job.state, JobState::Marking { .. }) && *key == job.output_key() => {
+            Err(crate::farm::FarmError::Pinned.into())
+        }
+        None => Err(Failure::JobOver),
+        Some(job) if job.has_ended() => Err(Failure::JobOver),
+        Some(_) => Ok(Noted::ByAReport),
     }
 }
 

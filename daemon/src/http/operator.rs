@@ -203,6 +203,7 @@ fn row_of_job(view: &JobView) -> JobRow {
     let (state, at, refunded, error) = match &job.state {
         JobState::Rendering { .. } => ("rendering", None, Xeconds::ZERO, None),
         JobState::Joining { .. } => ("joining", None, Xeconds::ZERO, None),
+        JobState::Marking { .. } => ("marking", None, Xeconds::ZERO, None),
         JobState::Ended { at, end } => match end {
             JobEnd::Done { .. } => ("done", Some(at), Xeconds::ZERO, None),
             JobEnd::Failed { error, refunded, .. } => ("failed", Some(at), *refunded, Some(error.clone())),

@@ -28,6 +28,12 @@ impl ObjectKey {
         ObjectKey(format!("outputs/{}/{account}/{project}/{job}/output-{target_fps}fps.mp4", tier.as_str()))
     }
 
+    /// `outputs/{tier}/{account}/{project}/{job}/output-{fps}fps-watermarked.mp4`
+    pub fn marked(tier: Tier, account: AccountId, project: ProjectId, job: JobId, target_fps: u32) -> ObjectKey {
+        let tier = tier.as_str();
+        ObjectKey(format!("outputs/{tier}/{account}/{project}/{job}/output-{target_fps}fps-watermarked.mp4"))
+    }
+
     /// `work/{job}/{lease}.mp4`: a segment between its render and the join. The lease in the name keeps a late
     /// worker from overwriting its successor's bytes.
     pub fn segment(job: JobId, lease: LeaseId) -> ObjectKey {

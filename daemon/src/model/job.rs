@@ -1,4 +1,4 @@
-//! Jobs and their segments: one clip to one target rate, rendered piece by piece, then joined.
+//! Jobs and their segments: one clip to one target rate, rendered piece by piece, joined, and marked where it must be.
 
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
@@ -23,6 +23,8 @@ pub struct Job {
     pub engine: EngineSettings,
     /// Tier at submission: decides where the output goes and how long it stays.
     pub tier: Tier,
+    /// Whether the output gets a visible mark: always on trial, else when it was asked for.
+    pub watermarked: bool,
     pub charge: EntryId,
     pub charged: Xeconds,
     pub created_at: Timestamp,
@@ -37,12 +39,40 @@ pub enum Spot {
     /// Position in the job's `segments`.
     Segment(usize),
     Join,
+    Mark,
 }
 
 impl Job {
-    /// Where the joined output goes.
+    /// Where the joined output goes: the clean master of a job that is marked.
     pub fn output_key(&self) -> ObjectKey {
         ObjectKey::output(self.tier, self.account, self.project, self.id, self.target_fps)
+    }
+
+    /// Where the marked copy goes.
+    pub fn marked_key(&self) -> ObjectKey {
+        ObjectKey::marked(self.tier, self.account, self.project, self.id, self.target_fps)
+    }
+
+    /// The output that an account of tier `now` is given; none before the job is done. Who paid later is given what the
+    /// trial kept back; who asked for the mark keeps it.
+    pub fn given(&self, now: Tier) -> Option<FileId> {
+        let JobState::Ended { end: JobEnd::Done { output, master, .. }, .. } = &self.state else { return None };
+        Some(master.filter(|_| self.is_unlocked(now)).unwrap_or(*output))
+    }
+
+    /// Whether what an account of tier `now` is given of this job has the mark.
+    pub fn is_given_marked(&self, now: Tier) -> bool {
+        self.watermarked && !self.is_unlocked(now)
+    }
+
+    fn is_unlocked(&self, now: Tier) -> bool {
+        self.tier == Tier::Free && now == Tier::Paid
+    }
+
+    /// Whether a file is this job's clean master, and kept back from an account of tier `now`.
+    pub fn withholds(&self, file: FileId, now: Tier) -> bool {
+        let JobState::Ended { end: JobEnd::Done { master, .. }, .. } = &self.state else { return false };
+        *master == Some(file) && self.given(now) != Some(file)
     }
 
     pub fn has_ended(&self) -> bool {
@@ -65,6 +95,11 @@ pub enum JobState {
         segments: Vec<Segment>,
         join: Segment,
     },
+    /// The clean master is stored and its marked copy is to be made; a segment of its own kind, too.
+    Marking {
+        master: Box<Master>,
+        mark: Segment,
+    },
     Ended {
         at: Timestamp,
         end: JobEnd,
@@ -72,21 +107,23 @@ pub enum JobState {
 }
 
 impl JobState {
-    /// The pieces that can be worked on now, in slot order: the segments while rendering, then the join alone.
+    /// The pieces that can be worked on now, in slot order: the segments while rendering, then join and mark, each alone.
     pub fn pieces(&self) -> impl Iterator<Item = (Spot, &Segment)> {
-        let (segments, join): (&[Segment], _) = match self {
+        let (segments, last): (&[Segment], _) = match self {
             JobState::Rendering { segments } => (segments, None),
-            JobState::Joining { join, .. } => (&[], Some(join)),
+            JobState::Joining { join, .. } => (&[], Some((Spot::Join, join))),
+            JobState::Marking { mark, .. } => (&[], Some((Spot::Mark, mark))),
             JobState::Ended { .. } => (&[], None),
         };
         let segments = segments.iter().enumerate().map(|(position, segment)| (Spot::Segment(position), segment));
-        segments.chain(join.map(|join| (Spot::Join, join)))
+        segments.chain(last)
     }
 
     pub fn piece(&self, spot: Spot) -> Option<&Segment> {
         match (self, spot) {
             (JobState::Rendering { segments }, Spot::Segment(position)) => segments.get(position),
             (JobState::Joining { join, .. }, Spot::Join) => Some(join),
+            (JobState::Marking { mark, .. }, Spot::Mark) => Some(mark),
             _ => None,
         }
     }
@@ -95,32 +132,38 @@ impl JobState {
         match (self, spot) {
             (JobState::Rendering { segments }, Spot::Segment(position)) => segments.get_mut(position),
             (JobState::Joining { join, .. }, Spot::Join) => Some(join),
+            (JobState::Marking { mark, .. }, Spot::Mark) => Some(mark),
             _ => None,
         }
     }
 }
 
+/// The joined output of a job that is to be marked, at the job's `output_key`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Master {
+    pub size_bytes: u64,
+    pub sha256: String,
+    pub facts: RenderFacts,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobEnd {
     Done {
+        /// The marked copy of a job that is marked.
         output: FileId,
         output_key: ObjectKey,
+        /// Of the joined output, who made it included.
         facts: RenderFacts,
+        /// The clean master beside a marked copy.
+        master: Option<FileId>,
     },
     /// Refunded in the same transaction.
-    Failed {
-        error: String,
-        refund: EntryId,
-        refunded: Xeconds,
-    },
+    Failed { error: String, refund: EntryId, refunded: Xeconds },
     /// By the operator; refunded in the same transaction.
-    Cancelled {
-        refund: EntryId,
-        refunded: Xeconds,
-    },
+    Cancelled { refund: EntryId, refunded: Xeconds },
 }
 
-/// One leasable piece of a job: a slot range to render, or (with the whole range) the join.
+/// One leasable piece of a job: a slot range to render, or (with the whole range) the join or the mark.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
     pub slots: SlotRange,

@@ -10,6 +10,6 @@ pub mod project;
 pub use account::{Account, ApiKey, KeyHash, KeyKind, Tier};
 pub use answer::FirstAnswer;
 pub use file::{FileKind, FileState, MediaFile, ObjectKey, ObjectKeyError};
-pub use job::{Abandoned, IllegalStep, Job, JobEnd, JobState, Segment, SegmentEvent, SegmentState, Spot};
+pub use job::{Abandoned, IllegalStep, Job, JobEnd, JobState, Master, Segment, SegmentEvent, SegmentState, Spot};
 pub use ledger::{Credit, Currency, EntryKind, LedgerEntry, Purchase};
 pub use project::{Project, ProjectState, ShareToken};

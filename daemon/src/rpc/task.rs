@@ -7,7 +7,7 @@ use crate::{
     model::{FileState, ObjectKey, Segment, SegmentState},
 };
 use tweenfarm_protocol::task::{
-    Deliver, Failure, FailureClass, Fetch, JoinWork, OutputPlan, RenderWork, RenderedSegment, Task, Work,
+    Deliver, Failure, FailureClass, Fetch, JoinWork, MarkWork, OutputPlan, RenderWork, RenderedSegment, Task, Work,
 };
 
 /// Everything a farm makes is MP4.
@@ -22,10 +22,10 @@ pub(super) fn make(blobs: &Blobs, settings: RpcSettings, leased: LeasedWork) -> 
         size_bytes,
         sha256: sha256.to_owned(),
     };
-    let source = match &input.state {
-        FileState::Stored { size_bytes, sha256, .. } => fetch(&input.key, *size_bytes, sha256),
+    let clip = || match &input.state {
+        FileState::Stored { size_bytes, sha256, .. } => Ok(fetch(&input.key, *size_bytes, sha256)),
         FileState::Awaited | FileState::Deleted { .. } => {
-            return Err(gone(FailureClass::Input, "The uploaded clip is not stored any more: upload it again."));
+            Err(gone(FailureClass::Input, "The uploaded clip is not stored any more: upload it again."))
         }
     };
     let deliver = Deliver {
@@ -40,7 +40,7 @@ pub(super) fn make(blobs: &Blobs, settings: RpcSettings, leased: LeasedWork) -> 
         engine: job.engine,
     };
     let work = match piece {
-        Piece::Render(slots) => Work::Render(RenderWork { source, plan, slots, deliver }),
+        Piece::Render(slots) => Work::Render(RenderWork { source: clip()?, plan, slots, deliver }),
         Piece::Join(segments) => {
             let rendered = |segment: Segment| match segment.state {
                 SegmentState::Rendered { output, size_bytes, sha256, .. } => {
@@ -52,7 +52,11 @@ pub(super) fn make(blobs: &Blobs, settings: RpcSettings, leased: LeasedWork) -> 
                 )),
             };
             let segments = segments.into_iter().map(rendered).collect::<Result<_, _>>()?;
-            Work::Join(JoinWork { source, plan, segments, deliver })
+            Work::Join(JoinWork { source: clip()?, plan, segments, deliver })
+        }
+        Piece::Mark(master) => {
+            let source = fetch(&job.output_key(), master.size_bytes, &master.sha256);
+            Work::Mark(MarkWork { source, plan, deliver })
         }
     };
     let lease_ms = u64::try_from(lease_for.as_millis()).unwrap_or(u64::MAX);

@@ -4,17 +4,22 @@ use crate::model::{Job, JobEnd, JobState, Segment, SegmentState};
 
 /// Share of the whole that rendering makes up; the join copies streams and is quick.
 const RENDER_PERCENT: u128 = 95;
+/// The same of a job that is marked: that decodes and encodes everything once more.
+const RENDER_PERCENT_MARKED: u128 = 80;
+/// How far a job is when it is joined and not yet marked.
+const JOINED_PERCENT: u128 = 84;
 
 /// 0..=100; never below the job's own high-water mark, and 100 only when it is done.
 pub fn percent(job: &Job) -> u8 {
+    let (render, joined) = if job.watermarked { (RENDER_PERCENT_MARKED, JOINED_PERCENT) } else { (RENDER_PERCENT, 99) };
+    let slots = u128::from(job.slot_count);
     let now = match &job.state {
         JobState::Rendering { segments } => {
             let done: u128 = segments.iter().map(slots_done).sum();
-            share(RENDER_PERCENT, done, u128::from(job.slot_count))
+            share(render, done, slots)
         }
-        JobState::Joining { join, .. } => {
-            RENDER_PERCENT + share(99 - RENDER_PERCENT, slots_done(join), u128::from(job.slot_count))
-        }
+        JobState::Joining { join, .. } => render + share(joined - render, slots_done(join), slots),
+        JobState::Marking { mark, .. } => joined + share(99 - joined, slots_done(mark), slots),
         JobState::Ended { end: JobEnd::Done { .. }, .. } => 100,
         JobState::Ended { end: JobEnd::Failed { .. } | JobEnd::Cancelled { .. }, .. } => 0,
     };

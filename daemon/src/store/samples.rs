@@ -128,6 +128,7 @@ pub(crate) fn job(number: u128, of: u128, at: i64, state: JobState) -> Job {
         encoder: EncoderClass::Va,
         engine: EngineSettings { quality: Quality::High, scene_cuts: false, dedupe: true },
         tier: Tier::Free,
+        watermarked: true,
         charge: EntryId(id(3)),
         charged: Xeconds(3),
         created_at: Timestamp(at),
@@ -180,8 +181,11 @@ pub(crate) fn cancelled() -> JobState {
 
 pub(crate) fn every_state() -> Vec<JobState> {
     let join = segment(0, 200, SegmentState::Ready { attempt: 1, not_before: Timestamp(40) });
+    let mark = segment(0, 200, SegmentState::Ready { attempt: 2, not_before: Timestamp(45) });
+    let master = Box::new(Master { size_bytes: 20, sha256: "ef".into(), facts: render_facts() });
     let output_key = ObjectKey::output(Tier::Free, AccountId(id(1)), ProjectId(id(1)), JobId(id(1)), 60);
-    let done = JobEnd::Done { output: FileId(id(5)), output_key, facts: render_facts() };
+    let output = FileId(id(5));
+    let done = JobEnd::Done { output, output_key, facts: render_facts(), master: Some(FileId(id(6))) };
     let error = "The clip could not be decoded.".into();
     let failed = JobEnd::Failed { error, refund: EntryId(id(4)), refunded: Xeconds(3) };
     vec![
@@ -190,5 +194,6 @@ pub(crate) fn every_state() -> Vec<JobState> {
         JobState::Ended { at: Timestamp(60), end: done },
         JobState::Ended { at: Timestamp(60), end: failed },
         cancelled(),
+        JobState::Marking { master, mark },
     ]
 }

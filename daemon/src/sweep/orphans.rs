@@ -55,19 +55,19 @@ pub async fn pass(
 
 /// Deletes what a job needed only while it ran, once it has ended; the number of objects deleted.
 pub async fn clean_up_after(farm: &Farm, blobs: &Blobs, id: JobId) -> Result<u64, OrphanError> {
-    let unused_output = match farm.job(id)?.map(|view| view.job) {
-        None => None,
+    let unused_outputs = match farm.job(id)?.map(|view| view.job) {
+        None => vec![],
         Some(job) => match job.state {
-            JobState::Rendering { .. } | JobState::Joining { .. } => return Ok(0),
-            JobState::Ended { end: JobEnd::Done { .. }, .. } => None,
-            // A join may have delivered before its job was cancelled or failed.
+            JobState::Rendering { .. } | JobState::Joining { .. } | JobState::Marking { .. } => return Ok(0),
+            JobState::Ended { end: JobEnd::Done { .. }, .. } => vec![],
+            // A join or a mark may have delivered before its job was cancelled or failed.
             JobState::Ended { end: JobEnd::Failed { .. } | JobEnd::Cancelled { .. }, .. } => {
-                Some(ObjectKey::output(job.tier, job.account, job.project, job.id, job.target_fps))
+                vec![job.output_key(), job.marked_key()]
             }
         },
     };
     let mut deleted = blobs.delete_prefix(&ObjectKey::work_prefix(id)).await?;
-    if let Some(output) = unused_output {
+    for output in unused_outputs {
         deleted += u64::from(blobs.delete(&output).await?);
     }
     Ok(deleted)

@@ -193,6 +193,7 @@ pub fn submission(clip: &MediaFile, seconds: i64, price: i64) -> Submission {
         input_key: clip.key.clone(),
         project: None,
         target_fps: 60,
+        watermark: false,
         source: facts(seconds),
         price: Xeconds(price),
         idempotency: None,
@@ -227,7 +228,7 @@ pub fn facts(seconds: i64) -> SourceFacts {
 pub fn done(work: &LeasedWork) -> Outcome {
     let frames = match &work.piece {
         Piece::Render(slots) => slots.len(),
-        Piece::Join(_) => work.job.slot_count,
+        Piece::Join(_) | Piece::Mark(_) => work.job.slot_count,
     };
     let facts = RenderFacts { frames, width_px: 64, height_px: 48, ..RenderFacts::default() };
     Outcome::Done(Delivered { size_bytes: 10, sha256: "cd".repeat(32), facts })

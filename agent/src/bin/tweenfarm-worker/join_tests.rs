@@ -37,6 +37,7 @@ fn converted(source: &Path, target: Rational, parts: u64, name: &str) -> Result<
             dedupe: false,
             encoder: encoder::SOFTWARE,
             encode: plan.encode,
+            mark: false,
             output: &path,
         };
         pipeline::run(&run, Blend::make(), &mut |_| {})?;

@@ -3,6 +3,7 @@
 mod doctor;
 mod gpu;
 mod join;
+mod mark;
 mod pipeline;
 mod programs;
 mod proof;

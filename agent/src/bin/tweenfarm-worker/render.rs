@@ -79,6 +79,7 @@ impl Renderer {
             dedupe: plan.engine.dedupe,
             encoder: &encoder,
             encode: plan.encode,
+            mark: false,
             output,
         };
         let ran = pipeline::run(&run, self.gpu.engine(plan.engine), on_progress)?;

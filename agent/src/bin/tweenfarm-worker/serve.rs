@@ -3,7 +3,7 @@
 use crate::{
     failure,
     gpu::Gpu,
-    join,
+    join, mark,
     pipeline::{self, encoder},
     programs,
     render::Renderer,
@@ -90,6 +90,7 @@ fn perform(renderer: &Renderer, order: &Order) -> Result<tweenfarm_protocol::tas
             renderer.render(source, plan, *slots, output, &mut on_progress)
         }
         Order::Join { source, plan, segments, output } => join::join(source, plan, segments, output, &mut on_progress),
+        Order::Mark { source, plan, output } => mark::mark(&renderer.encoders, source, plan, output, &mut on_progress),
     }
 }
 

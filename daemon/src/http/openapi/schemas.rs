@@ -67,7 +67,7 @@ pub fn all() -> Value {
         "target_fps": target_fps(),
         "fps_in": number(),
         "fps_out": { "type": ["integer", "null"] },
-        "watermarked": yes_or_no(),
+        "watermarked": described(yes_or_no(), "Whether the output has a visible mark: on trial always, whatever was asked"),
         "created_at": time(),
         "completed_at": time_or_null(),
     });
@@ -220,7 +220,7 @@ pub fn all() -> Value {
             "r2_key": r2_key(),
             "target_fps": described(target_fps(), "Greater than the clip's own rate"),
             "project_id": described(uuid_or_null(), "Must be the key's own project"),
-            "watermark": { "type": ["boolean", "null"] },
+            "watermark": described(json!({ "type": ["boolean", "null"] }), "True asks for a visible mark; trial outputs always have one"),
         })),
         "SubmittedJob": object(json!({
             "job_id": uuid(),

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     farm::{FarmError, JobView, Load},
     http::HttpState,
-    model::{Job, JobEnd, JobState, ObjectKey, Segment, SegmentState},
+    model::{Job, JobEnd, JobState, ObjectKey, Segment, SegmentState, Tier},
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -54,7 +54,8 @@ struct WorkersBody {
 }
 
 impl JobBody {
-    pub fn of(state: &HttpState, job: &Job, viewer: Viewer) -> Result<JobBody, FarmError> {
+    /// `tier` is the one that its account has now.
+    pub fn of(state: &HttpState, job: &Job, viewer: Viewer, tier: Tier) -> Result<JobBody, FarmError> {
         let key_shown = |key: &ObjectKey| (viewer == Viewer::Owner).then(|| key.to_string());
         let mut body = JobBody {
             id: job.id,
@@ -69,7 +70,7 @@ impl JobBody {
             target_fps: job.target_fps,
             fps_in: shown(job.source.video.fps_shown()),
             fps_out: None,
-            watermarked: false,
+            watermarked: job.is_given_marked(tier),
             created_at: job.created_at.to_iso_seconds(),
             completed_at: None,
             error: None,
@@ -82,8 +83,10 @@ impl JobBody {
             JobEnd::Done { output, output_key, .. } => {
                 body.status = "done";
                 body.fps_out = Some(job.target_fps);
-                body.output_key = key_shown(output_key);
-                let file = state.farm.file(*output)?;
+                let given = job.given(tier).unwrap_or(*output);
+                let unlocked_key = job.output_key();
+                body.output_key = key_shown(if given == *output { output_key } else { &unlocked_key });
+                let file = state.farm.file(given)?;
                 body.output_url = file.and_then(|file| download_url(state, &file, viewer));
             }
             JobEnd::Failed { error, refunded, .. } => {
@@ -103,13 +106,13 @@ impl JobBody {
 }
 
 impl LiveJobBody {
-    pub fn of(state: &HttpState, view: &JobView) -> Result<LiveJobBody, FarmError> {
+    pub fn of(state: &HttpState, view: &JobView, tier: Tier) -> Result<LiveJobBody, FarmError> {
         let Load { workers_idle, workers_running, queue_depth } = view.load;
         let started = Start::of(&view.job);
         // Jobs before which this one waits: itself not counted.
         let others = if started == Start::Waiting { queue_depth.saturating_sub(1) } else { queue_depth };
         Ok(LiveJobBody {
-            job: JobBody::of(state, &view.job, Viewer::Owner)?,
+            job: JobBody::of(state, &view.job, Viewer::Owner, tier)?,
             live_status: live_status(started, workers_idle),
             progress: view.progress_percent,
             workers: WorkersBody { idle: workers_idle, running: workers_running },
@@ -133,7 +136,7 @@ impl Start {
         match &job.state {
             JobState::Ended { end: JobEnd::Done { .. }, .. } => Start::Done,
             JobState::Ended { end: JobEnd::Failed { .. } | JobEnd::Cancelled { .. }, .. } => Start::Failed,
-            JobState::Joining { .. } => Start::Running,
+            JobState::Joining { .. } | JobState::Marking { .. } => Start::Running,
             JobState::Rendering { segments } => {
                 segments.iter().map(Start::of_segment).max_by_key(|start| *start as u8).unwrap_or(Start::Waiting)
             }

@@ -35,6 +35,7 @@ struct Request {
     key: ObjectKey,
     target_fps: u32,
     project: Option<ProjectId>,
+    watermark: bool,
     idempotency: Option<Idempotency>,
 }
 
@@ -48,9 +49,6 @@ pub async fn submit(
     let target_fps = clip::target_fps(fields.integer("target_fps")?, "target_fps")?;
     let project: Option<ProjectId> = fields.optional_id("project_id")?;
     let watermark = fields.optional_bool("watermark")?.unwrap_or(false);
-    if watermark {
-        return Err(Failure::invalid("watermark: this release of the farm cannot mark outputs yet, leave it out"));
-    }
     let idempotency = match idempotency_key(&headers)? {
         Some(text) => {
             // What the client meant, independent of the order of fields, of blanks and of fields that are ignored.
@@ -60,14 +58,14 @@ pub async fn submit(
         }
         None => None,
     };
-    let request = Request { account, key, target_fps, project, idempotency };
+    let request = Request { account, key, target_fps, project, watermark, idempotency };
     // A client that leaves loses its answer; the key stays held until the farm has decided.
     let accepted = tokio::spawn(accept(state, request)).await;
     accepted.map_err(|_| Failure::Internal("the job could not be accepted; it has been logged"))?.map(Json)
 }
 
 async fn accept(state: HttpState, request: Request) -> Result<Value, Failure> {
-    let Request { account, key, target_fps, project, idempotency } = request;
+    let Request { account, key, target_fps, project, watermark, idempotency } = request;
     let _held = state.locks.hold(&key).await;
     let file = clip::own_upload(&state, account.id, &key)?;
     if project.is_some_and(|project| project != file.project) {
@@ -80,8 +78,8 @@ async fn accept(state: HttpState, request: Request) -> Result<Value, Failure> {
     let billed = pricing::billed_seconds(source.video.duration);
     let price = billed.zip(pricing::band(target_fps)).and_then(|(billed, band)| pricing::charge(billed, band));
     let price = price.ok_or(Failure::Internal("the clip could not be priced"))?;
-    let submission =
-        Submission { account: account.id, input_key: key, project, target_fps, source, price, idempotency };
+    let (account, input_key) = (account.id, key);
+    let submission = Submission { account, input_key, project, target_fps, watermark, source, price, idempotency };
     let submitted = state.farm.submit(submission).await?;
     Ok(json!({
         "job_id": submitted.job.id,
@@ -110,8 +108,8 @@ pub async fn list(State(state): State<HttpState>, Caller(account): Caller, page:
     };
     let before = page.before(time_of, "job")?;
     let jobs = state.farm.jobs_of(account.id, page.limit, before)?;
-    let jobs: Vec<JobBody> =
-        jobs.iter().map(|job| JobBody::of(&state, job, Viewer::Owner)).collect::<Result<_, _>>()?;
+    let shown = jobs.iter().map(|job| JobBody::of(&state, job, Viewer::Owner, account.tier));
+    let jobs: Vec<JobBody> = shown.collect::<Result<_, _>>()?;
     Ok(Json(json!({ "jobs": jobs })))
 }
 
@@ -125,5 +123,5 @@ pub async fn show(
     if view.job.account != account.id {
         return Err(FarmError::NotYours { what: "job" }.into());
     }
-    Ok(Json(LiveJobBody::of(&state, &view)?))
+    Ok(Json(LiveJobBody::of(&state, &view, account.tier)?))
 }

@@ -4,9 +4,10 @@ use super::{job_body::JobBody, uploads::URL_LIFE};
 use crate::{
     farm::FarmError,
     http::HttpState,
-    model::{FileKind, FileState, MediaFile, Project, ShareToken},
+    model::{FileKind, FileState, Job, MediaFile, Project, ShareToken, Tier},
 };
 use serde::Serialize;
+use std::collections::HashSet;
 use tweenfarm_protocol::{FileId, ProjectId};
 
 /// Who looks at a project.
@@ -44,9 +45,17 @@ pub struct FileBody {
 
 impl ProjectBody {
     pub fn of(state: &HttpState, project: &Project, viewer: Viewer) -> Result<ProjectBody, FarmError> {
-        let files = state.farm.files_of(project.id)?;
-        let files = files.iter().filter(|file| !matches!(file.state, FileState::Deleted { .. }));
+        let tier = tier_of(state, project)?;
         let jobs = state.farm.jobs_in(project.id)?;
+        let given: HashSet<FileId> = jobs.iter().filter_map(|job| job.given(tier)).collect();
+        let files = state.farm.files_of(project.id)?;
+        // Of a job with two outputs, the one its account is given.
+        let is_shown = |file: &&MediaFile| match file.kind {
+            _ if matches!(file.state, FileState::Deleted { .. }) => false,
+            FileKind::Input => true,
+            FileKind::Output { .. } => given.contains(&file.id),
+        };
+        let files = files.iter().filter(is_shown);
         Ok(ProjectBody {
             id: project.id,
             name: project.name.clone(),
@@ -54,7 +63,7 @@ impl ProjectBody {
             share_enabled: project.share().is_some(),
             share_token: project.share().map(|token| token.to_string()),
             files: files.map(|file| FileBody::of(state, file, viewer)).collect(),
-            jobs: jobs.iter().map(|job| JobBody::of(state, job, viewer)).collect::<Result<_, _>>()?,
+            jobs: jobs.iter().map(|job| JobBody::of(state, job, viewer, tier)).collect::<Result<_, _>>()?,
         })
     }
 }
@@ -81,6 +90,27 @@ impl FileBody {
             download_url: if is_output { download_url(state, file, viewer) } else { None },
         }
     }
+}
+
+/// The tier that a project's account has now.
+fn tier_of(state: &HttpState, project: &Project) -> Result<Tier, FarmError> {
+    let account = state.farm.account(project.account)?;
+    Ok(account.map_or(Tier::Free, |account| account.tier))
+}
+
+/// A file of a project by its id, unless it is a clean master that is kept back: that one is not there for anybody.
+pub fn file_in(state: &HttpState, project: &Project, id: &str) -> Result<MediaFile, FarmError> {
+    let missing = FarmError::NotFound { what: "file" };
+    let Ok(id) = id.parse::<FileId>() else { return Err(missing) };
+    let Some(file) = state.farm.file(id)?.filter(|file| file.project == project.id) else { return Err(missing) };
+    if let FileKind::Output { job } = file.kind {
+        let tier = tier_of(state, project)?;
+        let is_withheld = |job: Job| job.withholds(id, tier);
+        if state.farm.job(job)?.is_none_or(|view| is_withheld(view.job)) {
+            return Err(missing);
+        }
+    }
+    Ok(file)
 }
 
 /// Where a file is read from, while it is there.

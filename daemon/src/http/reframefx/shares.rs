@@ -1,7 +1,7 @@
 //! Share links: whoever has the token sees the project and reads its outputs, and learns nothing of the owner.
 
 use super::{
-    project_body::{ProjectBody, Viewer},
+    project_body::{ProjectBody, Viewer, file_in},
     projects,
 };
 use crate::{
@@ -15,7 +15,6 @@ use axum::{
     response::Response,
 };
 use serde_json::{Value, json};
-use tweenfarm_protocol::FileId;
 
 pub async fn enable(
     State(state): State<HttpState>,
@@ -56,10 +55,10 @@ pub async fn download(
     request: Request,
 ) -> Result<Response, Failure> {
     let (project, _) = shared(&state, &token)?;
-    let file: FileId = file.parse().map_err(|_| FarmError::NotFound { what: "file" })?;
-    let outputs_only = |kind| matches!(kind, FileKind::Output { .. });
-    let file = state.farm.file(file)?.filter(|file| file.project == project.id && outputs_only(file.kind));
-    let file = file.ok_or(FarmError::NotFound { what: "file" })?;
+    let file = file_in(&state, &project, &file)?;
+    if !matches!(file.kind, FileKind::Output { .. }) {
+        return Err(FarmError::NotFound { what: "file" }.into());
+    }
     if !matches!(file.state, FileState::Stored { .. }) || file.expires_at <= state.farm.now() {
         return Err(Failure::FileExpired);
     }

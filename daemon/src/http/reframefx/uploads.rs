@@ -2,6 +2,7 @@
 
 use super::{
     clip::{self, ClipBody},
+    project_body::file_in,
     projects,
 };
 use crate::{
@@ -15,7 +16,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
-use tweenfarm_protocol::{FileId, ProjectId};
+use tweenfarm_protocol::ProjectId;
 
 /// How long a presigned URL lives, for upload and download.
 pub const URL_LIFE: Duration = Duration::from_secs(3600);
@@ -90,10 +91,8 @@ pub async fn download(
     Caller(account): Caller,
     Path((project, file)): Path<(String, String)>,
 ) -> Result<Json<Value>, Failure> {
-    let project = projects::own(&state, account.id, &project)?.id;
-    let file: FileId = file.parse().map_err(|_| FarmError::NotFound { what: "file" })?;
-    let file = state.farm.file(file)?.filter(|file| file.project == project);
-    let file = file.ok_or(FarmError::NotFound { what: "file" })?;
+    let project = projects::own(&state, account.id, &project)?;
+    let file = file_in(&state, &project, &file)?;
     match file.state {
         FileState::Awaited => return Err(FarmError::NotUploaded.into()),
         FileState::Deleted { .. } => return Err(Failure::FileExpired),

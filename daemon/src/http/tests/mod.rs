@@ -12,6 +12,7 @@ mod retention;
 mod routes;
 mod schema;
 mod tokens;
+mod watermark;
 
 use super::{
     HttpParts, HttpState, auth, auth::tokens::Tokens, limits::RateRules, operator_router, payments::PaymentSecret,

@@ -19,6 +19,11 @@ impl Bench {
 
     /// Does all the work there is, as an agent would; `id` gets an output.
     pub(super) async fn finish(&self, id: &str) {
+        self.work(id, usize::MAX).await;
+    }
+
+    /// Does that many pieces of work.
+    pub(super) async fn work(&self, id: &str, pieces: usize) {
         let agent = AgentId(uuid::Uuid::from_u128(7));
         let worker = WorkerFacts {
             worker: 0,
@@ -32,9 +37,12 @@ impl Bench {
         self.farm.hello(hello).await.unwrap();
         let id: JobId = id.parse().unwrap();
         let job = self.farm.job(id).unwrap().unwrap().job;
-        let url = self.blobs.presign_put(&job.output_key(), "video/mp4", DAY);
-        assert_eq!(self.put(&url, OUTPUT).await.status, StatusCode::OK);
-        while let Some(work) = self.farm.lease_next(agent, 0, Duration::ZERO).await.unwrap() {
+        for key in [job.output_key(), job.marked_key()].iter().take(if job.watermarked { 2 } else { 1 }) {
+            let url = self.blobs.presign_put(key, "video/mp4", DAY);
+            assert_eq!(self.put(&url, OUTPUT).await.status, StatusCode::OK);
+        }
+        for _ in 0..pieces {
+            let Some(work) = self.farm.lease_next(agent, 0, Duration::ZERO).await.unwrap() else { break };
             let facts = RenderFacts { frames: work.job.slot_count, ..RenderFacts::default() };
             let delivered = Delivered { size_bytes: OUTPUT.len() as u64, sha256: "cd".repeat(32), facts };
             assert_eq!(self.farm.report(work.lease, Outcome::Done(delivered)).await.unwrap(), Receipt::Accepted);

@@ -6,7 +6,7 @@ use super::{
     account::TierV1,
     facts::{EncodeV1, EncoderV2, EngineV2, FailureV1, RenderV1, SourceV1},
 };
-use crate::model::{Abandoned, Job, JobEnd, JobState, Segment, SegmentState};
+use crate::model::{Abandoned, Job, JobEnd, JobState, Master, Segment, SegmentState};
 use serde::{Deserialize, Serialize};
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, SlotRange, Timestamp, Xeconds,
@@ -17,6 +17,18 @@ use tweenfarm_protocol::{
 pub enum JobRecord {
     V1(JobV1),
     V2(JobV2),
+    V3(JobV3),
+}
+
+/// Version 2, and what is marked.
+#[derive(Serialize, Deserialize)]
+pub struct JobV3 {
+    job: JobV1<JobStateV3>,
+    encoder: EncoderV2,
+    engine: EngineV2,
+    /// Of the facts of a job that is done or being marked; else empty.
+    settings_hash: String,
+    watermarked: bool,
 }
 
 /// Version 1, and how the job's frames are made.
@@ -30,7 +42,7 @@ pub struct JobV2 {
 }
 
 #[derive(Serialize, Deserialize)]
-pub struct JobV1 {
+pub struct JobV1<State = JobStateV1> {
     id: JobId,
     account: AccountId,
     project: ProjectId,
@@ -46,16 +58,64 @@ pub struct JobV1 {
     created_at: Timestamp,
     progress_percent: u8,
     segment_count: u64,
-    state: JobStateV1,
+    state: State,
 }
 
 #[derive(Serialize, Deserialize)]
-enum JobStateV1 {
+pub enum JobStateV1 {
     Rendering,
     Joining { join: SegmentV1 },
     Done { at: Timestamp, output: FileId, output_key: String, facts: RenderV1 },
     Failed { at: Timestamp, error: String, refund: EntryId, refunded: Xeconds },
     Cancelled { at: Timestamp, refund: EntryId, refunded: Xeconds },
+}
+
+#[derive(Serialize, Deserialize)]
+enum JobStateV3 {
+    Rendering,
+    Joining { join: SegmentV1 },
+    Marking { size_bytes: u64, sha256: String, facts: RenderV1, mark: SegmentV1 },
+    Done { at: Timestamp, output: FileId, output_key: String, facts: RenderV1, master: Option<FileId> },
+    Failed { at: Timestamp, error: String, refund: EntryId, refunded: Xeconds },
+    Cancelled { at: Timestamp, refund: EntryId, refunded: Xeconds },
+}
+
+/// Earlier releases marked nothing.
+impl From<JobStateV1> for JobStateV3 {
+    fn from(state: JobStateV1) -> JobStateV3 {
+        match state {
+            JobStateV1::Rendering => JobStateV3::Rendering,
+            JobStateV1::Joining { join } => JobStateV3::Joining { join },
+            JobStateV1::Done { at, output, output_key, facts } => {
+                JobStateV3::Done { at, output, output_key, facts, master: None }
+            }
+            JobStateV1::Failed { at, error, refund, refunded } => JobStateV3::Failed { at, error, refund, refunded },
+            JobStateV1::Cancelled { at, refund, refunded } => JobStateV3::Cancelled { at, refund, refunded },
+        }
+    }
+}
+
+impl From<JobV1> for JobV1<JobStateV3> {
+    fn from(job: JobV1) -> JobV1<JobStateV3> {
+        JobV1 {
+            id: job.id,
+            account: job.account,
+            project: job.project,
+            input: job.input,
+            input_key: job.input_key,
+            source: job.source,
+            target_fps: job.target_fps,
+            slot_count: job.slot_count,
+            encode: job.encode,
+            tier: job.tier,
+            charge: job.charge,
+            charged: job.charged,
+            created_at: job.created_at,
+            progress_percent: job.progress_percent,
+            segment_count: job.segment_count,
+            state: job.state.into(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -178,13 +238,19 @@ impl TryFrom<SegmentV1> for Segment {
 /// A job as it is written: itself, and its segments in order.
 pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
     let (segments, state): (&[Segment], _) = match &job.state {
-        JobState::Rendering { segments } => (segments, JobStateV1::Rendering),
-        JobState::Joining { segments, join } => (segments, JobStateV1::Joining { join: join.into() }),
+        JobState::Rendering { segments } => (segments, JobStateV3::Rendering),
+        JobState::Joining { segments, join } => (segments, JobStateV3::Joining { join: join.into() }),
+        JobState::Marking { master, mark } => {
+            let Master { size_bytes, sha256, facts } = master.as_ref();
+            let (sha256, facts) = (sha256.clone(), facts.clone().into());
+            (&[], JobStateV3::Marking { size_bytes: *size_bytes, sha256, facts, mark: mark.into() })
+        }
         JobState::Ended { at, end } => (&[], ended(*at, end)),
     };
     let settings_hash = match &job.state {
+        JobState::Marking { master, .. } => master.facts.settings_hash.clone(),
         JobState::Ended { end: JobEnd::Done { facts, .. }, .. } => facts.settings_hash.clone(),
-        _ => String::new(),
+        JobState::Rendering { .. } | JobState::Joining { .. } | JobState::Ended { .. } => String::new(),
     };
     let head = JobV1 {
         id: job.id,
@@ -205,38 +271,45 @@ pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
         state,
     };
     let (encoder, engine) = (job.encoder.into(), job.engine.into());
-    let head = JobRecord::V2(JobV2 { job: head, encoder, engine, settings_hash });
+    let watermarked = job.watermarked;
+    let head = JobRecord::V3(JobV3 { job: head, encoder, engine, settings_hash, watermarked });
     (head, segments.iter().map(|segment| SegmentRecord::V2(segment.into())).collect())
 }
 
-fn ended(at: Timestamp, end: &JobEnd) -> JobStateV1 {
+fn ended(at: Timestamp, end: &JobEnd) -> JobStateV3 {
     match end.clone() {
-        JobEnd::Done { output, output_key, facts } => {
-            JobStateV1::Done { at, output, output_key: output_key.as_str().to_owned(), facts: facts.into() }
+        JobEnd::Done { output, output_key, facts, master } => {
+            JobStateV3::Done { at, output, output_key: output_key.as_str().to_owned(), facts: facts.into(), master }
         }
-        JobEnd::Failed { error, refund, refunded } => JobStateV1::Failed { at, error, refund, refunded },
-        JobEnd::Cancelled { refund, refunded } => JobStateV1::Cancelled { at, refund, refunded },
+        JobEnd::Failed { error, refund, refunded } => JobStateV3::Failed { at, error, refund, refunded },
+        JobEnd::Cancelled { refund, refunded } => JobStateV3::Cancelled { at, refund, refunded },
     }
 }
 
 impl JobRecord {
     /// How many segment records belong to this job.
     pub(in crate::store) fn segment_count(&self) -> u64 {
-        let (JobRecord::V1(record) | JobRecord::V2(JobV2 { job: record, .. })) = self;
-        record.segment_count
+        match self {
+            JobRecord::V1(record) | JobRecord::V2(JobV2 { job: record, .. }) => record.segment_count,
+            JobRecord::V3(JobV3 { job: record, .. }) => record.segment_count,
+        }
     }
 }
 
 /// The job that `split` took apart.
 pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> Result<Job, RecordError> {
-    let JobV2 { job: record, encoder, engine, settings_hash } = match head {
-        JobRecord::V2(record) => record,
+    let JobV3 { job: record, encoder, engine, settings_hash, watermarked } = match head {
+        JobRecord::V3(record) => record,
+        JobRecord::V2(JobV2 { job, encoder, engine, settings_hash }) => {
+            JobV3 { job: job.into(), encoder, engine, settings_hash, watermarked: false }
+        }
         // What version 1 knew no name for is what is the default today.
-        JobRecord::V1(job) => JobV2 {
-            job,
+        JobRecord::V1(job) => JobV3 {
+            job: job.into(),
             encoder: EncoderClass::X264.into(),
             engine: EngineSettings::default().into(),
             settings_hash: String::new(),
+            watermarked: false,
         },
     };
     if segments.len() as u64 != record.segment_count {
@@ -244,23 +317,28 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
     }
     let segments = || segments.into_iter().map(Segment::try_from).collect();
     let state = match record.state {
-        JobStateV1::Rendering => {
+        JobStateV3::Rendering => {
             let segments: Result<_, RecordError> = segments();
             JobState::Rendering { segments: segments? }
         }
-        JobStateV1::Joining { join } => {
+        JobStateV3::Joining { join } => {
             let segments: Result<_, RecordError> = segments();
             JobState::Joining { segments: segments?, join: join.try_into()? }
         }
-        JobStateV1::Done { at, output, output_key, facts } => {
+        JobStateV3::Marking { size_bytes, sha256, facts, mark } => {
             let facts = RenderFacts { settings_hash, ..facts.into() };
-            let end = JobEnd::Done { output, output_key: output_key.parse()?, facts };
+            let master = Box::new(Master { size_bytes, sha256, facts });
+            JobState::Marking { master, mark: mark.try_into()? }
+        }
+        JobStateV3::Done { at, output, output_key, facts, master } => {
+            let facts = RenderFacts { settings_hash, ..facts.into() };
+            let end = JobEnd::Done { output, output_key: output_key.parse()?, facts, master };
             JobState::Ended { at, end }
         }
-        JobStateV1::Failed { at, error, refund, refunded } => {
+        JobStateV3::Failed { at, error, refund, refunded } => {
             JobState::Ended { at, end: JobEnd::Failed { error, refund, refunded } }
         }
-        JobStateV1::Cancelled { at, refund, refunded } => {
+        JobStateV3::Cancelled { at, refund, refunded } => {
             JobState::Ended { at, end: JobEnd::Cancelled { refund, refunded } }
         }
     };
@@ -277,6 +355,7 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
         encoder: encoder.into(),
         engine: engine.into(),
         tier: record.tier.into(),
+        watermarked,
         charge: record.charge,
         charged: record.charged,
         created_at: record.created_at,

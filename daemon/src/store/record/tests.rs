@@ -14,7 +14,8 @@ use tweenfarm_protocol::{AccountId, EntryId, JobId, Timestamp, Xeconds};
 const RELEASED: &str = include_str!("released.txt");
 
 /// Lines of versions that are read and not written any more.
-const EARLIER: &[(&str, &str)] = &[("project.", ".v1"), ("entry.", ".v1"), ("job.", ".v1"), ("segment.", ".v1")];
+const EARLIER: &[(&str, &str)] =
+    &[("project.", ".v1"), ("entry.", ".v1"), ("job.", ".v1"), ("job.", ".v2"), ("segment.", ".v1")];
 
 /// Every kind of record with a value in every field, and the name of its line.
 fn written_today() -> Vec<(String, Vec<u8>)> {
@@ -30,7 +31,7 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
     ];
     for (number, state) in samples::every_state().into_iter().enumerate() {
         let (head, segments) = split(&samples::job(1, 2, 3, state));
-        lines.push((format!("job.{number}.v2"), encode(&head).unwrap()));
+        lines.push((format!("job.{number}.v3"), encode(&head).unwrap()));
         for (position, segment) in segments.iter().enumerate() {
             lines.push((format!("segment.{number}.{position}.v2"), encode(segment).unwrap()));
         }
@@ -79,16 +80,22 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
         hex::decode(found.expect("the record is in the file")).unwrap()
     };
     for (number, state) in samples::every_state().into_iter().enumerate() {
-        let read = |version: &str| {
+        let read = |version: &str, segments_version: &str| {
             let head: JobRecord = decode(&released(&format!("job.{number}.{version}"))).unwrap();
-            let name = |position| format!("segment.{number}.{position}.{version}");
+            let name = |position| format!("segment.{number}.{position}.{segments_version}");
             let segment = |position| decode::<SegmentRecord>(&released(&name(position))).unwrap();
             let segments = (0..head.segment_count()).map(segment).collect();
             unite(head, segments).unwrap()
         };
         let job = samples::job(1, 2, 3, state);
-        assert_eq!(read("v2"), job);
-        assert_eq!(read("v1"), as_of_version_1(job));
+        assert_eq!(read("v3", "v2"), job);
+        // Earlier versions knew no state of being marked.
+        if matches!(job.state, JobState::Marking { .. }) {
+            continue;
+        }
+        let job = as_of_version_2(job);
+        assert_eq!(read("v2", "v2"), job);
+        assert_eq!(read("v1", "v1"), as_of_version_1(job));
     }
     let read = |name| MediaFile::from_record(decode(&released(name)).unwrap()).unwrap();
     assert_eq!(read("file.v1"), samples::input(1, 2, 3));
@@ -106,6 +113,15 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
     }
 }
 
+/// Without what version 2 had no field for.
+fn as_of_version_2(mut job: Job) -> Job {
+    job.watermarked = false;
+    if let JobState::Ended { end: JobEnd::Done { master, .. }, .. } = &mut job.state {
+        *master = None;
+    }
+    job
+}
+
 /// Without what version 1 had no field for.
 fn as_of_version_1(mut job: Job) -> Job {
     (job.encoder, job.engine) = Default::default();
@@ -119,7 +135,7 @@ fn as_of_version_1(mut job: Job) -> Job {
     match &mut job.state {
         JobState::Rendering { segments } | JobState::Joining { segments, .. } => forget(segments),
         JobState::Ended { end: JobEnd::Done { facts, .. }, .. } => facts.settings_hash.clear(),
-        JobState::Ended { .. } => {}
+        JobState::Marking { .. } | JobState::Ended { .. } => {}
     }
     job
 }

@@ -4,6 +4,7 @@
 
 mod decode;
 pub mod encoder;
+mod imprint;
 mod messages;
 mod scan;
 
@@ -41,6 +42,8 @@ pub struct Run<'a> {
     pub dedupe: bool,
     pub encoder: &'a str,
     pub encode: EncodeSettings,
+    /// Every frame gets the visible mark before it is encoded.
+    pub mark: bool,
     pub output: &'a Path,
 }
 
@@ -123,6 +126,9 @@ fn build(
     let chain = [&before, &interpolate, &after, &encoder, &element("h264parse")?, &muxer, &sink];
     pipeline.add_many(chain).and_then(|()| gst::Element::link_many(chain)).map_err(|cause| not_built(&cause))?;
     decode::add(&pipeline, run.source, run.clip, &before, record)?;
+    if run.mark {
+        imprint::add(&encoder, record)?;
+    }
     watch_encoder(&encoder, record)?;
     Ok(pipeline)
 }

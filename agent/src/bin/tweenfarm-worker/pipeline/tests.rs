@@ -33,6 +33,7 @@ fn render_with(source: &Path, target: Rational, slots: Option<SlotRange>, dedupe
         dedupe,
         encoder: encoder::SOFTWARE,
         encode: EncodeSettings::Lossless,
+        mark: false,
         output: &path,
     };
     let ran = run(&order, Blend::make(), &mut |progress| {
