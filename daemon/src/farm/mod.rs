@@ -14,6 +14,7 @@ mod leases;
 mod money;
 mod presence;
 mod projects;
+mod read;
 mod request;
 mod transaction;
 mod uploads;

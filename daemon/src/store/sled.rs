@@ -6,6 +6,10 @@
 //! records are small, and `sync` looks after such files, should there be any. Keys sort as bytes: integers in keys
 //! are big-endian. A batch applies whole or not at all, but a reader that takes two steps may see one in between.
 
+mod keys;
+
+use keys::{answer_key, job_in_key, key, kind, of_owner, segment_key, shown, time_bytes};
+
 use super::{
     Store, StoreError, Write,
     record::{self, JobRecord, SegmentRecord, Stored},
@@ -33,45 +37,6 @@ const FORMAT: u32 = 1;
 const FORMAT_KEY: &[u8] = b"format";
 /// There once the indexes of projects are: stores of the first releases are indexed when they are opened.
 const INDEXED_KEY: &[u8] = b"format-indexes";
-
-/// First byte of every key: what kind of thing it leads to.
-mod kind {
-    pub const ACCOUNT: u8 = b'a';
-    /// Address → account.
-    pub const EMAIL: u8 = b'e';
-    pub const KEY: u8 = b'k';
-    /// Account → hash of the key it was given last.
-    pub const NEWEST_KEY: u8 = b'n';
-    /// Account, sequence → entry.
-    pub const ENTRY: u8 = b'l';
-    /// Charge → refund.
-    pub const REFUND: u8 = b'r';
-    /// Payment event → account, sequence.
-    pub const PURCHASE: u8 = b'u';
-    pub const PROJECT: u8 = b'p';
-    /// Account, time, project, while it is kept.
-    pub const PROJECT_OF: u8 = b'g';
-    /// Share token → project. An entry may be of a token that opens nothing any more.
-    pub const SHARE: u8 = b'w';
-    pub const FILE: u8 = b'd';
-    /// Project, time, file.
-    pub const FILE_OF: u8 = b'c';
-    /// Object key → file.
-    pub const OBJECT: u8 = b'o';
-    pub const JOB: u8 = b'j';
-    /// Job, position → segment, while the job has not ended.
-    pub const SEGMENT: u8 = b's';
-    /// Account, time, job.
-    pub const JOB_OF: u8 = b'h';
-    /// Project, time, job.
-    pub const JOB_IN: u8 = b'm';
-    /// Time, job.
-    pub const JOB_BY_TIME: u8 = b't';
-    /// Job, while it has not ended.
-    pub const OPEN_JOB: u8 = b'q';
-    /// Account, route, 0, idempotency key → first answer.
-    pub const ANSWER: u8 = b'i';
-}
 
 /// sled's own threads may hold its lock for a moment after a store was closed in the same process.
 const LOCK_TRIES: u32 = 20;
@@ -303,41 +268,6 @@ fn encode<R: Serialize>(record: &R) -> Result<Vec<u8>, StoreError> {
 
 fn corrupt(key: &[u8], cause: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::Corrupt { key: shown(key), source: Box::new(cause) }
-}
-
-/// A key for people: its kind as a letter, then hexadecimal.
-fn shown(key: &[u8]) -> String {
-    let (kind, rest) = key.split_first().map_or((' ', key), |(kind, rest)| (char::from(*kind), rest));
-    format!("{kind}:{}", hex::encode(rest))
-}
-
-/// A key: its kind, then parts that sort as they should.
-fn key(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
-    std::iter::once(kind).chain(parts.iter().flat_map(|part| part.iter().copied())).collect()
-}
-
-/// A moment as bytes that sort by time; the flipped sign bit puts moments before 1970 first.
-fn time_bytes(at: Timestamp) -> [u8; 8] {
-    (at.0 ^ i64::MIN).to_be_bytes()
-}
-
-fn segment_key(job: JobId, position: u64) -> Vec<u8> {
-    key(kind::SEGMENT, &[job.as_bytes(), &position.to_be_bytes()])
-}
-
-fn job_in_key(job: &Job) -> Vec<u8> {
-    key(kind::JOB_IN, &[job.project.as_bytes(), &time_bytes(job.created_at), job.id.as_bytes()])
-}
-
-/// The keys of an account's (or project's) part of an index by time, before a moment if there is one.
-fn of_owner(kind: u8, owner: &[u8], before: Option<Timestamp>) -> std::ops::Range<Vec<u8>> {
-    // Without `before`: up to the first key of the next owner, which is past any time.
-    let end = before.map_or([0xFF; 25].to_vec(), |before| time_bytes(before).to_vec());
-    key(kind, &[owner])..key(kind, &[owner, &end])
-}
-
-fn answer_key(account: AccountId, route: &str, name: &str) -> Vec<u8> {
-    key(kind::ANSWER, &[account.as_bytes(), route.as_bytes(), &[0], name.as_bytes()])
 }
 
 impl Store for SledStore {

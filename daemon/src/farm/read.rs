@@ -1,0 +1,188 @@
+//! What the farm tells: committed state and who is there. Changes nothing.
+
+use super::{
+    error::FarmError,
+    handle::Farm,
+    leases,
+    view::{AgentView, Audit, JobView, LeasedWork, Load},
+};
+use crate::{ledger, model::*, schedule::progress, store::Store};
+use std::{collections::HashSet, sync::atomic::Ordering};
+use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds};
+
+/// Reads: committed state, cheap, synchronous. A transaction may be seen a moment before it is durable.
+impl Farm {
+    pub fn account(&self, id: AccountId) -> Result<Option<Account>, FarmError> {
+        Ok(self.stored()?.account(id)?)
+    }
+
+    pub fn accounts(&self) -> Result<Vec<Account>, FarmError> {
+        Ok(self.stored()?.accounts()?)
+    }
+
+    /// Active keys only.
+    pub fn account_of_key(&self, hash: KeyHash) -> Result<Option<Account>, FarmError> {
+        let store = self.stored()?;
+        let active = store.key(hash)?.filter(|key| key.revoked_at.is_none());
+        Ok(active.map(|key| store.account(key.account)).transpose()?.flatten())
+    }
+
+    pub fn active_key_hash(&self, id: AccountId) -> Result<Option<KeyHash>, FarmError> {
+        Ok(self.stored()?.active_key(id)?.map(|key| key.hash))
+    }
+
+    pub fn balance(&self, id: AccountId) -> Result<Xeconds, FarmError> {
+        Ok(ledger::balance(self.stored()?.last_entry(id)?.as_ref()))
+    }
+
+    /// What the account has paid for packs, in cents of a dollar.
+    pub fn spent_usd_cents(&self, id: AccountId) -> Result<i64, FarmError> {
+        Ok(ledger::spent_usd_cents(&self.stored()?.entries(id)?))
+    }
+
+    /// In sequence.
+    pub fn entries(&self, id: AccountId) -> Result<Vec<LedgerEntry>, FarmError> {
+        Ok(self.stored()?.entries(id)?)
+    }
+
+    /// Kept ones only.
+    pub fn project(&self, id: ProjectId) -> Result<Option<Project>, FarmError> {
+        Ok(self.stored()?.project(id)?.filter(|project| !project.is_deleted()))
+    }
+
+    /// A deleted project, for the sweep of its bytes.
+    pub fn deleted_project(&self, id: ProjectId) -> Result<Option<Project>, FarmError> {
+        Ok(self.stored()?.project(id)?.filter(Project::is_deleted))
+    }
+
+    /// Newest first; only kept projects created before `before`.
+    pub fn projects_of(
+        &self,
+        id: AccountId,
+        limit: usize,
+        before: Option<Timestamp>,
+    ) -> Result<Vec<Project>, FarmError> {
+        Ok(self.stored()?.projects_of(id, limit, before)?)
+    }
+
+    pub fn project_with_share(&self, token: ShareToken) -> Result<Option<Project>, FarmError> {
+        Ok(self.stored()?.project_with_share(token)?)
+    }
+
+    /// Newest first, whatever their state.
+    pub fn files_of(&self, project: ProjectId) -> Result<Vec<MediaFile>, FarmError> {
+        Ok(self.stored()?.files_of(project)?)
+    }
+
+    /// Newest first.
+    pub fn jobs_in(&self, project: ProjectId) -> Result<Vec<Job>, FarmError> {
+        Ok(self.stored()?.jobs_in(project)?)
+    }
+
+    pub fn file(&self, id: FileId) -> Result<Option<MediaFile>, FarmError> {
+        Ok(self.stored()?.file(id)?)
+    }
+
+    /// In order of id, from the one after `after`.
+    pub fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, FarmError> {
+        Ok(self.stored()?.files(after, limit)?)
+    }
+
+    /// The inputs of the jobs that have not ended.
+    pub fn inputs_in_use(&self) -> Result<HashSet<FileId>, FarmError> {
+        Ok(self.stored()?.open_jobs()?.into_iter().map(|job| job.input).collect())
+    }
+
+    pub fn file_by_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, FarmError> {
+        Ok(self.stored()?.file_with_key(key)?)
+    }
+
+    pub fn job(&self, id: JobId) -> Result<Option<JobView>, FarmError> {
+        Ok(self.stored()?.job(id)?.map(|job| view(job, self.load())))
+    }
+
+    /// Newest first; only jobs created before `before`.
+    pub fn jobs_of(&self, id: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, FarmError> {
+        Ok(self.stored()?.jobs_of(id, limit, before)?)
+    }
+
+    /// Of all accounts, newest first.
+    pub fn jobs_recent(&self, limit: usize) -> Result<Vec<JobView>, FarmError> {
+        let load = self.load();
+        Ok(self.stored()?.jobs_recent(limit)?.into_iter().map(|job| view(job, load)).collect())
+    }
+
+    pub fn load(&self) -> Load {
+        let asking: Vec<(AgentId, u32)> = self.shared.presence().asking(self.now()).collect();
+        let board = self.shared.board();
+        let busy: HashSet<(AgentId, u32)> = board.leases().map(|(_, held)| (held.agent, held.worker)).collect();
+        let count = |workers: usize| u32::try_from(workers).unwrap_or(u32::MAX);
+        Load {
+            workers_idle: count(asking.iter().filter(|worker| !busy.contains(worker)).count()),
+            workers_running: count(busy.len()),
+            queue_depth: board.untouched_jobs(),
+        }
+    }
+
+    /// Every agent that said hello since the daemon started.
+    pub fn agents(&self) -> Vec<AgentView> {
+        let mut held: Vec<_> = self.shared.board().leases().collect();
+        held.sort_by_key(|(lease, held)| (held.worker, *lease));
+        let presence = self.shared.presence();
+        let agents = presence.agents().map(|(agent, present)| AgentView {
+            hello: present.hello.clone(),
+            connected: present.is_connected(),
+            last_seen: present.last_seen,
+            in_hand: held
+                .iter()
+                .filter(|(_, held)| held.agent == *agent)
+                .map(|(lease, held)| (held.worker, *lease, held.job))
+                .collect(),
+        });
+        agents.collect()
+    }
+
+    /// Whether the agent said hello since the daemon started.
+    pub fn knows(&self, agent: AgentId) -> bool {
+        self.shared.presence().agents().any(|(known, _)| *known == agent)
+    }
+
+    /// Reports under a lease that was over, since the daemon started.
+    pub fn late_reports(&self) -> u64 {
+        self.shared.late_reports.load(Ordering::Relaxed)
+    }
+
+    /// Adds every ledger up again.
+    pub fn audit(&self) -> Result<Audit, FarmError> {
+        let store = self.stored()?;
+        let mut audit = Audit::default();
+        for account in store.accounts()? {
+            let entries = store.entries(account.id)?;
+            audit.accounts += 1;
+            audit.entries += entries.len() as u64;
+            if !ledger::consistent(&entries) {
+                audit.differences.push(account.id);
+            }
+        }
+        Ok(audit)
+    }
+
+    /// What a lease is for, while it is the current one.
+    pub fn leased(&self, lease: LeaseId) -> Result<Option<LeasedWork>, FarmError> {
+        let Some(held) = self.shared.board().held(lease) else { return Ok(None) };
+        let store = self.stored()?;
+        let Some(job) = store.job(held.job)? else { return Ok(None) };
+        let Some(input) = store.file(job.input)? else { return Ok(None) };
+        let Some(piece) = leases::piece(&job, held.spot) else { return Ok(None) };
+        Ok(Some(LeasedWork { lease, lease_for: self.rules.lease_for, job, input, piece }))
+    }
+
+    pub(super) fn stored(&self) -> Result<&dyn Store, FarmError> {
+        if self.shared.may_write() { Ok(self.store.as_ref()) } else { Err(FarmError::Unavailable) }
+    }
+}
+
+fn view(job: Job, load: Load) -> JobView {
+    let progress_percent = progress::percent(&job);
+    JobView { job, load, progress_percent }
+}
