@@ -27,7 +27,7 @@ use tweenfarm_daemon::{
     logging,
     rpc::{self, RpcSettings},
     store,
-    sweep::{audit, leases, orphans, retention},
+    sweep::{audit, key_uses, leases, orphans, retention},
 };
 
 /// How long running requests and transfers get after a stop.
@@ -162,6 +162,7 @@ async fn serve(
     tasks.spawn(http::serve::serve(operator_listener, operator, OPERATOR_CONNECTIONS_MAX, stop.clone()));
     tasks.spawn(serve_agents(rpc_listener, farm.clone(), blobs.clone(), stop.clone()));
     tasks.spawn(leases::run(farm.clone(), stop.clone()));
+    tasks.spawn(key_uses::run(farm.clone(), stop.clone()));
     tasks.spawn(audit::run(farm.clone(), audited, stop.clone()));
     tasks.spawn(retention::run(farm.clone(), blobs.clone(), stop.clone()));
     tasks.spawn(orphans::run(farm.clone(), blobs.clone(), disk, stop.clone()));

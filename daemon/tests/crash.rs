@@ -73,6 +73,12 @@ impl Store for Breaking {
     fn active_key(&self, account: AccountId) -> Result<Option<ApiKey>, StoreError> {
         self.inner.active_key(account)
     }
+    fn named_keys(&self, account: AccountId) -> Result<Vec<ApiKey>, StoreError> {
+        self.inner.named_keys(account)
+    }
+    fn key_used_at(&self, hash: KeyHash) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.key_used_at(hash)
+    }
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
         self.inner.last_entry(account)
     }

@@ -28,7 +28,11 @@ async fn an_account_gets_its_grant_and_a_tier_that_follows_from_it() {
 
     let again = scene.farm.add_account(new_account("ADA@example.org", KeyHash([9; 32]), 1)).await;
     assert!(matches!(again, Err(FarmError::EmailTaken)));
-    assert_eq!(scene.farm.account_of_key(KeyHash([9; 32])).unwrap(), None, "a refused account leaves nothing");
+    assert_eq!(
+        scene.farm.caller(KeyHash([9; 32])).unwrap().map(|(account, _)| account),
+        None,
+        "a refused account leaves nothing"
+    );
     assert!(matches!(scene.farm.grant(free.id, Xeconds(0), "x".into(), Credit::Paid).await, Err(FarmError::Amount(_))));
     let too_much = scene.farm.adjust(free.id, Xeconds(-8), "x".into()).await;
     assert!(matches!(too_much, Err(FarmError::InsufficientXeconds { needed: Xeconds(8), available: Xeconds(7) })));
@@ -105,14 +109,14 @@ async fn a_user_seen_for_the_first_time_by_many_at_once_gets_one_account_and_one
 async fn a_rotated_key_stops_working_and_a_revoked_one_is_revoked_once() {
     let scene = Scene::new();
     let (farm, account) = (&scene.farm, scene.account("ada", 0).await);
-    let first = farm.active_key_hash(account.id).unwrap().unwrap();
+    let first = farm.active_key(account.id).unwrap().map(|key| key.hash).unwrap();
     farm.rotate_key(account.id, KeyHash([2; 32])).await.unwrap();
-    assert_eq!(farm.account_of_key(first).unwrap(), None);
-    assert_eq!(farm.account_of_key(KeyHash([2; 32])).unwrap(), Some(account.clone()));
+    assert_eq!(farm.caller(first).unwrap(), None);
+    assert_eq!(farm.caller(KeyHash([2; 32])).unwrap().map(|(account, _)| account), Some(account.clone()));
     assert!(farm.revoke_key(account.id).await.unwrap());
     assert!(!farm.revoke_key(account.id).await.unwrap());
-    assert_eq!(farm.account_of_key(KeyHash([2; 32])).unwrap(), None);
-    assert_eq!(farm.active_key_hash(account.id).unwrap(), None);
+    assert_eq!(farm.caller(KeyHash([2; 32])).unwrap().map(|(account, _)| account), None);
+    assert_eq!(farm.active_key(account.id).unwrap().map(|key| key.hash), None);
 }
 
 #[tokio::test]

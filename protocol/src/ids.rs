@@ -42,6 +42,8 @@ macro_rules! id {
 id! {
     /// Who pays: a user, its keys, one balance.
     AccountId,
+    /// One API key of an account, of those that are many.
+    KeyId,
     /// Groups files and jobs of an account.
     ProjectId,
     /// One media object, input or output.

@@ -1,6 +1,6 @@
 //! Bodies of the operator API: HTTP and JSON over the daemon's local socket, used by `tweenfarm`.
 
-use crate::{AccountId, AgentId, JobId, Xeconds};
+use crate::{AccountId, AgentId, JobId, KeyId, Xeconds};
 use serde::{Deserialize, Serialize};
 
 /// `POST /operator/users`
@@ -72,12 +72,44 @@ pub struct NewKey {
     pub api_key: String,
 }
 
-/// Answer of `DELETE /operator/users/{account}/key`.
+/// Answer of `DELETE /operator/users/{account}/key` and of `DELETE /operator/users/{account}/keys/{key}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RevokedKey {
     pub account: AccountId,
-    /// False when there was none.
+    /// False when there was none, or it had been revoked before.
     pub revoked: bool,
+}
+
+/// `POST /operator/users/{account}/keys`: one more key of the Apiframe surface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddKey {
+    pub name: String,
+}
+
+/// Answer of `POST /operator/users/{account}/keys`: the key is shown this once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedKey {
+    pub account: AccountId,
+    pub key: KeyId,
+    pub name: String,
+    pub api_key: String,
+}
+
+/// One row of `GET /operator/users/{account}/keys`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRow {
+    /// `rfx` or `afk`.
+    pub kind: String,
+    /// Of an `afk` key.
+    pub key: Option<KeyId>,
+    pub name: String,
+    /// How the key's text begins.
+    pub prefix: String,
+    pub created_at: String,
+    /// To the minute, should the daemon have been killed.
+    pub last_used_at: Option<String>,
+    pub revoked_at: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

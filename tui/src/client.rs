@@ -12,10 +12,10 @@ use std::{
 };
 use tokio::net::UnixStream;
 use tweenfarm_protocol::{
-    JobId, Xeconds,
+    JobId, KeyId, Xeconds,
     operator::{
-        AddUser, AddedUser, Adjust, AgentRow, Grant, Granted, JobRow, LedgerRow, NewKey, Problem, RevokedKey, Status,
-        Sweep, Swept, UserRow,
+        AddKey, AddUser, AddedKey, AddedUser, Adjust, AgentRow, Grant, Granted, JobRow, KeyRow, LedgerRow, NewKey,
+        Problem, RevokedKey, Status, Sweep, Swept, UserRow,
     },
 };
 
@@ -78,8 +78,18 @@ impl Client {
         self.call(Method::POST, &self.path_of(name, "key").await?, Bytes::new()).await
     }
 
-    pub async fn revoke_key(&self, name: &AccountName) -> Result<RevokedKey, ClientError> {
-        self.call(Method::DELETE, &self.path_of(name, "key").await?, Bytes::new()).await
+    pub async fn keys(&self, name: &AccountName) -> Result<Vec<KeyRow>, ClientError> {
+        self.get(&self.path_of(name, "keys").await?).await
+    }
+
+    pub async fn add_key(&self, name: &AccountName, key: AddKey) -> Result<AddedKey, ClientError> {
+        self.post(&self.path_of(name, "keys").await?, &key).await
+    }
+
+    /// One of the many, or the one of the ReframeFX surface.
+    pub async fn revoke_key(&self, name: &AccountName, key: Option<KeyId>) -> Result<RevokedKey, ClientError> {
+        let what = key.map_or("key".to_owned(), |key| format!("keys/{key}"));
+        self.call(Method::DELETE, &self.path_of(name, &what).await?, Bytes::new()).await
     }
 
     /// Where something of an account is.

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tweenfarm_protocol::{AccountId, JobId, Xeconds};
+use tweenfarm_protocol::{AccountId, JobId, KeyId, Xeconds};
 
 /// Operate the Tweenfarm of this machine
 #[derive(Debug, Parser)]
@@ -59,7 +59,7 @@ pub enum Command {
         /// Id or e-mail address
         account: AccountName,
     },
-    /// Replace or revoke an account's API key
+    /// Make, list and revoke an account's API keys
     Keys {
         #[command(subcommand)]
         command: Keys,
@@ -104,15 +104,29 @@ pub enum Users {
 
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Make a new key, shown this once; the earlier one stops working
+    /// List the keys with when each was last used
+    List {
+        /// Id or e-mail address
+        account: AccountName,
+    },
+    /// Make one more key for the Apiframe API (afk_…), shown this once
+    Add {
+        /// Id or e-mail address
+        account: AccountName,
+        /// What it is for: it tells the account's keys apart
+        name: String,
+    },
+    /// Make a new key for the ReframeFX API (rfx_live_…), shown this once; the earlier one stops working
     New {
         /// Id or e-mail address
         account: AccountName,
     },
-    /// Revoke the key
+    /// Revoke a key at once
     Revoke {
         /// Id or e-mail address
         account: AccountName,
+        /// Id of an afk_ key, as `keys list` shows it; without one, the rfx_live_ key
+        key: Option<KeyId>,
     },
 }
 

@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser};
 use client::{Client, ClientError};
 use command::{Cli, Command};
 use std::{io::Write, process::ExitCode};
-use tweenfarm_protocol::operator::{AddUser, CreditKind, Grant};
+use tweenfarm_protocol::operator::{AddKey, AddUser, CreditKind, Grant};
 
 /// The daemon refused what was asked.
 const REFUSED: u8 = 1;
@@ -69,12 +69,20 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Cl
             Ok(if json { show::json(&rows) } else { show::ledger(&rows) })
         }
         Command::Keys { command } => match command {
+            command::Keys::List { account } => {
+                let rows = client.keys(&account).await?;
+                Ok(if json { show::json(&rows) } else { show::keys(&rows) })
+            }
+            command::Keys::Add { account, name } => {
+                let added = client.add_key(&account, AddKey { name }).await?;
+                Ok(if json { show::json(&added) } else { show::added_key(&added) })
+            }
             command::Keys::New { account } => {
                 let key = client.new_key(&account).await?;
                 Ok(if json { show::json(&key) } else { show::new_key(&key) })
             }
-            command::Keys::Revoke { account } => {
-                let revoked = client.revoke_key(&account).await?;
+            command::Keys::Revoke { account, key } => {
+                let revoked = client.revoke_key(&account, key).await?;
                 Ok(if json { show::json(&revoked) } else { show::revoked_key(&revoked) })
             }
         },

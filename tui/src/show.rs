@@ -3,7 +3,9 @@
 use serde::Serialize;
 use tweenfarm_protocol::{
     Xeconds,
-    operator::{AddedUser, AgentRow, Granted, JobRow, LedgerRow, NewKey, RevokedKey, Status, Swept, UserRow},
+    operator::{
+        AddedKey, AddedUser, AgentRow, Granted, JobRow, KeyRow, LedgerRow, NewKey, RevokedKey, Status, Swept, UserRow,
+    },
 };
 
 pub fn json(value: &impl Serialize) -> String {
@@ -40,10 +42,30 @@ pub fn new_key(key: &NewKey) -> String {
     )
 }
 
+pub fn added_key(added: &AddedKey) -> String {
+    let AddedKey { account, key, name, api_key } = added;
+    format!(
+        "account  {account}\nkey      {key} ({name})\nAPI key  {api_key}\n\nThe key is shown this once: store it now."
+    )
+}
+
+pub fn keys(rows: &[KeyRow]) -> String {
+    if rows.is_empty() {
+        return "no keys: make one with `tweenfarm keys add ACCOUNT NAME`".to_owned();
+    }
+    let rows = rows.iter().map(|row| {
+        let id = row.key.map_or(String::new(), |key| key.to_string());
+        let used = row.last_used_at.clone().unwrap_or("never".into());
+        let state = row.revoked_at.as_ref().map_or("works".into(), |at| format!("revoked {at}"));
+        [id, format!("{}…", row.prefix), row.name.clone(), row.created_at.clone(), used, state]
+    });
+    table(["KEY", "BEGINS", "NAME", "CREATED", "LAST USED", "STATE"], rows)
+}
+
 pub fn revoked_key(key: &RevokedKey) -> String {
     match key.revoked {
         true => format!("the key of account {} is revoked", key.account),
-        false => format!("account {} has no key: nothing was changed", key.account),
+        false => format!("account {} has no such key that works: nothing was changed", key.account),
     }
 }
 

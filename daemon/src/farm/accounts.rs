@@ -1,12 +1,16 @@
 //! Commands on accounts and their keys.
 
-use super::{error::FarmError, request::NewAccount, transaction::Transaction};
+use super::{
+    error::FarmError,
+    request::{NewAccount, NewKey},
+    transaction::Transaction,
+};
 use crate::{
-    model::{Account, ApiKey, Credit, EntryKind, KeyHash, KeyKind, Tier},
+    model::{Account, ApiKey, Credit, EntryKind, KeyHash, KeyKind, KeyLabel, Tier},
     pricing,
     store::Write,
 };
-use tweenfarm_protocol::{AccountId, Xeconds};
+use tweenfarm_protocol::{AccountId, KeyId, Xeconds};
 
 /// Account, key and opening entries: one transaction.
 pub(super) fn add(tx: &mut Transaction, new: NewAccount) -> Result<(Account, Xeconds), FarmError> {
@@ -69,6 +73,28 @@ pub(super) fn revoke_key(tx: &mut Transaction, id: AccountId) -> Result<bool, Fa
     let Some(mut active) = tx.active_key(id)? else { return Ok(false) };
     active.revoked_at = Some(tx.now);
     tx.put(Write::PutKey(active));
+    Ok(true)
+}
+
+/// One more key beside those the account has.
+pub(super) fn add_named_key(tx: &mut Transaction, id: AccountId, new: NewKey) -> Result<ApiKey, FarmError> {
+    let account = tx.account(id)?.id;
+    let label = KeyLabel { id: KeyId(tx.fresh_id()), name: new.name, prefix: new.prefix };
+    let key = ApiKey { hash: new.hash, account, kind: KeyKind::Afk(label), created_at: tx.now, revoked_at: None };
+    tx.put(Write::PutKey(key.clone()));
+    Ok(key)
+}
+
+/// False when it was revoked before.
+pub(super) fn revoke_named_key(tx: &mut Transaction, id: AccountId, key: KeyId) -> Result<bool, FarmError> {
+    let account = tx.account(id)?.id;
+    let named = tx.named_keys(account)?.into_iter().find(|one| one.label().is_some_and(|label| label.id == key));
+    let mut named = named.ok_or(FarmError::NotFound { what: "key of this account" })?;
+    if !named.is_active() {
+        return Ok(false);
+    }
+    named.revoked_at = Some(tx.now);
+    tx.put(Write::PutKey(named));
     Ok(true)
 }
 

@@ -2,14 +2,14 @@
 
 use super::{
     error::FarmError,
-    request::{Bought, NewAccount, NewUpload, Payment, Submission, Submitted},
+    request::{Bought, NewAccount, NewKey, NewUpload, Payment, Submission, Submitted},
     view::{LeaseSweep, LeasedWork},
 };
-use crate::model::{Account, Credit, Job, KeyHash, MediaFile, ObjectKey, Project, ShareToken};
+use crate::model::{Account, ApiKey, Credit, Job, KeyHash, MediaFile, ObjectKey, Project, ShareToken};
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
-    AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds,
+    AccountId, AgentId, FileId, JobId, KeyId, LeaseId, ProjectId, Timestamp, Xeconds,
     service::{Receipt, Renewal},
     task::{Outcome, Progress},
 };
@@ -51,6 +51,20 @@ pub(super) enum Command {
     RevokeKey {
         account: AccountId,
         reply: Reply<bool>,
+    },
+    AddNamedKey {
+        account: AccountId,
+        new: NewKey,
+        reply: Reply<ApiKey>,
+    },
+    RevokeNamedKey {
+        account: AccountId,
+        key: KeyId,
+        reply: Reply<bool>,
+    },
+    SaveKeyUses {
+        uses: Vec<(KeyHash, Timestamp)>,
+        reply: Reply<()>,
     },
     AddProject {
         account: AccountId,

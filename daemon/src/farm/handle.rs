@@ -10,11 +10,12 @@ use super::{
 pub use super::{
     clock::{Clock, SystemClock},
     error::FarmError,
-    request::{Bought, Idempotency, NewAccount, NewUpload, Payer, Payment, Submission, Submitted},
+    request::{Bought, Idempotency, NewAccount, NewKey, NewUpload, Payer, Payment, Submission, Submitted},
     view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece},
 };
 use crate::{model::*, retention::Lifetimes, schedule::RetryRules, store::Store};
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -24,7 +25,7 @@ use std::{
 use tokio::sync::{Notify, mpsc, oneshot};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
-    AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds,
+    AccountId, AgentId, FileId, JobId, KeyId, LeaseId, ProjectId, Timestamp, Xeconds,
     service::{Hello, Receipt, Renewal},
     task::{EncodeSettings, Outcome, Progress},
 };
@@ -86,6 +87,8 @@ pub(super) struct Shared {
     pub(super) closing: AtomicBool,
     /// Memory and disk may differ since a failed write: nothing is promised any more.
     failed: AtomicBool,
+    /// When keys were last used, as far as the store does not know yet: a request costs no write.
+    key_uses: Mutex<HashMap<KeyHash, Timestamp>>,
 }
 
 impl Shared {
@@ -95,6 +98,10 @@ impl Shared {
 
     pub(super) fn presence(&self) -> MutexGuard<'_, Presence> {
         self.presence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn key_uses(&self) -> MutexGuard<'_, HashMap<KeyHash, Timestamp>> {
+        self.key_uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn fail(&self) {
@@ -193,6 +200,25 @@ impl Farm {
     /// False when there was no active key.
     pub async fn revoke_key(&self, id: AccountId) -> Result<bool, FarmError> {
         self.send(|reply| Command::RevokeKey { account: id, reply }).await
+    }
+
+    /// One more `afk` key.
+    pub async fn add_named_key(&self, account: AccountId, new: NewKey) -> Result<ApiKey, FarmError> {
+        self.send(|reply| Command::AddNamedKey { account, new, reply }).await
+    }
+
+    /// It stops working at once. False when it was revoked before.
+    pub async fn revoke_named_key(&self, account: AccountId, key: KeyId) -> Result<bool, FarmError> {
+        self.send(|reply| Command::RevokeNamedKey { account, key, reply }).await
+    }
+
+    /// Writes down when keys were last used.
+    pub async fn save_key_uses(&self) -> Result<(), FarmError> {
+        let uses: Vec<_> = std::mem::take(&mut *self.shared.key_uses()).into_iter().collect();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        self.send(|reply| Command::SaveKeyUses { uses, reply }).await
     }
 
     pub async fn add_project(&self, account: AccountId, name: String) -> Result<Project, FarmError> {

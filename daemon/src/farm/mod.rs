@@ -24,5 +24,5 @@ mod writer;
 pub use clock::{Clock, SystemClock};
 pub use error::FarmError;
 pub use handle::{Effect, Farm, FarmRules};
-pub use request::{Bought, Idempotency, NewAccount, NewUpload, Payer, Payment, Submission, Submitted};
+pub use request::{Bought, Idempotency, NewAccount, NewKey, NewUpload, Payer, Payment, Submission, Submitted};
 pub use view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece};

@@ -20,15 +20,27 @@ impl Farm {
         Ok(self.stored()?.accounts()?)
     }
 
-    /// Active keys only.
-    pub fn account_of_key(&self, hash: KeyHash) -> Result<Option<Account>, FarmError> {
+    /// Who comes with a key, if it is active; the key counts as used now.
+    pub fn caller(&self, hash: KeyHash) -> Result<Option<(Account, ApiKey)>, FarmError> {
         let store = self.stored()?;
-        let active = store.key(hash)?.filter(|key| key.revoked_at.is_none());
-        Ok(active.map(|key| store.account(key.account)).transpose()?.flatten())
+        let Some(key) = store.key(hash)?.filter(ApiKey::is_active) else { return Ok(None) };
+        let Some(account) = store.account(key.account)? else { return Ok(None) };
+        self.shared.key_uses().insert(hash, self.now());
+        Ok(Some((account, key)))
     }
 
-    pub fn active_key_hash(&self, id: AccountId) -> Result<Option<KeyHash>, FarmError> {
-        Ok(self.stored()?.active_key(id)?.map(|key| key.hash))
+    /// The account's `afk` keys, active or revoked, oldest first.
+    pub fn named_keys(&self, id: AccountId) -> Result<Vec<ApiKey>, FarmError> {
+        Ok(self.stored()?.named_keys(id)?)
+    }
+
+    pub fn active_key(&self, id: AccountId) -> Result<Option<ApiKey>, FarmError> {
+        Ok(self.stored()?.active_key(id)?)
+    }
+
+    pub fn key_used_at(&self, hash: KeyHash) -> Result<Option<Timestamp>, FarmError> {
+        let noted = self.shared.key_uses().get(&hash).copied();
+        Ok(if noted.is_some() { noted } else { self.stored()?.key_used_at(hash)? })
     }
 
     pub fn balance(&self, id: AccountId) -> Result<Xeconds, FarmError> {

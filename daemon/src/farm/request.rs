@@ -19,6 +19,14 @@ pub struct NewAccount {
     pub reason: String,
 }
 
+/// One more `afk` key of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    pub hash: KeyHash,
+    pub name: String,
+    pub prefix: String,
+}
+
 /// A payment for a pack, as a provider's event reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {

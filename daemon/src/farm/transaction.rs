@@ -75,6 +75,11 @@ impl<'a> Transaction<'a> {
         Ok(newest.filter(|key| key.revoked_at.is_none()))
     }
 
+    /// As they were before this command.
+    pub(super) fn named_keys(&self, account: AccountId) -> Result<Vec<ApiKey>, FarmError> {
+        Ok(self.store.named_keys(account)?)
+    }
+
     pub(super) fn project(&self, id: ProjectId) -> Result<Project, FarmError> {
         let found = self.written.project(id).map_or_else(|| self.store.project(id), |own| Ok(Some(own)))?;
         found.filter(|project| !project.is_deleted()).ok_or(FarmError::NotFound { what: "project" })

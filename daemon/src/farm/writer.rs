@@ -11,7 +11,10 @@ use super::{
     uploads,
     view::LeaseSweep,
 };
-use crate::{model::Spot, store::Store};
+use crate::{
+    model::Spot,
+    store::{Store, Write},
+};
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_protocol::{
@@ -48,8 +51,9 @@ type Answer = Box<dyn FnOnce(bool) + Send>;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Promise {
     Durable,
-    /// Losing it costs nothing: leases get their full time again after a restart.
-    Renewal,
+    /// Losing it costs nothing: leases get their full time again after a restart, and when a key was last used is known
+    /// to the minute.
+    Cheap,
 }
 
 impl Writer {
@@ -159,6 +163,19 @@ impl Writer {
                 self.answer(reply, |tx| accounts::rotate_key(tx, account, new));
             }
             Command::RevokeKey { account, reply } => self.answer(reply, |tx| accounts::revoke_key(tx, account)),
+            Command::AddNamedKey { account, new, reply } => {
+                self.answer(reply, |tx| accounts::add_named_key(tx, account, new));
+            }
+            Command::RevokeNamedKey { account, key, reply } => {
+                self.answer(reply, |tx| accounts::revoke_named_key(tx, account, key));
+            }
+            Command::SaveKeyUses { uses, reply } => {
+                let result = self.change(Promise::Cheap, |tx| {
+                    uses.into_iter().for_each(|(key, at)| tx.put(Write::PutKeyUse { key, at }));
+                    Ok(())
+                });
+                self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+            }
             Command::AddProject { account, name, reply } => {
                 self.answer(reply, |tx| projects::add(tx, account, name));
             }
@@ -186,7 +203,7 @@ impl Writer {
             Command::LeaseNext { agent, worker, back, reply } => self.lease_next((agent, worker), back, reply),
             Command::Renew { lease, progress, reply } => {
                 let found = self.find(lease);
-                let result = self.change(Promise::Renewal, |tx| leases::renew(tx, &rules, found, lease, progress));
+                let result = self.change(Promise::Cheap, |tx| leases::renew(tx, &rules, found, lease, progress));
                 if matches!(result, Ok(Renewal::Lost)) {
                     tracing::debug!(%lease, "a renewal came for a lease that is over");
                 }

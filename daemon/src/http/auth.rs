@@ -17,7 +17,11 @@ use sha2::{Digest, Sha256};
 use tokens::TokenError;
 
 /// Every ReframeFX API key starts like this; 40 hexadecimal digits follow.
-const KEY_PREFIX: &str = "rfx_live_";
+pub const KEY_PREFIX: &str = "rfx_live_";
+/// Every key of the Apiframe surface starts like this; 40 hexadecimal digits follow.
+pub const NAMED_KEY_PREFIX: &str = "afk_";
+/// What is kept of a named key's text, to recognise it by.
+pub const PREFIX_LETTERS_SHOWN: usize = 8;
 const KEY_BYTES: usize = 20;
 
 /// What a request identified itself with.
@@ -58,7 +62,7 @@ impl FromRequestParts<HttpState> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Caller, Failure> {
         let account = match Credential::read(&parts.headers)? {
-            Credential::ApiKey(hash) => state.farm.account_of_key(hash)?.ok_or(Failure::BadCredentials)?,
+            Credential::ApiKey(hash) => state.farm.caller(hash)?.ok_or(Failure::BadCredentials)?.0,
             Credential::Token(token) => {
                 let identity = state.tokens.verify(&token, state.farm.now()).await.map_err(|error| match error {
                     TokenError::Refused(reason) => Failure::BadToken(reason),
@@ -76,9 +80,18 @@ fn hash_of(key: &str) -> KeyHash {
     KeyHash(Sha256::digest(key.as_bytes()).into())
 }
 
-/// A new API key: its text, to be shown once, and what is stored of it.
+/// A new key of the ReframeFX surface: its text, to be shown once, and what is stored of it.
 pub fn new_key() -> (String, KeyHash) {
-    let text = format!("{KEY_PREFIX}{}", hex::encode(rand::random::<[u8; KEY_BYTES]>()));
+    random_key(KEY_PREFIX)
+}
+
+/// The same of the Apiframe surface.
+pub fn new_named_key() -> (String, KeyHash) {
+    random_key(NAMED_KEY_PREFIX)
+}
+
+fn random_key(prefix: &str) -> (String, KeyHash) {
+    let text = format!("{prefix}{}", hex::encode(rand::random::<[u8; KEY_BYTES]>()));
     let hash = hash_of(&text);
     (text, hash)
 }

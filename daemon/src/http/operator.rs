@@ -1,5 +1,7 @@
 //! The operator's API, on a Unix socket that only the daemon's user can open: whoever reaches it may do all of it.
 
+mod keys;
+
 use super::{HttpState, auth, body::Strict, error::Failure};
 use crate::{
     farm::{AgentView, FarmError, JobView, NewAccount},
@@ -10,14 +12,14 @@ use axum::{
     Json, Router,
     extract::{Path, Query, State},
     http::StatusCode,
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use std::collections::HashMap;
 use tweenfarm_protocol::{
     AccountId, JobId, Xeconds,
     operator::{
-        AddUser, AddedUser, Adjust, AgentRow, CreditKind, Grant, Granted, JobRow, LedgerRow, NewKey, RevokedKey,
-        Status, Sweep, Swept, UserRow, WorkerRow,
+        AddUser, AddedUser, Adjust, AgentRow, CreditKind, Grant, Granted, JobRow, LedgerRow, Status, Sweep, Swept,
+        UserRow, WorkerRow,
     },
 };
 
@@ -32,7 +34,9 @@ pub fn routes() -> Router<HttpState> {
         .route("/operator/users/{account}/grants", post(grant))
         .route("/operator/users/{account}/adjustments", post(adjust))
         .route("/operator/users/{account}/ledger", get(ledger))
-        .route("/operator/users/{account}/key", post(new_key).delete(revoke_key))
+        .route("/operator/users/{account}/key", post(keys::rotate).delete(keys::revoke_current))
+        .route("/operator/users/{account}/keys", post(keys::add).get(keys::list))
+        .route("/operator/users/{account}/keys/{key}", delete(keys::revoke))
         .route("/operator/jobs", get(jobs))
         .route("/operator/jobs/{job}", get(job))
         .route("/operator/jobs/{job}/cancel", post(cancel))
@@ -131,29 +135,13 @@ fn row_of_entry(entry: LedgerEntry) -> LedgerRow {
     }
 }
 
-async fn new_key(
-    State(state): State<HttpState>,
-    Path(account): Path<String>,
-) -> Result<(StatusCode, Json<NewKey>), Failure> {
-    let account = account_id(&account)?;
-    let (api_key, hash) = auth::new_key();
-    state.farm.rotate_key(account, hash).await?;
-    Ok((StatusCode::CREATED, Json(NewKey { account, api_key })))
-}
-
-async fn revoke_key(State(state): State<HttpState>, Path(account): Path<String>) -> Result<Json<RevokedKey>, Failure> {
-    let account = account_id(&account)?;
-    let revoked = state.farm.revoke_key(account).await?;
-    Ok(Json(RevokedKey { account, revoked }))
-}
-
 async fn users(State(state): State<HttpState>) -> Result<Json<Vec<UserRow>>, Failure> {
     let mut rows = Vec::new();
     for account in state.farm.accounts()? {
         rows.push(UserRow {
             account: account.id,
             balance: state.farm.balance(account.id)?,
-            has_key: state.farm.active_key_hash(account.id)?.is_some(),
+            has_key: state.farm.active_key(account.id)?.is_some(),
             email: account.email,
             tier: account.tier.as_str().to_owned(),
             created_at: account.created_at.to_iso_seconds(),

@@ -1,6 +1,6 @@
 //! Accounts and their keys.
 
-use tweenfarm_protocol::{AccountId, Timestamp};
+use tweenfarm_protocol::{AccountId, KeyId, Timestamp};
 
 /// Who pays: a user with keys, one balance and a tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +44,22 @@ impl std::fmt::Debug for KeyHash {
 }
 
 /// Which surface a key opens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyKind {
     /// `rfx_live_…`, Bearer at the root; one active per account.
     Rfx,
+    /// `afk_…`, X-API-Key under `/v2`; as many as are wanted.
+    Afk(KeyLabel),
+}
+
+/// What tells an account's many keys apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyLabel {
+    pub id: KeyId,
+    /// As whoever made it calls it.
+    pub name: String,
+    /// How its text begins: enough to recognise it by, far too little to use it.
+    pub prefix: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,4 +69,18 @@ pub struct ApiKey {
     pub kind: KeyKind,
     pub created_at: Timestamp,
     pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    pub fn is_active(&self) -> bool {
+        self.revoked_at.is_none()
+    }
+
+    /// The label of one of many.
+    pub fn label(&self) -> Option<&KeyLabel> {
+        match &self.kind {
+            KeyKind::Rfx => None,
+            KeyKind::Afk(label) => Some(label),
+        }
+    }
 }

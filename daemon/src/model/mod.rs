@@ -7,7 +7,7 @@ pub mod job;
 pub mod ledger;
 pub mod project;
 
-pub use account::{Account, ApiKey, KeyHash, KeyKind, Tier};
+pub use account::{Account, ApiKey, KeyHash, KeyKind, KeyLabel, Tier};
 pub use answer::FirstAnswer;
 pub use file::{FileKind, FileState, MediaFile, ObjectKey, ObjectKeyError};
 pub use job::{Abandoned, IllegalStep, Job, JobEnd, JobState, Master, Segment, SegmentEvent, SegmentState, Spot};

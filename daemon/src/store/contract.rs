@@ -66,6 +66,27 @@ fn the_active_key_is_the_newest_one_that_is_not_revoked() {
 }
 
 #[test]
+fn an_account_has_many_named_keys_beside_the_active_one() {
+    both(|store| {
+        let names = |store: &dyn Store| -> Vec<u8> {
+            store.named_keys(AccountId(id(1))).unwrap().iter().map(|key| key.hash.0[0]).collect()
+        };
+        store.commit(&[Write::PutKey(key(1, 1, None)), Write::PutKey(named_key(3, 1, None))]).unwrap();
+        store.commit(&[Write::PutKey(named_key(2, 1, None)), Write::PutKey(named_key(4, 2, None))]).unwrap();
+        assert_eq!(names(store), [2, 3]);
+        assert_eq!(store.active_key(AccountId(id(1))).unwrap(), Some(key(1, 1, None)), "the rfx key is another thing");
+        store.commit(&[Write::PutKey(named_key(2, 1, Some(9)))]).unwrap();
+        assert_eq!(names(store), [2, 3], "a revoked key stays listed");
+        assert_eq!(store.key(KeyHash([2; 32])).unwrap(), Some(named_key(2, 1, Some(9))));
+        assert_eq!(store.key_used_at(KeyHash([2; 32])).unwrap(), None);
+        for at in [5, 6].map(Timestamp) {
+            store.commit(&[Write::PutKeyUse { key: KeyHash([2; 32]), at }]).unwrap();
+            assert_eq!(store.key_used_at(KeyHash([2; 32])).unwrap(), Some(at));
+        }
+    });
+}
+
+#[test]
 fn entries_come_in_sequence_and_a_refund_is_found_by_its_charge() {
     both(|store| {
         let account = AccountId(id(1));
@@ -378,11 +399,12 @@ fn everything(store: &dyn Store) -> String {
     let accounts = numbers().map(|number| {
         let account = AccountId(id(number));
         let keys = (store.active_key(account).unwrap(), store.key(KeyHash([number as u8; 32])).unwrap());
+        let named = (store.named_keys(account).unwrap(), store.key_used_at(KeyHash([number as u8; 32])).unwrap());
         let ledger = (store.last_entry(account).unwrap(), store.entries(account).unwrap());
         let answers = ["a", "b"].map(|key| store.answer(account, "/jobs", key).unwrap());
         let jobs = (store.jobs_of(account, 3, None).unwrap(), store.jobs_of(account, 9, Some(Timestamp(2))).unwrap());
         let projects = store.projects_of(account, 3, None).unwrap();
-        format!("{:?} {keys:?} {ledger:?} {answers:?} {jobs:?} {projects:?}", store.account(account).unwrap())
+        format!("{:?} {keys:?} {named:?} {ledger:?} {answers:?} {jobs:?} {projects:?}", store.account(account).unwrap())
     });
     let things = numbers().map(|number| {
         let file = store.file_with_key(&input(number, 1, 1).key).unwrap();
@@ -403,6 +425,13 @@ fn any_write() -> impl Strategy<Value = Write> {
     prop_oneof![
         (number(), "[ab]@x").prop_map(|(number, email)| Write::PutAccount(account(number, &email))),
         (0_u8..4, number(), prop::option::of(0_i64..3)).prop_map(|(hash, of, at)| Write::PutKey(key(hash, of, at))),
+        // An account of its own for each key: it never changes.
+        (4_u8..7, prop::option::of(0_i64..3)).prop_map(|(hash, at)| Write::PutKey(named_key(
+            hash,
+            u128::from(hash) % 2,
+            at
+        ))),
+        (0_u8..4, 0_i64..3).prop_map(|(hash, at)| Write::PutKeyUse { key: KeyHash([hash; 32]), at: Timestamp(at) }),
         (number(), 0_u64..3, number()).prop_map(|(of, sequence, charge)| {
             Write::PutEntry(entry(of, sequence, EntryKind::Refund { charge: EntryId(id(charge)), job: JobId(id(1)) }))
         }),

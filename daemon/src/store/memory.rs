@@ -67,6 +67,19 @@ impl Store for MemoryStore {
         })
     }
 
+    fn named_keys(&self, account: AccountId) -> Result<Vec<ApiKey>, StoreError> {
+        self.tables(|tables| {
+            let own = tables.keys.values().filter(|key| key.account == account && key.label().is_some());
+            let mut found: Vec<ApiKey> = own.cloned().collect();
+            found.sort_by_key(|key| (key.created_at, key.hash));
+            found
+        })
+    }
+
+    fn key_used_at(&self, hash: KeyHash) -> Result<Option<Timestamp>, StoreError> {
+        self.tables(|tables| tables.key_uses.get(&hash).copied())
+    }
+
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
         self.tables(|tables| tables.last_entry(account))
     }

@@ -48,8 +48,13 @@ pub enum StoreError {
 pub enum Write {
     /// An e-mail address leads to the account that had it first.
     PutAccount(Account),
-    /// An active key becomes its account's newest one.
+    /// An active `rfx` key becomes its account's newest one.
     PutKey(ApiKey),
+    /// When a key was last used.
+    PutKeyUse {
+        key: KeyHash,
+        at: Timestamp,
+    },
     /// Appended at its account and sequence; a refund is found by its charge, a purchase by its payment event.
     PutEntry(LedgerEntry),
     PutProject(Project),
@@ -72,8 +77,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Active or revoked.
     fn key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError>;
-    /// The key the account was given last, if it has not been revoked since.
+    /// The `rfx` key the account was given last, if it has not been revoked since.
     fn active_key(&self, account: AccountId) -> Result<Option<ApiKey>, StoreError>;
+    /// The account's `afk` keys, active or revoked, oldest first.
+    fn named_keys(&self, account: AccountId) -> Result<Vec<ApiKey>, StoreError>;
+    fn key_used_at(&self, hash: KeyHash) -> Result<Option<Timestamp>, StoreError>;
 
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError>;
     /// In sequence.

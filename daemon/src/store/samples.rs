@@ -3,7 +3,7 @@
 use crate::model::*;
 use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
-    AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
+    AccountId, AgentId, EntryId, FileId, JobId, KeyId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, Progress, Quality, RenderFacts},
 };
 use uuid::Uuid;
@@ -34,6 +34,11 @@ pub(crate) fn key(hash: u8, of: u128, revoked_at: Option<i64>) -> ApiKey {
         created_at: Timestamp(7),
         revoked_at: revoked_at.map(Timestamp),
     }
+}
+
+pub(crate) fn named_key(hash: u8, of: u128, revoked_at: Option<i64>) -> ApiKey {
+    let label = KeyLabel { id: KeyId(id(u128::from(hash))), name: "studio".into(), prefix: "afk_0123".into() };
+    ApiKey { kind: KeyKind::Afk(label), ..key(hash, of, revoked_at) }
 }
 
 pub(crate) fn entry(of: u128, sequence: u64, kind: EntryKind) -> LedgerEntry {

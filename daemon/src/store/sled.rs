@@ -15,7 +15,8 @@ use super::{
     record::{self, JobRecord, SegmentRecord, Stored},
 };
 use crate::model::{
-    Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project, ShareToken,
+    Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey, Project,
+    ShareToken,
 };
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};
@@ -294,6 +295,25 @@ impl Store for SledStore {
         Ok(Store::key(self, KeyHash(hash))?.filter(|key| key.revoked_at.is_none()))
     }
 
+    fn named_keys(&self, account: AccountId) -> Result<Vec<ApiKey>, StoreError> {
+        let own = self.db.range(of_owner(kind::KEY_OF, account.as_bytes(), None)).keys();
+        own.filter_map(|at| {
+            let found = at.map_err(|source| io_error("read", source)).and_then(|at| {
+                let hash = at.len().checked_sub(32).and_then(|start| at.get(start..)).unwrap_or_default();
+                self.record(&key(kind::KEY, &[hash]))
+            });
+            found.transpose()
+        })
+        .collect()
+    }
+
+    fn key_used_at(&self, hash: KeyHash) -> Result<Option<Timestamp>, StoreError> {
+        let at = key(kind::KEY_USED, &[&hash.0]);
+        let Some(bytes) = self.bytes(&at)? else { return Ok(None) };
+        let micros = <[u8; 8]>::try_from(bytes.as_ref()).map_err(|cause| corrupt(&at, cause))?;
+        Ok(Some(Timestamp(i64::from_be_bytes(micros))))
+    }
+
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
         let newest = self.db.scan_prefix(key(kind::ENTRY, &[account.as_bytes()])).next_back();
         let Some(item) = newest else { return Ok(None) };
@@ -444,10 +464,19 @@ impl Store for SledStore {
 fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
     match write {
         Write::PutKey(api_key) => {
-            if api_key.revoked_at.is_none() {
-                batch.insert(key(kind::NEWEST_KEY, &[api_key.account.as_bytes()]), &api_key.hash.0);
+            let (account, hash) = (api_key.account.as_bytes(), &api_key.hash.0);
+            match api_key.kind {
+                KeyKind::Rfx if api_key.is_active() => batch.insert(key(kind::NEWEST_KEY, &[account]), hash),
+                KeyKind::Rfx => {}
+                KeyKind::Afk(_) => {
+                    batch.insert(key(kind::KEY_OF, &[account, &time_bytes(api_key.created_at), hash]), &[]);
+                }
             }
             put(batch, key(kind::KEY, &[&api_key.hash.0]), api_key)
+        }
+        Write::PutKeyUse { key: used, at } => {
+            batch.insert(key(kind::KEY_USED, &[&used.0]), &at.0.to_be_bytes());
+            Ok(())
         }
         Write::PutEntry(entry) => {
             let place: [&[u8]; 2] = [entry.account.as_bytes(), &entry.sequence.to_be_bytes()];

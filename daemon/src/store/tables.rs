@@ -1,15 +1,18 @@
 //! The store's content as plain maps: the memory store's body, and what a transaction has written so far.
 
 use super::Write;
-use crate::model::{Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project};
+use crate::model::{
+    Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey, Project,
+};
 use std::collections::BTreeMap;
-use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId};
+use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
 
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     pub(super) accounts: BTreeMap<AccountId, Account>,
     pub(super) emails: BTreeMap<String, AccountId>,
     pub(super) keys: BTreeMap<KeyHash, ApiKey>,
+    pub(super) key_uses: BTreeMap<KeyHash, Timestamp>,
     pub(super) newest_keys: BTreeMap<AccountId, KeyHash>,
     pub(super) entries: BTreeMap<(AccountId, u64), LedgerEntry>,
     pub(super) refunds: BTreeMap<EntryId, EntryId>,
@@ -29,10 +32,13 @@ impl Tables {
                 self.accounts.insert(account.id, account);
             }
             Write::PutKey(key) => {
-                if key.revoked_at.is_none() {
+                if key.is_active() && key.kind == KeyKind::Rfx {
                     self.newest_keys.insert(key.account, key.hash);
                 }
                 self.keys.insert(key.hash, key);
+            }
+            Write::PutKeyUse { key, at } => {
+                self.key_uses.insert(key, at);
             }
             Write::PutEntry(entry) => {
                 match &entry.kind {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub async fn me(State(state): State<HttpState>, Caller(account): Caller) -> Result<Json<Value>, Failure> {
     let balance = state.farm.balance(account.id)?;
     let spent_usd_cents = state.farm.spent_usd_cents(account.id)?;
-    let key_hash = state.farm.active_key_hash(account.id)?.map(|hash| hash.to_hex());
+    let key_hash = state.farm.active_key(account.id)?.map(|key| key.hash.to_hex());
     Ok(Json(json!({
         "id": account.id,
         "email": account.email,

@@ -75,6 +75,60 @@ async fn the_operator_gives_a_new_key_and_takes_it_away() {
 }
 
 #[tokio::test]
+async fn an_account_gets_many_keys_and_each_is_revoked_alone() {
+    let bench = Bench::new();
+    let user = bench.user("ann@example.org", 0).await;
+    let path = format!("/operator/users/{}/keys", user.account.id);
+    let mut texts = Vec::new();
+    for name in ["studio", "night batch"] {
+        let added = bench.operate(Method::POST, &path, json!({ "name": name })).await;
+        assert_eq!(added.status, StatusCode::CREATED);
+        let text = added.json()["api_key"].as_str().unwrap().to_owned();
+        assert!(text.strip_prefix("afk_").is_some_and(|digits| digits.len() == 40), "{text}");
+        texts.push(text);
+    }
+    let list = async || bench.operate(Method::GET, &path, Value::Null).await.json();
+    let rows = list().await;
+    let names: Vec<&Value> = rows.as_array().unwrap().iter().map(|row| &row["name"]).collect();
+    assert_eq!(names, ["", "studio", "night batch"]);
+    assert_eq!((&rows[0]["kind"], &rows[1]["kind"]), (&json!("rfx"), &json!("afk")));
+    assert_eq!(rows[1]["prefix"].as_str().unwrap(), &texts[0][..8]);
+    assert!(texts.iter().all(|text| !rows.to_string().contains(text)), "a key is shown once");
+    let one = format!("{path}/{}", rows[1]["key"].as_str().unwrap());
+    for revoked in [true, false] {
+        assert_eq!(bench.operate(Method::DELETE, &one, Value::Null).await.json()["revoked"], revoked);
+    }
+    let rows = list().await;
+    assert!(rows[1]["revoked_at"].is_string() && rows[2]["revoked_at"].is_null(), "{rows}");
+    assert_eq!(bench.get("/me", &user).await.status, StatusCode::OK, "the other surface's key is left alone");
+    for (method, path, body, status) in [
+        (Method::DELETE, format!("{path}/{}", uuid::Uuid::nil()), Value::Null, 404),
+        (Method::DELETE, format!("{path}/none"), Value::Null, 404),
+        (Method::POST, path.clone(), json!({ "name": " " }), 400),
+        (Method::POST, path, json!({}), 400),
+    ] {
+        assert_eq!(bench.operate(method, &path, body).await.status.as_u16(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn when_a_key_was_last_used_is_known_before_and_after_it_was_written_down() {
+    let bench = Bench::new();
+    let user = bench.user("ann@example.org", 0).await;
+    let path = format!("/operator/users/{}/keys", user.account.id);
+    let used = async || bench.operate(Method::GET, &path, Value::Null).await.json()[0]["last_used_at"].clone();
+    assert_eq!(used().await, Value::Null);
+    bench.get("/me", &user).await;
+    let seen = used().await;
+    assert!(seen.is_string());
+    bench.farm.save_key_uses().await.unwrap();
+    assert_eq!(used().await, seen);
+    bench.clock.0.fetch_add(60_000_000, Ordering::SeqCst);
+    bench.get("/me", &user).await;
+    assert_ne!(used().await, seen);
+}
+
+#[tokio::test]
 async fn the_operator_is_refused_with_a_sentence() {
     let bench = Bench::new();
     bench.user("ann@example.org", 0).await;

@@ -2,11 +2,11 @@
 
 use super::{RecordError, Stored};
 use crate::model::{
-    Account, ApiKey, Credit, Currency, EntryKind, FirstAnswer, KeyHash, KeyKind, LedgerEntry, Project, ProjectState,
-    Purchase, ShareToken, Tier,
+    Account, ApiKey, Credit, Currency, EntryKind, FirstAnswer, KeyHash, KeyKind, KeyLabel, LedgerEntry, Project,
+    ProjectState, Purchase, ShareToken, Tier,
 };
 use serde::{Deserialize, Serialize};
-use tweenfarm_protocol::{AccountId, EntryId, JobId, ProjectId, Timestamp, Xeconds};
+use tweenfarm_protocol::{AccountId, EntryId, JobId, KeyId, ProjectId, Timestamp, Xeconds};
 
 #[derive(Serialize, Deserialize)]
 pub enum AccountRecord {
@@ -54,11 +54,18 @@ impl Stored for Account {
 #[derive(Serialize, Deserialize)]
 pub enum KeyRecord {
     V1 { hash: [u8; 32], account: AccountId, kind: KeyKindV1, created_at: Timestamp, revoked_at: Option<Timestamp> },
+    V2 { hash: [u8; 32], account: AccountId, kind: KeyKindV2, created_at: Timestamp, revoked_at: Option<Timestamp> },
 }
 
 #[derive(Serialize, Deserialize)]
 pub enum KeyKindV1 {
     Rfx,
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum KeyKindV2 {
+    Rfx,
+    Afk { id: KeyId, name: String, prefix: String },
 }
 
 impl Stored for ApiKey {
@@ -67,15 +74,24 @@ impl Stored for ApiKey {
     fn to_record(&self) -> KeyRecord {
         let ApiKey { hash, account, kind, created_at, revoked_at } = self.clone();
         let kind = match kind {
-            KeyKind::Rfx => KeyKindV1::Rfx,
+            KeyKind::Rfx => KeyKindV2::Rfx,
+            KeyKind::Afk(KeyLabel { id, name, prefix }) => KeyKindV2::Afk { id, name, prefix },
         };
-        KeyRecord::V1 { hash: hash.0, account, kind, created_at, revoked_at }
+        KeyRecord::V2 { hash: hash.0, account, kind, created_at, revoked_at }
     }
 
     fn from_record(record: KeyRecord) -> Result<ApiKey, RecordError> {
-        let KeyRecord::V1 { hash, account, kind, created_at, revoked_at } = record;
+        let (hash, account, kind, created_at, revoked_at) = match record {
+            KeyRecord::V1 { hash, account, kind: KeyKindV1::Rfx, created_at, revoked_at } => {
+                (hash, account, KeyKindV2::Rfx, created_at, revoked_at)
+            }
+            KeyRecord::V2 { hash, account, kind, created_at, revoked_at } => {
+                (hash, account, kind, created_at, revoked_at)
+            }
+        };
         let kind = match kind {
-            KeyKindV1::Rfx => KeyKind::Rfx,
+            KeyKindV2::Rfx => KeyKind::Rfx,
+            KeyKindV2::Afk { id, name, prefix } => KeyKind::Afk(KeyLabel { id, name, prefix }),
         };
         Ok(ApiKey { hash: KeyHash(hash), account, kind, created_at, revoked_at })
     }

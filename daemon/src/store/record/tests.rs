@@ -15,7 +15,7 @@ const RELEASED: &str = include_str!("released.txt");
 
 /// Lines of versions that are read and not written any more.
 const EARLIER: &[(&str, &str)] =
-    &[("project.", ".v1"), ("entry.", ".v1"), ("job.", ".v1"), ("job.", ".v2"), ("segment.", ".v1")];
+    &[("key", ".v1"), ("project.", ".v1"), ("entry.", ".v1"), ("job.", ".v1"), ("job.", ".v2"), ("segment.", ".v1")];
 
 /// Every kind of record with a value in every field, and the name of its line.
 fn written_today() -> Vec<(String, Vec<u8>)> {
@@ -25,7 +25,8 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
     let mut lines = vec![
         plain("account.v1", &samples::account(1, "ada@example.org")),
         plain("project.v2", &samples::project(1, 2)),
-        plain("key.v1", &samples::key(1, 2, Some(3))),
+        plain("key.v2", &samples::key(1, 2, Some(3))),
+        plain("key.afk.v2", &samples::named_key(1, 2, Some(3))),
         plain("file.v1", &samples::input(1, 2, 3)),
         plain("answer.v1", &samples::answer("/jobs", "k", 4)),
     ];
@@ -96,6 +97,10 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
         let job = as_of_version_2(job);
         assert_eq!(read("v2", "v2"), job);
         assert_eq!(read("v1", "v1"), as_of_version_1(job));
+    }
+    for name in ["key.v1", "key.v2"] {
+        let key = ApiKey::from_record(decode(&released(name)).unwrap()).unwrap();
+        assert_eq!(key, samples::key(1, 2, Some(3)), "{name}");
     }
     let read = |name| MediaFile::from_record(decode(&released(name)).unwrap()).unwrap();
     assert_eq!(read("file.v1"), samples::input(1, 2, 3));

@@ -11,6 +11,10 @@ pub(super) mod kind {
     pub const KEY: u8 = b'k';
     /// Account → hash of the key it was given last.
     pub const NEWEST_KEY: u8 = b'n';
+    /// Account, time, hash of one of its many keys.
+    pub const KEY_OF: u8 = b'y';
+    /// Hash of a key → when it was last used.
+    pub const KEY_USED: u8 = b'z';
     /// Account, sequence → entry.
     pub const ENTRY: u8 = b'l';
     /// Charge → refund.
