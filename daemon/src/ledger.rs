@@ -1,6 +1,6 @@
 //! The ledger's rules: which entries may be booked. The only place where a balance is computed; reads no store.
 
-use crate::model::{EntryKind, LedgerEntry};
+use crate::model::{EntryKind, LedgerEntry, Purchase, Reversal};
 use std::collections::{HashMap, HashSet};
 use tweenfarm_protocol::{AccountId, EntryId, JobId, Timestamp, Xeconds};
 
@@ -15,6 +15,8 @@ pub enum LedgerError {
     TrialOver,
     #[error("the charge {0} has been refunded already")]
     AlreadyRefunded(EntryId),
+    #[error("the purchase {0} has been taken back already")]
+    AlreadyReversed(EntryId),
 }
 
 /// The balance after the last entry; nothing has been booked yet: 0.
@@ -44,6 +46,8 @@ pub fn book(last: Option<&LedgerEntry>, booking: Booking) -> Result<LedgerEntry,
         }
         EntryKind::Adjustment { .. } => change != Xeconds::ZERO,
         EntryKind::Charge { .. } => change < Xeconds::ZERO,
+        // Nothing is left to be taken: the entry still says that the money went back.
+        EntryKind::Reversal(_) => change <= Xeconds::ZERO,
     };
     if !sign_fits {
         return Err(LedgerError::Amount(change));
@@ -97,27 +101,74 @@ pub fn refund(
     book(last, Booking { id, account: due.account, kind, change: due.charged, at })
 }
 
+/// A purchase whose money went back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReversalDue {
+    pub account: AccountId,
+    pub purchase: EntryId,
+    /// What the purchase gave.
+    pub given: Xeconds,
+    pub event: String,
+    pub reason: String,
+    /// The entry that took this purchase back before, if there is one.
+    pub reversed_by: Option<EntryId>,
+}
+
+/// Takes a purchase back, as far as something is left: no balance falls below 0, and what is missing is not taken
+/// from later credit. A second time is refused.
+pub fn reverse(
+    last: Option<&LedgerEntry>,
+    id: EntryId,
+    due: ReversalDue,
+    at: Timestamp,
+) -> Result<LedgerEntry, LedgerError> {
+    let ReversalDue { account, purchase, given, event, reason, reversed_by } = due;
+    if reversed_by.is_some() {
+        return Err(LedgerError::AlreadyReversed(purchase));
+    }
+    let change = given.min(balance(last)).checked_neg().ok_or(LedgerError::Amount(given))?;
+    let kind = EntryKind::Reversal(Reversal { purchase, due: given, event, reason });
+    book(last, Booking { id, account, kind, change, at })
+}
+
+/// The purchases that were not taken back.
+fn kept_purchases(entries: &[LedgerEntry]) -> impl Iterator<Item = &Purchase> {
+    let reversed: HashSet<EntryId> = entries
+        .iter()
+        .filter_map(|entry| match &entry.kind {
+            EntryKind::Reversal(reversal) => Some(reversal.purchase),
+            _ => None,
+        })
+        .collect();
+    entries.iter().filter_map(move |entry| match &entry.kind {
+        EntryKind::Purchase(purchase) if !reversed.contains(&entry.id) => Some(purchase),
+        _ => None,
+    })
+}
+
 /// What an account has spent on packs, in cents of a dollar; each pack counts at its dollar price of then.
 pub fn spent_usd_cents(entries: &[LedgerEntry]) -> i64 {
-    let prices = entries.iter().filter_map(|entry| match &entry.kind {
-        EntryKind::Purchase(purchase) => Some(purchase.price_usd_cents),
-        EntryKind::TrialGrant
-        | EntryKind::OperatorGrant { .. }
-        | EntryKind::Adjustment { .. }
-        | EntryKind::Charge { .. }
-        | EntryKind::Refund { .. } => None,
-    });
-    prices.fold(0, i64::saturating_add)
+    kept_purchases(entries).map(|purchase| purchase.price_usd_cents).fold(0, i64::saturating_add)
+}
+
+/// Whether the account ever had paid credit that was not taken back whole, used up or not.
+pub fn has_paid_credit(entries: &[LedgerEntry]) -> bool {
+    let granted =
+        |entry: &LedgerEntry| matches!(entry.kind, EntryKind::OperatorGrant { .. }) && entry.kind.is_paid_credit();
+    entries.iter().any(granted) || kept_purchases(entries).next().is_some()
 }
 
 /// Whether an account's entries, in sequence, tell one consistent story: no gap, every running balance the sum of
-/// the changes so far and never below 0, a trial grant at the start or never, every payment booked once, every refund of a charge
-/// of this ledger, once and in full.
+/// the changes so far and never below 0, a trial grant at the start or never, every payment event
+/// booked once, every refund of a charge of this ledger, once and in full, every reversal of a purchase of it, once and as
+/// far as something was left.
 pub fn consistent(entries: &[LedgerEntry]) -> bool {
     let mut sum = Xeconds::ZERO;
     let mut open_charges = HashMap::new();
+    let mut open_purchases = HashMap::new();
     let mut payments = HashSet::new();
     for (expected, entry) in (0_u64..).zip(entries) {
+        let before = sum;
         let Some(after) = sum.checked_add(entry.change) else { return false };
         sum = after;
         if entry.sequence != expected || entry.balance_after != sum || sum < Xeconds::ZERO {
@@ -132,6 +183,14 @@ pub fn consistent(entries: &[LedgerEntry]) -> bool {
             }
             EntryKind::Purchase(purchase) => {
                 if !payments.insert(&purchase.event) {
+                    return false;
+                }
+                open_purchases.insert(entry.id, entry.change);
+            }
+            EntryKind::Reversal(Reversal { purchase, due, event, .. }) => {
+                let taken = (*due).min(before).checked_neg();
+                let whole = open_purchases.remove(purchase) == Some(*due) && Some(entry.change) == taken;
+                if !payments.insert(event) || !whole {
                     return false;
                 }
             }
@@ -151,7 +210,7 @@ pub fn consistent(entries: &[LedgerEntry]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Credit, Currency, Purchase};
+    use crate::model::{Credit, Currency};
     use proptest::{collection::vec, prelude::*};
     use uuid::Uuid;
 
@@ -182,6 +241,30 @@ mod tests {
         check(10, 0, Err(LedgerError::Amount(Xeconds(0))));
         check(10, -3, Err(LedgerError::Amount(Xeconds(-3))));
         check(10, i64::MIN, Err(LedgerError::Amount(Xeconds(i64::MIN))));
+    }
+
+    #[test]
+    fn a_purchase_is_taken_back_as_far_as_something_is_left() {
+        let check = |balance: i64, given: i64, expected: i64| {
+            let last = (balance > 0).then(|| granted(balance));
+            let due = ReversalDue {
+                account: ACCOUNT,
+                purchase: EntryId(Uuid::from_u128(1)),
+                given: Xeconds(given),
+                event: "re".into(),
+                reason: "r".into(),
+                reversed_by: None,
+            };
+            let entry = reverse(last.as_ref(), EntryId(Uuid::from_u128(2)), due.clone(), AT).unwrap();
+            assert_eq!((entry.change.0, entry.balance_after.0), (expected, balance + expected), "{given} of {balance}");
+            let again = ReversalDue { reversed_by: Some(entry.id), ..due };
+            let refused = reverse(Some(&entry), EntryId(Uuid::from_u128(3)), again, AT);
+            assert_eq!(refused, Err(LedgerError::AlreadyReversed(EntryId(Uuid::from_u128(1)))));
+        };
+        check(1000, 600, -600);
+        check(600, 600, -600);
+        check(10, 600, -10);
+        check(0, 600, 0);
     }
 
     #[test]
@@ -255,6 +338,8 @@ mod tests {
         Purchase(i64, u8),
         Adjust(i64),
         Charge(i64),
+        /// Of the purchase at this position among those made, if there are any: done before or not.
+        Reverse(usize),
         /// Of the charge at this position among those made, if there are any: done before or not.
         Refund(usize),
     }
@@ -269,6 +354,7 @@ mod tests {
             amount().prop_map(Operation::Trial),
             amount().prop_map(Operation::Charge),
             (0_usize..50).prop_map(Operation::Refund),
+            (0_usize..50).prop_map(Operation::Reverse),
         ]
     }
 
@@ -297,6 +383,21 @@ mod tests {
                 Operation::Trial(amount) => plain(EntryKind::TrialGrant, *amount),
                 Operation::Charge(price) => {
                     charge(last, (id, ACCOUNT, JobId(Uuid::from_u128(number))), Xeconds(*price), AT)
+                }
+                Operation::Reverse(position) => {
+                    let purchases: Vec<_> =
+                        entries.iter().filter(|entry| matches!(entry.kind, EntryKind::Purchase(_))).collect();
+                    let Some(purchase) = purchases.get(position % purchases.len().max(1)) else { continue };
+                    let takes = |entry: &&LedgerEntry| matches!(&entry.kind, EntryKind::Reversal(of) if of.purchase == purchase.id);
+                    let due = ReversalDue {
+                        account: ACCOUNT,
+                        purchase: purchase.id,
+                        given: purchase.change,
+                        event: format!("back {number}"),
+                        reason: String::new(),
+                        reversed_by: entries.iter().find(takes).map(|entry| entry.id),
+                    };
+                    reverse(last, id, due, AT)
                 }
                 Operation::Refund(position) => {
                     let charges: Vec<_> =
@@ -328,17 +429,21 @@ mod tests {
             let adjusted = sum_of(&entries, |kind| matches!(kind, EntryKind::Adjustment { .. }));
             let charged = -sum_of(&entries, |kind| matches!(kind, EntryKind::Charge { .. }));
             let refunded = sum_of(&entries, |kind| matches!(kind, EntryKind::Refund { .. }));
-            prop_assert_eq!(granted + adjusted + refunded, i128::from(balance(entries.last()).0) + charged);
+            let reversed = -sum_of(&entries, |kind| matches!(kind, EntryKind::Reversal(_)));
+            prop_assert_eq!(granted + adjusted + refunded - reversed, i128::from(balance(entries.last()).0) + charged);
             prop_assert!(entries.iter().all(|entry| entry.balance_after >= Xeconds::ZERO));
             prop_assert!(consistent(&entries));
-            let packs = entries.iter().filter(|entry| matches!(entry.kind, EntryKind::Purchase(_))).count();
+            let count = |counts: fn(&EntryKind) -> bool| entries.iter().filter(|entry| counts(&entry.kind)).count();
+            let reversals = count(|kind| matches!(kind, EntryKind::Reversal(_)));
+            let packs = count(|kind| matches!(kind, EntryKind::Purchase(_))) - reversals;
             prop_assert_eq!(spent_usd_cents(&entries), 500 * i64::try_from(packs).unwrap());
         }
 
         #[test]
-        fn a_charge_is_refunded_once_however_often_it_is_asked(operations in vec(any_operation(), 1..200)) {
+        fn a_charge_is_refunded_and_a_purchase_taken_back_once_however_often_it_is_asked(operations in vec(any_operation(), 1..200)) {
             let mut refunded: Vec<EntryId> = replay(&operations).into_iter().filter_map(|entry| match entry.kind {
                 EntryKind::Refund { charge, .. } => Some(charge),
+                EntryKind::Reversal(Reversal { purchase, .. }) => Some(purchase),
                 _ => None,
             }).collect();
             let count = refunded.len();

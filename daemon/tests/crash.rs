@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 use tweenfarm_daemon::{
-    farm::{Farm, FarmError, FarmRules, LeasedWork, Payer, Payment, Submission},
+    farm::{Farm, FarmError, FarmRules, LeasedWork, Payer, Payment, SignedIn, Submission},
     model::*,
     store::{MemoryStore, Store, StoreError, Write},
 };
@@ -88,8 +88,8 @@ impl Store for Breaking {
     fn refund_of(&self, charge: EntryId) -> Result<Option<EntryId>, StoreError> {
         self.inner.refund_of(charge)
     }
-    fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError> {
-        self.inner.purchase(event)
+    fn payment(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError> {
+        self.inner.payment(event)
     }
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
         self.inner.project(id)
@@ -114,8 +114,11 @@ impl Store for Breaking {
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError> {
         self.inner.file(id)
     }
-    fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, StoreError> {
-        self.inner.files(after, limit)
+    fn totals(&self) -> Result<(u64, u64), StoreError> {
+        self.inner.totals()
+    }
+    fn files_due(&self, now: Timestamp, after: Option<&MediaFile>, limit: usize) -> Result<Vec<MediaFile>, StoreError> {
+        self.inner.files_due(now, after, limit)
     }
     fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError> {
         self.inner.file_with_key(key)
@@ -203,7 +206,8 @@ async fn story(scene: &Scene, confirmed: &mut Confirmed) -> Result<(), FarmError
 
 async fn user_story(scene: &Scene, confirmed: &mut Confirmed) -> Result<(), FarmError> {
     let farm = &scene.farm;
-    let user = farm.sign_in(USER, "eve@example.org").await?;
+    let user =
+        farm.sign_in(SignedIn { account: USER, email: "eve@example.org".into(), issued_at: Timestamp(0) }).await?;
     confirmed.user_balance = confirmed.user_balance.max(Some(Xeconds(120)));
     let payment = Payment {
         event: "evt_1".into(),
@@ -249,6 +253,7 @@ fn kind(kind: &EntryKind) -> &'static str {
         EntryKind::Purchase(_) => "purchase ",
         EntryKind::Charge { .. } => "charge ",
         EntryKind::Refund { .. } => "refund ",
+        EntryKind::Reversal(_) => "reversal ",
         EntryKind::OperatorGrant { .. } | EntryKind::Adjustment { .. } => "by hand ",
     }
 }

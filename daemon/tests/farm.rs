@@ -1,123 +1,20 @@
-//! The farm through its handle: what it grants, refuses and remembers.
+//! The farm through its handle: clips, jobs, leases and what it remembers. Accounts and their money have `money`.
 
 mod scene;
 
 use scene::*;
 use std::{sync::Arc, task::Poll, time::Duration};
 use tweenfarm_daemon::{
-    farm::{Bought, Effect, FarmError, FarmRules, Load, NewAccount, NewUpload, Payer, Payment, Piece},
-    model::{Credit, Currency, EntryKind, FileKind, FileState, JobEnd, JobState, KeyHash, SegmentState, Tier},
+    farm::{Effect, FarmError, FarmRules, Load, NewUpload, Piece},
+    model::{Credit, EntryKind, FileKind, FileState, JobEnd, JobState, SegmentState},
     store::{MemoryStore, sled},
 };
 use tweenfarm_protocol::{
-    AccountId, AgentId, LeaseId, ProjectId, SlotRange, Xeconds,
+    AgentId, LeaseId, ProjectId, SlotRange, Xeconds,
     service::{Receipt, Renewal},
     task::{FailureClass, Outcome, Progress},
 };
 use uuid::Uuid;
-
-#[tokio::test]
-async fn an_account_gets_its_grant_and_a_tier_that_follows_from_it() {
-    let scene = Scene::new();
-    let paid = scene.account("Ada@Example.org ", 50).await;
-    assert_eq!((paid.email.as_str(), paid.tier), ("ada@example.org", Tier::Paid));
-    let free = scene.account("bob@example.org", 0).await;
-    assert_eq!((free.tier, scene.balance(&free)), (Tier::Free, 0));
-    assert_eq!(scene.farm.grant(free.id, Xeconds(7), "welcome".into(), Credit::Paid).await.unwrap(), Xeconds(7));
-    assert_eq!(scene.farm.account(free.id).unwrap().unwrap().tier, Tier::Paid);
-
-    let again = scene.farm.add_account(new_account("ADA@example.org", KeyHash([9; 32]), 1)).await;
-    assert!(matches!(again, Err(FarmError::EmailTaken)));
-    assert_eq!(
-        scene.farm.caller(KeyHash([9; 32])).unwrap().map(|(account, _)| account),
-        None,
-        "a refused account leaves nothing"
-    );
-    assert!(matches!(scene.farm.grant(free.id, Xeconds(0), "x".into(), Credit::Paid).await, Err(FarmError::Amount(_))));
-    let too_much = scene.farm.adjust(free.id, Xeconds(-8), "x".into()).await;
-    assert!(matches!(too_much, Err(FarmError::InsufficientXeconds { needed: Xeconds(8), available: Xeconds(7) })));
-    assert!(matches!(
-        scene.farm.grant(AccountId(Uuid::nil()), Xeconds(1), "x".into(), Credit::Paid).await,
-        Err(FarmError::NotFound { .. })
-    ));
-}
-
-#[tokio::test]
-async fn only_paid_credit_makes_an_account_a_paying_one() {
-    let scene = Scene::new();
-    let trial = NewAccount { trial: true, ..new_account("ada@example.org", KeyHash([1; 32]), 0) };
-    let (ada, balance) = scene.farm.add_account(trial).await.unwrap();
-    assert_eq!((ada.tier, balance), (Tier::Free, Xeconds(120)));
-    let tier = || scene.farm.account(ada.id).unwrap().unwrap().tier;
-    scene.farm.grant(ada.id, Xeconds(5), "sorry".into(), Credit::Trial).await.unwrap();
-    scene.farm.adjust(ada.id, Xeconds(5), "miscounted".into()).await.unwrap();
-    assert_eq!((tier(), scene.balance(&ada)), (Tier::Free, 130));
-    assert_eq!(scene.farm.adjust(ada.id, Xeconds(-130), "miscounted".into()).await.unwrap(), Xeconds(0));
-    scene.farm.grant(ada.id, Xeconds(1), "partner".into(), Credit::Paid).await.unwrap();
-    assert_eq!(tier(), Tier::Paid);
-    assert!(matches!(scene.farm.grant(ada.id, Xeconds(-1), "x".into(), Credit::Paid).await, Err(FarmError::Amount(_))));
-    assert!(scene.farm.audit().unwrap().differences.is_empty());
-}
-
-fn payment(event: &str, payer: Payer) -> Payment {
-    let pack = tweenfarm_daemon::pricing::pack("power").unwrap();
-    Payment { event: event.into(), payer, pack, currency: Currency::Inr }
-}
-
-#[tokio::test]
-async fn a_payment_is_booked_once_however_often_it_is_reported() {
-    let scene = Scene::new();
-    let (ada, bob) = (scene.account("ada@example.org", 0).await, scene.account("bob@example.org", 0).await);
-    let by_address = payment("evt_1", Payer::Email(" ADA@example.org".into()));
-    let first = scene.farm.buy(by_address.clone()).await.unwrap();
-    let expected = Bought { account: ada.id, xeconds: Xeconds(4000), balance_after: Xeconds(4000), replayed: false };
-    assert_eq!(first, expected);
-    assert_eq!(scene.farm.account(ada.id).unwrap().unwrap().tier, Tier::Paid);
-    for again in [by_address.clone(), payment("evt_1", Payer::Account(ada.id))] {
-        assert_eq!(scene.farm.buy(again).await.unwrap(), Bought { replayed: true, ..first.clone() });
-    }
-    for other in [
-        payment("evt_1", Payer::Account(bob.id)),
-        Payment { currency: Currency::Usd, ..by_address.clone() },
-        Payment { pack: tweenfarm_daemon::pricing::pack("pro").unwrap(), ..by_address },
-    ] {
-        assert!(matches!(scene.farm.buy(other).await, Err(FarmError::PaymentConflict)));
-    }
-    let nobody = payment("evt_2", Payer::Email("carl@example.org".into()));
-    assert!(matches!(scene.farm.buy(nobody).await, Err(FarmError::NotFound { what: "account" })));
-    assert_eq!((scene.balance(&ada), scene.balance(&bob)), (4000, 0));
-    assert_eq!(scene.farm.spent_usd_cents(ada.id).unwrap(), 2500, "counted in dollars, though paid in rupees");
-}
-
-#[tokio::test]
-async fn a_user_seen_for_the_first_time_by_many_at_once_gets_one_account_and_one_trial() {
-    let scene = Scene::new();
-    let owner = scene.account("ada@example.org", 0).await;
-    let id = AccountId(Uuid::from_u128(77));
-    let asking = (0..50).map(|_| scene.farm.sign_in(id, "Ada@example.org"));
-    let accounts = futures::future::try_join_all(asking).await.unwrap();
-    assert!(accounts.iter().all(|account| (account.id, account.tier) == (id, Tier::Free)));
-    let kinds: Vec<_> = scene.farm.entries(id).unwrap().into_iter().map(|entry| entry.kind).collect();
-    assert_eq!(kinds, [EntryKind::TrialGrant]);
-    assert_eq!(scene.farm.balance(id).unwrap(), Xeconds(120));
-    // A user who shares an address with another account is nobody but themselves.
-    let paid = scene.farm.buy(payment("evt_1", Payer::Email("ada@example.org".into()))).await.unwrap();
-    assert_eq!(paid.account, owner.id);
-}
-
-#[tokio::test]
-async fn a_rotated_key_stops_working_and_a_revoked_one_is_revoked_once() {
-    let scene = Scene::new();
-    let (farm, account) = (&scene.farm, scene.account("ada", 0).await);
-    let first = farm.active_key(account.id).unwrap().map(|key| key.hash).unwrap();
-    farm.rotate_key(account.id, KeyHash([2; 32])).await.unwrap();
-    assert_eq!(farm.caller(first).unwrap(), None);
-    assert_eq!(farm.caller(KeyHash([2; 32])).unwrap().map(|(account, _)| account), Some(account.clone()));
-    assert!(farm.revoke_key(account.id).await.unwrap());
-    assert!(!farm.revoke_key(account.id).await.unwrap());
-    assert_eq!(farm.caller(KeyHash([2; 32])).unwrap().map(|(account, _)| account), None);
-    assert_eq!(farm.active_key(account.id).unwrap().map(|key| key.hash), None);
-}
 
 #[tokio::test]
 async fn a_job_is_rendered_in_pieces_joined_and_paid_once() {

@@ -288,7 +288,8 @@ impl World {
                     EntryKind::TrialGrant
                     | EntryKind::Purchase(_)
                     | EntryKind::OperatorGrant { .. }
-                    | EntryKind::Adjustment { .. } => granted += entry.change.0,
+                    | EntryKind::Adjustment { .. }
+                    | EntryKind::Reversal(_) => granted += entry.change.0,
                     EntryKind::Charge { job } => {
                         charged -= entry.change.0;
                         change_of.entry((job, false)).or_default().push(entry.change);

@@ -2,7 +2,7 @@
 
 use super::{
     error::FarmError,
-    request::{NewAccount, NewKey},
+    request::{NewAccount, NewKey, SignedIn},
     transaction::Transaction,
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     pricing,
     store::Write,
 };
-use tweenfarm_protocol::{AccountId, KeyId, Xeconds};
+use tweenfarm_protocol::{AccountId, KeyId, Timestamp, Xeconds};
 
 /// Account, key and opening entries: one transaction.
 pub(super) fn add(tx: &mut Transaction, new: NewAccount) -> Result<(Account, Xeconds), FarmError> {
@@ -20,7 +20,7 @@ pub(super) fn add(tx: &mut Transaction, new: NewAccount) -> Result<(Account, Xec
     }
     let id = AccountId(tx.fresh_id());
     let mut balance = Xeconds::ZERO;
-    open(tx, id, email)?;
+    open(tx, id, email, tx.now);
     put_key(tx, id, new.key);
     if new.trial {
         balance = tx.book(tx.account(id)?, EntryKind::TrialGrant, pricing::TRIAL_XECONDS)?.balance_after;
@@ -37,22 +37,43 @@ pub(super) fn add(tx: &mut Transaction, new: NewAccount) -> Result<(Account, Xec
     Ok((tx.account(id)?, balance))
 }
 
-/// The account of a user who has proven who they are; made at first sight, with the trial grant.
-pub(super) fn sign_in(tx: &mut Transaction, id: AccountId, email: &str) -> Result<Account, FarmError> {
-    match tx.account(id) {
+/// The account of a user who has proven who they are; made at first sight, with the trial grant. Later it follows the
+/// address that their newest token names.
+pub(super) fn sign_in(tx: &mut Transaction, user: SignedIn) -> Result<Account, FarmError> {
+    let email = in_one_form(&user.email);
+    match tx.account(user.account) {
         Err(FarmError::NotFound { .. }) => {}
-        known_or_failed => return known_or_failed,
+        Ok(known) => {
+            let reached = tx.account_with_email(&known.email)?;
+            if !tells_news(&known, reached, &email, user.issued_at) {
+                return Ok(known);
+            }
+            let account = Account { email, email_as_of: user.issued_at, ..known };
+            tx.put(Write::PutAccount(account.clone()));
+            return Ok(account);
+        }
+        Err(failed) => return Err(failed),
     }
     // An address that another account had first stays with that one: only the id says who somebody is.
-    let account = open(tx, id, in_one_form(email))?;
+    let account = open(tx, user.account, email, user.issued_at);
     tx.book(account, EntryKind::TrialGrant, pricing::TRIAL_XECONDS)?;
-    tx.account(id)
+    tx.account(user.account)
 }
 
-fn open(tx: &mut Transaction, id: AccountId, email: String) -> Result<Account, FarmError> {
-    let account = Account { id, email, tier: Tier::Free, created_at: tx.now };
+/// Whether a token changes where its account is reached; `reached` is whom the account's address leads to. A token from
+/// before the last change says nothing new, nor does one without an address. The same address is news when it leads to
+/// nobody: another account had it first, and has given it up since.
+pub(super) fn tells_news(known: &Account, reached: Option<AccountId>, email: &str, issued_at: Timestamp) -> bool {
+    let other = email != known.email && issued_at > known.email_as_of;
+    let free = email == known.email && reached.is_none();
+    !email.is_empty() && (other || free)
+}
+
+fn open(tx: &mut Transaction, id: AccountId, email: String, email_as_of: Timestamp) -> Account {
+    let account = Account { id, email, email_as_of, tier: Tier::Free, created_at: tx.now };
     tx.put(Write::PutAccount(account.clone()));
-    Ok(account)
+    tx.made.accounts += 1;
+    account
 }
 
 /// How addresses are compared and stored.

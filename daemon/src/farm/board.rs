@@ -6,7 +6,7 @@ use crate::{
     store::Write,
 };
 use std::collections::{BTreeMap, HashMap};
-use tweenfarm_protocol::{AccountId, AgentId, JobId, LeaseId, Timestamp};
+use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, Timestamp};
 
 #[derive(Debug, Default)]
 pub(super) struct Board {
@@ -63,6 +63,11 @@ impl Board {
 
     pub(super) fn next_ready_at(&self) -> Option<Timestamp> {
         queue::next_ready_at(self.jobs.values())
+    }
+
+    /// What the jobs under way are made of.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = FileId> {
+        self.jobs.values().map(|job| job.input)
     }
 
     pub(super) fn open_jobs(&self) -> u64 {

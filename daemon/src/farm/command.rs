@@ -2,7 +2,7 @@
 
 use super::{
     error::FarmError,
-    request::{Bought, NewAccount, NewKey, NewUpload, Payment, Submission, Submitted},
+    request::{Bought, MoneyBack, NewAccount, NewKey, NewUpload, Payment, Reversed, SignedIn, Submission, Submitted},
     view::{LeaseSweep, LeasedWork},
 };
 use crate::model::{Account, ApiKey, Credit, Job, KeyHash, MediaFile, ObjectKey, Project, ShareToken};
@@ -22,8 +22,7 @@ pub(super) enum Command {
         reply: Reply<(Account, Xeconds)>,
     },
     SignIn {
-        account: AccountId,
-        email: String,
+        user: SignedIn,
         reply: Reply<Account>,
     },
     Grant {
@@ -42,6 +41,10 @@ pub(super) enum Command {
     Buy {
         payment: Payment,
         reply: Reply<Bought>,
+    },
+    Reverse {
+        back: MoneyBack,
+        reply: Reply<Reversed>,
     },
     RotateKey {
         account: AccountId,

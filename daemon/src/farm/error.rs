@@ -24,8 +24,12 @@ pub enum FarmError {
     EmailTaken,
     #[error("the same Idempotency-Key came with another request before")]
     IdempotencyConflict,
-    #[error("a payment with this event_id was booked before for another account, pack or currency")]
+    #[error(
+        "a payment with this event_id was booked before for another account, pack or currency, or for something else"
+    )]
     PaymentConflict,
+    #[error("the payment was taken back before, by another event")]
+    AlreadyReversed,
     #[error("a trial grant is given with a new account only")]
     TrialOver,
     #[error("{0} is not an amount that can be booked")]
@@ -54,6 +58,7 @@ impl From<LedgerError> for FarmError {
             }
             LedgerError::Amount(amount) => FarmError::Amount(amount),
             LedgerError::TrialOver => FarmError::TrialOver,
+            LedgerError::AlreadyReversed(_) => FarmError::AlreadyReversed,
             // A job ends once, so its charge cannot come to be refunded again: refuse rather than pay twice.
             LedgerError::AlreadyRefunded(charge) => {
                 tracing::error!(%charge, "a charge was to be refunded a second time");

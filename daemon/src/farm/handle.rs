@@ -2,15 +2,20 @@
 //! durable. What it tells without changing anything is in `read`.
 
 use super::{
+    accounts,
     board::Board,
     command::{Command, NextWork, Reply},
     presence::Presence,
+    transaction::Made,
     writer::{Group, Writer},
 };
 pub use super::{
     clock::{Clock, SystemClock},
     error::FarmError,
-    request::{Bought, Idempotency, NewAccount, NewKey, NewUpload, Payer, Payment, Submission, Submitted},
+    request::{
+        Bought, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, Payer, Payment, Reversed, SignedIn, Submission,
+        Submitted,
+    },
     view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece},
 };
 use crate::{model::*, retention::Lifetimes, schedule::RetryRules, store::Store};
@@ -84,11 +89,26 @@ pub(super) struct Shared {
     /// Workers that wait for work are woken here.
     pub(super) work: Notify,
     pub(super) late_reports: AtomicU64,
+    pub(super) totals: Totals,
     pub(super) closing: AtomicBool,
     /// Memory and disk may differ since a failed write: nothing is promised any more.
     failed: AtomicBool,
     /// When keys were last used, as far as the store does not know yet: a request costs no write.
     key_uses: Mutex<HashMap<KeyHash, Timestamp>>,
+}
+
+/// How much there is: counted once when the farm is opened, then kept.
+#[derive(Default)]
+pub(super) struct Totals {
+    pub(super) accounts: AtomicU64,
+    pub(super) jobs: AtomicU64,
+}
+
+impl Totals {
+    pub(super) fn add(&self, made: Made) {
+        self.accounts.fetch_add(made.accounts, Ordering::Relaxed);
+        self.jobs.fetch_add(made.jobs, Ordering::Relaxed);
+    }
 }
 
 impl Shared {
@@ -124,6 +144,8 @@ impl Farm {
     ) -> Result<Farm, FarmError> {
         let board = Mutex::new(Board::new(store.open_jobs()?));
         let shared = Arc::new(Shared { board, ..Shared::default() });
+        let (accounts, jobs) = store.totals()?;
+        shared.totals.add(Made { accounts, jobs });
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let writer = Writer {
             store: store.clone(),
@@ -162,13 +184,15 @@ impl Farm {
     }
 
     /// The account of a user whose token was verified; made at first sight, with the trial grant. However many ask at
-    /// once, one account is made.
-    pub async fn sign_in(&self, id: AccountId, email: &str) -> Result<Account, FarmError> {
-        if let Some(known) = self.account(id)? {
-            return Ok(known);
+    /// once, one account is made. Writes only when the token tells something new.
+    pub async fn sign_in(&self, user: SignedIn) -> Result<Account, FarmError> {
+        if let Some(known) = self.account(user.account)? {
+            let reached = self.stored()?.account_with_email(&known.email)?;
+            if !accounts::tells_news(&known, reached, &accounts::in_one_form(&user.email), user.issued_at) {
+                return Ok(known);
+            }
         }
-        let email = email.to_owned();
-        self.send(|reply| Command::SignIn { account: id, email, reply }).await
+        self.send(|reply| Command::SignIn { user, reply }).await
     }
 
     /// By the operator; paid credit makes the tier paid. Answers with the new balance.
@@ -190,6 +214,11 @@ impl Farm {
     /// Books a payment; the same event again is answered as at first.
     pub async fn buy(&self, payment: Payment) -> Result<Bought, FarmError> {
         self.send(|reply| Command::Buy { payment, reply }).await
+    }
+
+    /// Takes a purchase back whose money was returned; the same event again is answered as at first.
+    pub async fn reverse(&self, back: MoneyBack) -> Result<Reversed, FarmError> {
+        self.send(|reply| Command::Reverse { back, reply }).await
     }
 
     /// The account's earlier key stops working in the same transaction.

@@ -73,6 +73,7 @@ pub(super) fn submit(
     };
     tx.put(Write::PutFile(input));
     let job = tx.put_job(job);
+    tx.made.jobs += 1;
     if let Some(Idempotency { route, key, request }) = submission.idempotency {
         let at = tx.now;
         let (account, job, route) = (account.id, job.id, route.to_owned());

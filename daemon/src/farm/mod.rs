@@ -24,5 +24,8 @@ mod writer;
 pub use clock::{Clock, SystemClock};
 pub use error::FarmError;
 pub use handle::{Effect, Farm, FarmRules};
-pub use request::{Bought, Idempotency, NewAccount, NewKey, NewUpload, Payer, Payment, Submission, Submitted};
+pub use request::{
+    Bought, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, Payer, Payment, Reversed, SignedIn, Submission,
+    Submitted,
+};
 pub use view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece};

@@ -3,10 +3,10 @@
 use super::{
     accounts::in_one_form,
     error::FarmError,
-    request::{Bought, Payer, Payment},
+    request::{Bought, MoneyBack, Payer, Payment, Reversed},
     transaction::Transaction,
 };
-use crate::model::{Account, Credit, Currency, EntryKind, LedgerEntry, Purchase};
+use crate::model::{Account, Credit, Currency, EntryKind, LedgerEntry, Purchase, Reversal};
 use tweenfarm_protocol::{AccountId, Xeconds};
 
 pub(super) fn grant(
@@ -32,7 +32,7 @@ pub(super) fn adjust(
 
 /// Books a payment once, however often its event is reported.
 pub(super) fn buy(tx: &mut Transaction, payment: Payment) -> Result<Bought, FarmError> {
-    if let Some(entry) = tx.purchase(&payment.event)? {
+    if let Some(entry) = tx.payment(&payment.event)? {
         return replay(tx, &payment, entry);
     }
     let account = payer(tx, &payment.payer)?;
@@ -64,6 +64,31 @@ fn replay(tx: &Transaction, payment: &Payment, entry: LedgerEntry) -> Result<Bou
         if purchase.pack == payment.pack.id && purchase.currency == payment.currency)
         && payer(tx, &payment.payer)?.id == entry.account;
     if same { Ok(bought(entry, true)) } else { Err(FarmError::PaymentConflict) }
+}
+
+/// Takes a purchase back once, however often the event is reported.
+pub(super) fn reverse(tx: &mut Transaction, back: MoneyBack) -> Result<Reversed, FarmError> {
+    let purchase = tx.payment(&back.payment)?.filter(|entry| matches!(entry.kind, EntryKind::Purchase(_)));
+    let purchase = purchase.ok_or(FarmError::NotFound { what: "payment" })?;
+    match tx.payment(&back.event)? {
+        None => {
+            let entry = tx.reverse(&purchase, back)?;
+            Ok(reversed(&entry, purchase.change, false))
+        }
+        // The same event again is answered as at first; one that says something else is refused.
+        Some(entry) => match &entry.kind {
+            EntryKind::Reversal(Reversal { purchase: of, .. }) if *of == purchase.id => {
+                Ok(reversed(&entry, purchase.change, true))
+            }
+            _ => Err(FarmError::PaymentConflict),
+        },
+    }
+}
+
+fn reversed(entry: &LedgerEntry, given: Xeconds, replayed: bool) -> Reversed {
+    let taken = Xeconds(entry.change.0.saturating_neg());
+    let missing = Xeconds(given.0.saturating_sub(taken.0));
+    Reversed { account: entry.account, taken, missing, balance_after: entry.balance_after, replayed }
 }
 
 fn bought(entry: LedgerEntry, replayed: bool) -> Bought {

@@ -20,6 +20,12 @@ impl Farm {
         Ok(self.stored()?.accounts()?)
     }
 
+    /// How many accounts and jobs there are; costs nothing.
+    pub fn totals(&self) -> (u64, u64) {
+        let totals = &self.shared.totals;
+        (totals.accounts.load(Ordering::Relaxed), totals.jobs.load(Ordering::Relaxed))
+    }
+
     /// Who comes with a key, if it is active; the key counts as used now.
     pub fn caller(&self, hash: KeyHash) -> Result<Option<(Account, ApiKey)>, FarmError> {
         let store = self.stored()?;
@@ -95,14 +101,20 @@ impl Farm {
         Ok(self.stored()?.file(id)?)
     }
 
-    /// In order of id, from the one after `after`.
-    pub fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, FarmError> {
-        Ok(self.stored()?.files(after, limit)?)
+    /// Files past their time that are not deleted, in order of its end, from the one after `after`.
+    pub fn files_due(
+        &self,
+        now: Timestamp,
+        after: Option<&MediaFile>,
+        limit: usize,
+    ) -> Result<Vec<MediaFile>, FarmError> {
+        Ok(self.stored()?.files_due(now, after, limit)?)
     }
 
     /// The inputs of the jobs that have not ended.
     pub fn inputs_in_use(&self) -> Result<HashSet<FileId>, FarmError> {
-        Ok(self.stored()?.open_jobs()?.into_iter().map(|job| job.input).collect())
+        self.stored()?;
+        Ok(self.shared.board().inputs().collect())
     }
 
     pub fn file_by_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, FarmError> {

@@ -5,7 +5,7 @@ use crate::{
     pricing::CreditPack,
 };
 use tweenfarm_media::SourceFacts;
-use tweenfarm_protocol::{AccountId, ProjectId, Xeconds};
+use tweenfarm_protocol::{AccountId, ProjectId, Timestamp, Xeconds};
 
 /// An account to be made by the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,16 @@ pub struct NewKey {
     pub prefix: String,
 }
 
+/// A user whose sign-in token was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedIn {
+    pub account: AccountId,
+    /// Empty for users without one.
+    pub email: String,
+    /// When the token was issued.
+    pub issued_at: Timestamp,
+}
+
 /// A payment for a pack, as a provider's event reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
@@ -42,6 +52,15 @@ pub enum Payer {
     Email(String),
 }
 
+/// The money of a payment went back to who paid, as a provider's event reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoneyBack {
+    pub event: String,
+    /// The event of the payment.
+    pub payment: String,
+    pub reason: String,
+}
+
 /// What a payment came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bought {
@@ -49,6 +68,18 @@ pub struct Bought {
     pub xeconds: Xeconds,
     pub balance_after: Xeconds,
     /// The event had been booked before: this is the first answer again.
+    pub replayed: bool,
+}
+
+/// What taking a purchase back came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversed {
+    pub account: AccountId,
+    /// At most what the purchase gave.
+    pub taken: Xeconds,
+    /// Of what the purchase gave, what had been used: it stays used.
+    pub missing: Xeconds,
+    pub balance_after: Xeconds,
     pub replayed: bool,
 }
 

@@ -1,14 +1,21 @@
 //! One command's changes: reads see the store and what the command has written; dropped without effect if it fails.
 
-use super::{clock::Clock, error::FarmError, handle::Effect};
+use super::{clock::Clock, error::FarmError, handle::Effect, request::MoneyBack};
 use crate::{
-    ledger::{self, Booking, RefundDue},
+    ledger::{self, Booking, RefundDue, ReversalDue},
     model::*,
     schedule::progress,
     store::{Store, Tables, Write},
 };
 use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp, Xeconds};
 use uuid::Uuid;
+
+/// What a transaction adds for good: counted, so that nobody has to count what is stored.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Made {
+    pub(super) accounts: u64,
+    pub(super) jobs: u64,
+}
 
 pub(super) struct Transaction<'a> {
     store: &'a dyn Store,
@@ -18,6 +25,7 @@ pub(super) struct Transaction<'a> {
     pub(super) effects: Vec<Effect>,
     /// Work may have become ready: waiting workers should ask again.
     pub(super) wakes_workers: bool,
+    pub(super) made: Made,
     pub(super) now: Timestamp,
 }
 
@@ -30,6 +38,7 @@ impl<'a> Transaction<'a> {
             writes: Vec::new(),
             effects: Vec::new(),
             wakes_workers: false,
+            made: Made::default(),
             now: clock.now(),
         }
     }
@@ -110,8 +119,8 @@ impl<'a> Transaction<'a> {
         found.ok_or(FarmError::NotFound { what: "job" })
     }
 
-    pub(super) fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, FarmError> {
-        Ok(self.written.purchase(event).map_or_else(|| self.store.purchase(event), |own| Ok(Some(own)))?)
+    pub(super) fn payment(&self, event: &str) -> Result<Option<LedgerEntry>, FarmError> {
+        Ok(self.written.payment(event).map_or_else(|| self.store.payment(event), |own| Ok(Some(own)))?)
     }
 
     pub(super) fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, FarmError> {
@@ -147,13 +156,38 @@ impl<'a> Transaction<'a> {
 
     /// Gives a job's charge back in full.
     pub(super) fn refund(&mut self, job: &Job) -> Result<LedgerEntry, FarmError> {
-        let refunded_by =
-            self.written.refund_of(job.charge).map_or_else(|| self.store.refund_of(job.charge), |own| Ok(Some(own)))?;
+        let refunded_by = self.refunded_by(job.charge)?;
         let due =
             RefundDue { charge: job.charge, account: job.account, job: job.id, charged: job.charged, refunded_by };
         let last = self.last_entry(job.account)?;
         let entry = ledger::refund(last.as_ref(), EntryId(self.fresh_id()), due, self.now)?;
         Ok(self.put_entry(entry))
+    }
+
+    /// Takes a purchase back; who has no paid credit besides is on trial again.
+    pub(super) fn reverse(&mut self, purchase: &LedgerEntry, back: MoneyBack) -> Result<LedgerEntry, FarmError> {
+        let mut account = self.account(purchase.account)?;
+        let due = ReversalDue {
+            account: account.id,
+            purchase: purchase.id,
+            given: purchase.change,
+            event: back.event,
+            reason: back.reason,
+            reversed_by: self.refunded_by(purchase.id)?,
+        };
+        let last = self.last_entry(account.id)?;
+        let entry = ledger::reverse(last.as_ref(), EntryId(self.fresh_id()), due, self.now)?;
+        let mut entries = self.store.entries(account.id)?;
+        entries.push(entry.clone());
+        if account.tier == Tier::Paid && !ledger::has_paid_credit(&entries) {
+            account.tier = Tier::Free;
+            self.put(Write::PutAccount(account));
+        }
+        Ok(self.put_entry(entry))
+    }
+
+    fn refunded_by(&self, entry: EntryId) -> Result<Option<EntryId>, FarmError> {
+        Ok(self.written.refund_of(entry).map_or_else(|| self.store.refund_of(entry), |own| Ok(Some(own)))?)
     }
 
     fn put_entry(&mut self, entry: LedgerEntry) -> LedgerEntry {

@@ -149,9 +149,7 @@ impl Writer {
         let rules = self.rules;
         match command {
             Command::AddAccount { new, reply } => self.answer(reply, |tx| accounts::add(tx, new)),
-            Command::SignIn { account, email, reply } => {
-                self.answer(reply, |tx| accounts::sign_in(tx, account, &email));
-            }
+            Command::SignIn { user, reply } => self.answer(reply, |tx| accounts::sign_in(tx, user)),
             Command::Grant { account, amount, reason, credit, reply } => {
                 self.answer(reply, |tx| money::grant(tx, account, amount, reason, credit));
             }
@@ -159,6 +157,7 @@ impl Writer {
                 self.answer(reply, |tx| money::adjust(tx, account, change, reason));
             }
             Command::Buy { payment, reply } => self.answer(reply, |tx| money::buy(tx, payment)),
+            Command::Reverse { back, reply } => self.answer(reply, |tx| money::reverse(tx, back)),
             Command::RotateKey { account, new, reply } => {
                 self.answer(reply, |tx| accounts::rotate_key(tx, account, new));
             }
@@ -299,7 +298,7 @@ impl Writer {
         }
         let mut tx = Transaction::new(self.store.as_ref(), self.clock.as_ref());
         let value = work(&mut tx)?;
-        let Transaction { writes, effects, wakes_workers, .. } = tx;
+        let Transaction { writes, effects, wakes_workers, made, .. } = tx;
         if writes.is_empty() {
             return Ok(value);
         }
@@ -309,6 +308,7 @@ impl Writer {
             return Err(error.into());
         }
         self.shared.board().observe(writes);
+        self.shared.totals.add(made);
         self.group.effects.extend(effects);
         self.group.wakes_workers |= wakes_workers;
         self.group.needs_sync |= promise == Promise::Durable;

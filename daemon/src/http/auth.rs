@@ -8,11 +8,15 @@ mod keys;
 pub mod tokens;
 
 use super::{HttpState, error::Failure};
-use crate::model::{Account, KeyHash};
+use crate::{
+    farm::SignedIn,
+    model::{Account, KeyHash},
+};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
 };
+use claims::Identity;
 use sha2::{Digest, Sha256};
 use tokens::TokenError;
 
@@ -68,7 +72,8 @@ impl FromRequestParts<HttpState> for Caller {
                     TokenError::Refused(reason) => Failure::BadToken(reason),
                     TokenError::KeysUnavailable => Failure::Busy("the keys of sign-in tokens cannot be fetched"),
                 })?;
-                state.farm.sign_in(identity.account, &identity.email).await?
+                let Identity { account, email, issued_at } = identity;
+                state.farm.sign_in(SignedIn { account, email, issued_at }).await?
             }
         };
         Ok(Caller(account))

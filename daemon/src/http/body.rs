@@ -74,6 +74,11 @@ impl Fields {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether a field is there and not null.
+    pub fn has(&self, name: &'static str) -> bool {
+        self.given(name).is_some()
+    }
+
     fn needed(&self, name: &'static str, kind: &str) -> Result<&Value, Failure> {
         self.given(name).ok_or_else(|| Failure::invalid(format!("{name} is required: {kind}")))
     }

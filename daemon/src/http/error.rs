@@ -148,8 +148,12 @@ fn farm_status(failure: &FarmError, api: Api) -> StatusCode {
         (FarmError::OtherProject(_) | FarmError::Amount(_) | FarmError::TrialOver, _) => StatusCode::BAD_REQUEST,
         (FarmError::EmailTaken, _) => StatusCode::CONFLICT,
         // The ReframeFX surface knows no 409.
-        (FarmError::IdempotencyConflict | FarmError::PaymentConflict, Api::ReframeFx) => StatusCode::BAD_REQUEST,
-        (FarmError::IdempotencyConflict | FarmError::PaymentConflict, Api::Operator) => StatusCode::CONFLICT,
+        (FarmError::IdempotencyConflict | FarmError::PaymentConflict | FarmError::AlreadyReversed, Api::ReframeFx) => {
+            StatusCode::BAD_REQUEST
+        }
+        (FarmError::IdempotencyConflict | FarmError::PaymentConflict | FarmError::AlreadyReversed, Api::Operator) => {
+            StatusCode::CONFLICT
+        }
         (FarmError::Replaced | FarmError::QueueFull | FarmError::Unavailable | FarmError::Closing, _) => {
             StatusCode::SERVICE_UNAVAILABLE
         }

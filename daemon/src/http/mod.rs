@@ -103,11 +103,7 @@ impl HttpState {
 
 /// The public port: the ReframeFX surface, the objects, and whether the daemon lives.
 pub fn router(state: HttpState) -> Router {
-    // Between the operator's own programs: not in the document.
-    let internal = payments::routes()
-        .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
-    let routes = surface(state.signer.bucket_name()).with_document(&state.signer.origin()).merge(internal);
+    let routes = surface(state.signer.bucket_name()).with_document(&state.signer.origin());
     edged(routes, Api::ReframeFx, &state).with_state(state)
 }
 
@@ -115,7 +111,7 @@ pub fn router(state: HttpState) -> Router {
 fn surface(bucket: &str) -> Surface {
     let health = Operation::new(Method::GET, "/healthz", Access::Public, ("Service", "getHealth"), "Whether it lives");
     let health = health.answers(200, "It does", "Health", json!({ "status": "ok" }));
-    let json_routes = reframefx::surface().serve(health, get(healthz)).around(|router| {
+    let json_routes = reframefx::surface().and(payments::surface()).serve(health, get(healthz)).around(|router| {
         router
             .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX))

@@ -5,7 +5,7 @@ mod keys;
 use super::{HttpState, auth, body::Strict, error::Failure};
 use crate::{
     farm::{AgentView, FarmError, JobView, NewAccount},
-    model::{Credit, EntryKind, JobEnd, JobState, LedgerEntry},
+    model::{Credit, EntryKind, JobEnd, JobState, LedgerEntry, Reversal},
     sweep::retention::{self, Mode, RetentionSweep},
 };
 use axum::{
@@ -124,6 +124,11 @@ fn row_of_entry(entry: LedgerEntry) -> LedgerRow {
         EntryKind::Adjustment { reason } => ("adjustment", reason),
         EntryKind::Charge { job } => ("charge", format!("job {job}")),
         EntryKind::Refund { job, .. } => ("refund", format!("job {job}")),
+        EntryKind::Reversal(Reversal { due, event, reason, .. }) => {
+            let missing = due.0.saturating_add(entry.change.0);
+            let used = if missing > 0 { format!(", {missing} of {due} had been used") } else { String::new() };
+            ("reversal", format!("{reason}, event {event}{used}"))
+        }
     };
     LedgerRow {
         sequence: entry.sequence,
@@ -239,16 +244,11 @@ fn row_of_agent(view: &AgentView) -> AgentRow {
     }
 }
 
-async fn status(State(state): State<HttpState>) -> Result<Json<Status>, Failure> {
+async fn status(State(state): State<HttpState>) -> Json<Status> {
     let load = state.farm.load();
     let ledger_differences = state.audit.borrow().differences.len() as u64;
-    let farm = state.farm.clone();
-    // Counting reads every job: not on the runtime's threads.
-    let counted = tokio::task::spawn_blocking(move || {
-        Ok::<_, FarmError>((farm.accounts()?.len() as u64, farm.jobs_recent(usize::MAX)?.len() as u64))
-    });
-    let (accounts, jobs) = counted.await.map_err(|_| Failure::Internal("the farm could not be counted"))??;
-    Ok(Json(Status {
+    let (accounts, jobs) = state.farm.totals();
+    Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         workers_idle: load.workers_idle,
         workers_running: load.workers_running,
@@ -257,5 +257,5 @@ async fn status(State(state): State<HttpState>) -> Result<Json<Status>, Failure>
         jobs,
         ledger_differences,
         late_reports: state.farm.late_reports(),
-    }))
+    })
 }

@@ -1,4 +1,4 @@
-//! Payments: what a provider's webhook, translated and signed by the operator's own adapter, turns into xeconds.
+//! Payments: what a provider's webhook, translated and signed by the operator's own adapter, turns into xeconds, and back.
 //! `docs/payments.md` tells how to put a provider in front.
 //!
 //! The signature is the credential. An event is booked once, however often it is sent.
@@ -7,16 +7,17 @@ use super::{
     HttpState,
     body::{Fields, read_object, whole_body},
     error::Failure,
+    openapi::{Access, Operation, Surface},
 };
 use crate::{
-    farm::{Payer, Payment},
+    farm::{Bought, MoneyBack, Payer, Payment, Reversed},
     model::Currency,
     pricing,
 };
 use axum::{
-    Json, Router,
+    Json,
     extract::{Request, State},
-    http::HeaderMap,
+    http::{HeaderMap, Method},
     routing::post,
 };
 use hmac::{Hmac, KeyInit, Mac};
@@ -33,9 +34,34 @@ const SIGNATURE: &str = "tweenfarm-signature";
 const REPLAY_WINDOW: Duration = Duration::from_secs(5 * 60);
 const SECRET_BYTES_MIN: usize = 32;
 const EVENT_BYTES_MAX: usize = 255;
+const REASON_BYTES_MAX: usize = 500;
+const EXAMPLE_ID: &str = "0d8d0c6e-2a53-4a0a-9d55-3b1a9d1f2f10";
 
-pub fn routes() -> Router<HttpState> {
-    Router::new().route("/internal/payments", post(book))
+pub fn surface() -> Surface {
+    let event = json!({ "event_id": "evt_1", "email": "ann@example.org", "pack": "starter", "currency": "USD" });
+    let signature = json!({ "type": "string" });
+    let booking = Operation::new(
+        Method::POST,
+        "/internal/payments",
+        Access::Signed,
+        ("Payments", "bookPayment"),
+        "A payment, or its way back",
+    )
+    .says(
+        "Sent by the operator's own adapter of a payment provider, not by clients. `refund_of` takes a purchase back, as \
+         far as its xeconds are left; without it the event is a payment and needs `pack`, `currency`, and `account` or \
+         `email`. An event is booked once, however often it is sent.",
+    )
+    .parameter("header", "Tweenfarm-Signature", true, "t=SECONDS,v1=HEX: HMAC-SHA256 of both and the body", signature)
+    .takes("PaymentEvent", true, event)
+    .answers(
+        200,
+        "Booked, now or before",
+        "BookedPayment",
+        json!({ "event_id": "evt_1", "account": EXAMPLE_ID, "xeconds": 600, "balance_after": 720, "replayed": false }),
+    )
+    .refuses(404, "account not found");
+    Surface::default().serve(booking, post(book))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -101,24 +127,61 @@ async fn book(State(state): State<HttpState>, headers: HeaderMap, request: Reque
     let header = headers.get(SIGNATURE).and_then(|value| value.to_str().ok());
     let header = header.ok_or(Failure::PaymentSignature("the header Tweenfarm-Signature is missing"))?;
     secret.verify(header, &body, state.farm.now()).map_err(Failure::PaymentSignature)?;
-    let payment = payment(&read_object(&body)?)?;
-    let event = payment.event.clone();
-    let bought = state.farm.buy(payment).await?;
-    tracing::info!(account = %bought.account, event, xeconds = %bought.xeconds, replayed = bought.replayed, "a payment");
-    Ok(Json(json!({
-        "event_id": event,
-        "account": bought.account,
-        "xeconds": bought.xeconds,
-        "balance_after": bought.balance_after,
-        "replayed": bought.replayed,
-    })))
+    let fields = read_object(&body)?;
+    let event = name_of_event(&fields, "event_id")?.to_owned();
+    match fields.optional_text("refund_of")? {
+        None => {
+            let Bought { account, xeconds, balance_after, replayed } =
+                state.farm.buy(payment(&fields, event.clone())?).await?;
+            tracing::info!(%account, event, %xeconds, replayed, "a payment");
+            Ok(Json(json!({
+                "event_id": event,
+                "account": account,
+                "xeconds": xeconds,
+                "balance_after": balance_after,
+                "replayed": replayed,
+            })))
+        }
+        Some(_) => {
+            let Reversed { account, taken, missing, balance_after, replayed } =
+                state.farm.reverse(money_back(&fields, event.clone())?).await?;
+            tracing::info!(%account, event, %taken, %missing, replayed, "a payment went back");
+            Ok(Json(json!({
+                "event_id": event,
+                "account": account,
+                "xeconds": -taken.0,
+                "xeconds_missing": missing,
+                "balance_after": balance_after,
+                "replayed": replayed,
+            })))
+        }
+    }
 }
 
-fn payment(fields: &Fields) -> Result<Payment, Failure> {
-    let event = fields.text("event_id")?;
+fn name_of_event<'a>(fields: &'a Fields, field: &'static str) -> Result<&'a str, Failure> {
+    let event = fields.text(field)?;
     if !(1..=EVENT_BYTES_MAX).contains(&event.len()) || !event.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure::invalid(format!("event_id must have 1 to {EVENT_BYTES_MAX} ASCII characters, no blanks")));
+        return Err(Failure::invalid(format!("{field} must have 1 to {EVENT_BYTES_MAX} ASCII characters, no blanks")));
     }
+    Ok(event)
+}
+
+fn money_back(fields: &Fields, event: String) -> Result<MoneyBack, Failure> {
+    if let Some(field) = ["pack", "currency", "account", "email"].into_iter().find(|field| fields.has(field)) {
+        let sentence = format!("{field} and refund_of: an event is a payment or a refund; send one for each");
+        return Err(Failure::invalid(sentence));
+    }
+    let reason = fields.optional_text("reason")?.map_or("refunded by the provider", str::trim);
+    if reason.is_empty() || reason.len() > REASON_BYTES_MAX || reason.chars().any(char::is_control) {
+        return Err(Failure::invalid(format!(
+            "reason must have 1 to {REASON_BYTES_MAX} bytes: it stays in the ledger"
+        )));
+    }
+    let payment = name_of_event(fields, "refund_of")?.to_owned();
+    Ok(MoneyBack { event, payment, reason: reason.to_owned() })
+}
+
+fn payment(fields: &Fields, event: String) -> Result<Payment, Failure> {
     let account: Option<AccountId> = fields.optional_id("account")?;
     let email = fields.optional_text("email")?;
     let payer = match (account, email) {
@@ -135,7 +198,7 @@ fn payment(fields: &Fields) -> Result<Payment, Failure> {
     let currency = fields.text("currency")?;
     let currency = Currency::ALL.into_iter().find(|known| known.code() == currency);
     let currency = currency.ok_or_else(|| Failure::invalid("currency must be USD or INR"))?;
-    Ok(Payment { event: event.to_owned(), payer, pack, currency })
+    Ok(Payment { event, payer, pack, currency })
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use tweenfarm_protocol::{AccountId, KeyId, Timestamp};
 pub struct Account {
     pub id: AccountId,
     pub email: String,
+    /// When somebody who knew last said that this is the address: an older saying does not change it.
+    pub email_as_of: Timestamp,
     pub tier: Tier,
     pub created_at: Timestamp,
 }

@@ -30,6 +30,8 @@ pub enum EntryKind {
     Charge { job: JobId },
     /// A job failed; at most one per charge.
     Refund { charge: EntryId, job: JobId },
+    /// The money of a purchase went back to who paid; at most one per purchase.
+    Reversal(Reversal),
 }
 
 /// What a grant counts as: only paid credit makes an account a paying one.
@@ -51,6 +53,17 @@ pub struct Purchase {
     pub price_usd_cents: i64,
     /// The payment provider's id of the event that reported the payment.
     pub event: String,
+}
+
+/// A purchase taken back. What of it was used already stays used: the entry takes what is there, down to 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reversal {
+    pub purchase: EntryId,
+    /// All that the purchase gave; the entry's change is less when less was left.
+    pub due: Xeconds,
+    /// The payment provider's id of the event that reported it.
+    pub event: String,
+    pub reason: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +93,8 @@ impl EntryKind {
             | EntryKind::OperatorGrant { credit: Credit::Trial, .. }
             | EntryKind::Adjustment { .. }
             | EntryKind::Charge { .. }
-            | EntryKind::Refund { .. } => false,
+            | EntryKind::Refund { .. }
+            | EntryKind::Reversal(_) => false,
         }
     }
 }

@@ -11,5 +11,5 @@ pub use account::{Account, ApiKey, KeyHash, KeyKind, KeyLabel, Tier};
 pub use answer::FirstAnswer;
 pub use file::{FileKind, FileState, MediaFile, ObjectKey, ObjectKeyError};
 pub use job::{Abandoned, IllegalStep, Job, JobEnd, JobState, Master, Segment, SegmentEvent, SegmentState, Spot};
-pub use ledger::{Credit, Currency, EntryKind, LedgerEntry, Purchase};
+pub use ledger::{Credit, Currency, EntryKind, LedgerEntry, Purchase, Reversal};
 pub use project::{Project, ProjectState, ShareToken};

@@ -165,6 +165,7 @@ fn refuse(error: FarmError) -> Refusal {
         | FarmError::OtherProject(_)
         | FarmError::EmailTaken
         | FarmError::PaymentConflict
+        | FarmError::AlreadyReversed
         | FarmError::TrialOver
         | FarmError::IdempotencyConflict
         | FarmError::Amount(_)

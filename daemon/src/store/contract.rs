@@ -4,7 +4,7 @@ use super::{MemoryStore, Store, StoreError, Write, sled};
 use crate::model::*;
 use proptest::prelude::*;
 use std::{path::Path, sync::Arc};
-use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, SlotRange, Timestamp};
+use tweenfarm_protocol::{AccountId, EntryId, JobId, ProjectId, SlotRange, Timestamp};
 
 use super::samples::*;
 
@@ -105,29 +105,42 @@ fn entries_come_in_sequence_and_a_refund_is_found_by_its_charge() {
 }
 
 #[test]
-fn files_come_in_order_of_id_page_by_page() {
+fn files_past_their_time_come_in_order_of_its_end_page_by_page_until_they_are_deleted() {
     both(|store| {
-        let writes: Vec<_> = [3, 1, 2, u128::MAX].map(|number| Write::PutFile(input(number, 1, 1))).into();
-        store.commit(&writes).unwrap();
+        let until = |number, end| MediaFile { expires_at: Timestamp(end), ..input(number, 1, 1) };
+        let files = [until(1, 30), until(2, -5), until(3, 20), until(u128::MAX, 20), until(5, 31), until(6, i64::MAX)];
+        store.commit(&files.clone().map(Write::PutFile)).unwrap();
         store.commit(&[Write::PutJob(job(1, 1, 10, rendering()))]).unwrap();
-        let page = |after: Option<u128>, limit| {
-            let files = store.files(after.map(|after| FileId(id(after))), limit).unwrap();
-            files.iter().map(|file| file.id.0.as_u128()).collect::<Vec<_>>()
+        let page = |now: i64, after: Option<usize>, limit| {
+            let found = store.files_due(Timestamp(now), after.map(|after| &files[after]), limit).unwrap();
+            found.iter().map(|file| file.id.0.as_u128()).collect::<Vec<_>>()
         };
-        assert_eq!(page(None, 2), [1, 2]);
-        assert_eq!(page(Some(2), 2), [3, u128::MAX]);
-        assert_eq!(page(Some(u128::MAX), 2), [0_u128; 0]);
-        assert_eq!(page(Some(0), 9), [1, 2, 3, u128::MAX]);
+        assert_eq!(page(30, None, 2), [2, 3]);
+        assert_eq!(page(30, Some(2), 2), [u128::MAX, 1]);
+        assert_eq!(page(30, Some(0), 2), [0_u128; 0]);
+        assert_eq!(page(-6, None, 2), [0_u128; 0]);
+        assert_eq!(page(i64::MAX - 1, None, 9), [2, 3, u128::MAX, 1, 5]);
+        // One that is given more time, one that is deleted, and one of which both is said at once.
+        let deleted = |file: MediaFile| MediaFile { state: FileState::Deleted { at: Timestamp(1) }, ..file };
+        store.commit(&[Write::PutFile(until(2, 40)), Write::PutFile(deleted(until(3, 20)))]).unwrap();
+        store.commit(&[Write::PutFile(until(1, 5)), Write::PutFile(deleted(until(1, 6)))]).unwrap();
+        assert_eq!(page(40, None, 9), [u128::MAX, 5, 2]);
     });
 }
 
 #[test]
-fn a_purchase_is_found_by_the_event_that_paid_for_it() {
+fn purchases_and_reversals_are_found_by_their_events_and_a_reversal_by_its_purchase() {
     both(|store| {
         let bought = entry(1, 3, purchase("evt_1"));
         store.commit(&[Write::PutEntry(entry(1, 2, EntryKind::TrialGrant)), Write::PutEntry(bought.clone())]).unwrap();
-        assert_eq!(store.purchase("evt_1").unwrap(), Some(bought));
-        assert_eq!(store.purchase("evt_").unwrap(), None);
+        assert_eq!(store.payment("evt_1").unwrap().as_ref(), Some(&bought));
+        assert_eq!(store.payment("evt_").unwrap(), None);
+        let back = entry(1, 4, reversal(bought.id, "re_1"));
+        assert_eq!(store.refund_of(bought.id).unwrap(), None);
+        store.commit(&[Write::PutEntry(back.clone())]).unwrap();
+        assert_eq!(store.refund_of(bought.id).unwrap(), Some(back.id));
+        assert_eq!(store.payment("re_1").unwrap(), Some(back));
+        assert_eq!(store.payment("evt_1").unwrap(), Some(bought));
     });
 }
 
@@ -136,8 +149,16 @@ fn an_address_leads_to_the_account_that_had_it_first() {
     both(|store| {
         store.commit(&[Write::PutAccount(account(1, "a@x")), Write::PutAccount(account(2, "a@x"))]).unwrap();
         store.commit(&[Write::PutAccount(account(3, "a@x"))]).unwrap();
-        assert_eq!(store.account_with_email("a@x").unwrap(), Some(AccountId(id(1))));
-        assert_eq!(store.accounts().unwrap().len(), 3);
+        let owner = |email: &str| store.account_with_email(email).unwrap().map(|account| account.0.as_u128());
+        assert_eq!(owner("a@x"), Some(1));
+        assert_eq!((store.accounts().unwrap().len(), store.totals().unwrap()), (3, (3, 0)));
+        // Who never was found by it does not take it along; who was, does.
+        store.commit(&[Write::PutAccount(account(2, "b@x"))]).unwrap();
+        assert_eq!((owner("a@x"), owner("b@x")), (Some(1), Some(2)));
+        store.commit(&[Write::PutAccount(account(1, "c@x")), Write::PutAccount(account(1, "d@x"))]).unwrap();
+        assert_eq!((owner("a@x"), owner("c@x"), owner("d@x")), (None, None, Some(1)));
+        store.commit(&[Write::PutAccount(account(3, "a@x"))]).unwrap();
+        assert_eq!(owner("a@x"), Some(3));
     });
 }
 
@@ -219,7 +240,7 @@ fn a_projects_files_and_jobs_are_found_and_no_others() {
 }
 
 #[test]
-fn a_store_from_before_the_indexes_of_projects_is_indexed_when_it_is_opened() {
+fn a_store_from_before_an_index_is_indexed_when_it_is_opened() {
     let folder = tempfile::tempdir().unwrap();
     let store = sled::open(folder.path()).unwrap();
     let writes =
@@ -228,18 +249,19 @@ fn a_store_from_before_the_indexes_of_projects_is_indexed_when_it_is_opened() {
     store.sync().unwrap();
     drop(store);
     let db = raw(folder.path());
-    for kind in [b"g", b"w", b"c", b"m"] {
+    for kind in [b"g", b"w", b"c", b"m", b"x"] {
         let keys: Vec<_> = db.scan_prefix(kind).keys().map(Result::unwrap).collect();
         assert_eq!(keys.len(), 1);
         db.remove(&keys[0]).unwrap();
     }
-    db.remove(b"format-indexes").unwrap();
+    db.insert(b"format-indexes", &[]).unwrap();
     db.flush().unwrap();
     drop(db);
     let store = sled::open(folder.path()).unwrap();
     let project = ProjectId(id(1));
     assert_eq!(store.projects_of(AccountId(id(1)), 9, None).unwrap().len(), 1);
     assert_eq!((store.files_of(project).unwrap().len(), store.jobs_in(project).unwrap().len()), (1, 1));
+    assert_eq!(store.files_due(Timestamp(i64::MAX - 1), None, 9).unwrap().len(), 1);
     assert!(store.project_with_share(share(1)).unwrap().is_some());
 }
 
@@ -409,14 +431,22 @@ fn everything(store: &dyn Store) -> String {
     let things = numbers().map(|number| {
         let file = store.file_with_key(&input(number, 1, 1).key).unwrap();
         let refund = store.refund_of(EntryId(id(number))).unwrap();
-        let bought = store.purchase(&number.to_string()).unwrap();
+        let bought = store.payment(&number.to_string()).unwrap();
         let project = ProjectId(id(number));
         let in_it = (store.files_of(project).unwrap(), store.jobs_in(project).unwrap());
         let shared = store.project_with_share(share(number)).unwrap();
         format!("{file:?} {refund:?} {bought:?} {:?} {in_it:?} {shared:?}", store.project(project).unwrap())
     });
     let addresses = ["a@x", "b@x"].map(|email| store.account_with_email(email).unwrap());
-    let whole = (addresses, store.jobs_recent(9).unwrap(), store.open_jobs().unwrap(), store.accounts().unwrap());
+    let due = store.files_due(Timestamp(i64::MAX - 1), None, 9).unwrap();
+    let whole = (
+        addresses,
+        due,
+        store.totals().unwrap(),
+        store.jobs_recent(9).unwrap(),
+        store.open_jobs().unwrap(),
+        store.accounts().unwrap(),
+    );
     format!("{:?} {:?} {whole:?}", accounts.collect::<Vec<_>>(), things.collect::<Vec<_>>())
 }
 
@@ -439,6 +469,11 @@ fn any_write() -> impl Strategy<Value = Write> {
             of,
             sequence,
             purchase(&event.to_string())
+        ))),
+        (number(), 0_u64..3, number(), number()).prop_map(|(of, sequence, event, bought)| Write::PutEntry(entry(
+            of,
+            sequence,
+            reversal(EntryId(id(bought)), &event.to_string())
         ))),
         (number(), any::<bool>()).prop_map(|(number, deleted)| {
             // An account of its own for each project: it never changes.

@@ -1,12 +1,12 @@
 //! The store in memory: the twin that tests run on. It forgets on `crash` what was never synced, as a disk does.
 
 use super::{Store, StoreError, Tables, Write};
-use crate::model::{
-    Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project, ShareToken,
+use crate::{
+    model::{Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project, ShareToken},
+    retention,
 };
 use std::{
     cmp::Reverse,
-    ops::Bound,
     sync::{Mutex, PoisonError},
 };
 use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
@@ -80,6 +80,10 @@ impl Store for MemoryStore {
         self.tables(|tables| tables.key_uses.get(&hash).copied())
     }
 
+    fn totals(&self) -> Result<(u64, u64), StoreError> {
+        self.tables(|tables| (tables.accounts.len() as u64, tables.jobs.len() as u64))
+    }
+
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
         self.tables(|tables| tables.last_entry(account))
     }
@@ -95,8 +99,8 @@ impl Store for MemoryStore {
         self.tables(|tables| tables.refund_of(charge))
     }
 
-    fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError> {
-        self.tables(|tables| tables.purchase(event))
+    fn payment(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError> {
+        self.tables(|tables| tables.payment(event))
     }
 
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
@@ -139,10 +143,13 @@ impl Store for MemoryStore {
         self.tables(|tables| tables.file(id))
     }
 
-    fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, StoreError> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    fn files_due(&self, now: Timestamp, after: Option<&MediaFile>, limit: usize) -> Result<Vec<MediaFile>, StoreError> {
+        let place = |file: &MediaFile| (file.expires_at, file.id);
         self.tables(|tables| {
-            tables.files.range((from, Bound::Unbounded)).take(limit).map(|(_, file)| file.clone()).collect()
+            let mut due: Vec<_> = tables.files.values().filter(|file| retention::is_due(file, now)).collect();
+            due.sort_by_key(|file| place(file));
+            due.retain(|file| after.is_none_or(|after| place(after) < place(file)));
+            due.into_iter().take(limit).cloned().collect()
         })
     }
 

@@ -46,7 +46,7 @@ pub enum StoreError {
 /// One change. The indexes that the getters of `Store` need follow from it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// An e-mail address leads to the account that had it first.
+    /// An e-mail address leads to the account that had it first, and to nobody once that one has another.
     PutAccount(Account),
     /// An active `rfx` key becomes its account's newest one.
     PutKey(ApiKey),
@@ -55,7 +55,8 @@ pub enum Write {
         key: KeyHash,
         at: Timestamp,
     },
-    /// Appended at its account and sequence; a refund is found by its charge, a purchase by its payment event.
+    /// Appended at its account and sequence; a refund is found by its charge, a reversal by its purchase, both it and the
+    /// purchase by their payment events.
     PutEntry(LedgerEntry),
     PutProject(Project),
     PutFile(MediaFile),
@@ -83,14 +84,17 @@ pub trait Store: Send + Sync + 'static {
     fn named_keys(&self, account: AccountId) -> Result<Vec<ApiKey>, StoreError>;
     fn key_used_at(&self, hash: KeyHash) -> Result<Option<Timestamp>, StoreError>;
 
+    /// How many accounts and jobs there are; looks at every key once.
+    fn totals(&self) -> Result<(u64, u64), StoreError>;
+
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError>;
     /// In sequence.
     fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError>;
-    /// The entry that refunded a charge.
+    /// The entry that refunded a charge, or took a purchase back.
     fn refund_of(&self, charge: EntryId) -> Result<Option<EntryId>, StoreError>;
 
     /// The entry that a payment provider's event made.
-    fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError>;
+    fn payment(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError>;
 
     /// Kept or deleted.
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError>;
@@ -108,8 +112,8 @@ pub trait Store: Send + Sync + 'static {
     /// Newest first.
     fn jobs_in(&self, project: ProjectId) -> Result<Vec<Job>, StoreError>;
     fn file(&self, id: FileId) -> Result<Option<MediaFile>, StoreError>;
-    /// In order of id, from the one after `after`.
-    fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, StoreError>;
+    /// Files past their time that are not deleted, in order of its end, from the one after `after`.
+    fn files_due(&self, now: Timestamp, after: Option<&MediaFile>, limit: usize) -> Result<Vec<MediaFile>, StoreError>;
     fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError>;
 
     fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;

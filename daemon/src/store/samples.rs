@@ -13,7 +13,8 @@ pub(crate) fn id(number: u128) -> Uuid {
 }
 
 pub(crate) fn account(number: u128, email: &str) -> Account {
-    Account { id: AccountId(id(number)), email: email.into(), tier: Tier::Paid, created_at: Timestamp(7) }
+    let (created_at, email_as_of) = (Timestamp(7), Timestamp(8));
+    Account { id: AccountId(id(number)), email: email.into(), email_as_of, tier: Tier::Paid, created_at }
 }
 
 pub(crate) fn project(number: u128, of: u128) -> Project {
@@ -61,6 +62,11 @@ pub(crate) fn purchase(event: &str) -> EntryKind {
         price_usd_cents: 5_000,
         event: event.into(),
     })
+}
+
+pub(crate) fn reversal(purchase: EntryId, event: &str) -> EntryKind {
+    let (due, reason) = (Xeconds(600), "charged back".into());
+    EntryKind::Reversal(Reversal { purchase, due, event: event.into(), reason })
 }
 
 pub(crate) fn facts() -> SourceFacts {

@@ -8,15 +8,15 @@
 
 mod keys;
 
-use keys::{answer_key, job_in_key, key, kind, of_owner, segment_key, shown, time_bytes};
+use keys::{answer_key, due_key, job_in_key, key, kind, of_owner, segment_key, shown, time_bytes};
 
 use super::{
     Store, StoreError, Write,
     record::{self, JobRecord, SegmentRecord, Stored},
 };
 use crate::model::{
-    Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey, Project,
-    ShareToken,
+    Account, ApiKey, EntryKind, FileState, FirstAnswer, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey,
+    Project, ShareToken,
 };
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};
@@ -36,8 +36,17 @@ use uuid::Uuid;
 /// Written under `FORMAT_KEY` when a store is made; another release's layout is refused, not guessed at.
 const FORMAT: u32 = 1;
 const FORMAT_KEY: &[u8] = b"format";
-/// There once the indexes of projects are: stores of the first releases are indexed when they are opened.
-const INDEXED_KEY: &[u8] = b"format-indexes";
+/// Which indexes there are: stores of earlier releases are indexed again when they are opened.
+const INDEXES_KEY: &[u8] = b"format-indexes";
+/// Empty stood for those of projects; 2: and of files that are due.
+const INDEXES: &[u8] = &[2];
+
+/// What a batch has changed so far of who has which address.
+#[derive(Default)]
+struct Addresses<'a> {
+    of: HashMap<AccountId, &'a str>,
+    owners: HashMap<String, Option<AccountId>>,
+}
 
 /// sled's own threads may hold its lock for a moment after a store was closed in the same process.
 const LOCK_TRIES: u32 = 20;
@@ -75,7 +84,7 @@ pub fn open(folder: &Path) -> Result<SledStore, StoreError> {
     let data = data.map_err(|source| io_error("open the data file of", source))?;
     let store = SledStore { db, data, folder: folder.to_owned(), synced_blobs: Mutex::default() };
     store.check_format()?;
-    store.index_projects()?;
+    store.index()?;
     if !existed {
         store.sync()?;
         sync_folder(folder)?;
@@ -122,21 +131,22 @@ impl SledStore {
     }
 
     /// Adds the index entries of projects, files and jobs that were written before there were any.
-    fn index_projects(&self) -> Result<(), StoreError> {
-        if self.bytes(INDEXED_KEY)?.is_some() {
+    fn index(&self) -> Result<(), StoreError> {
+        if self.bytes(INDEXES_KEY)?.is_some_and(|indexes| indexes == INDEXES) {
             return Ok(());
         }
         let mut batch = Batch::default();
         for project in self.records(&[kind::PROJECT])? {
             add(&mut batch, &Write::PutProject(project))?;
         }
-        for file in self.records(&[kind::FILE])? {
+        for file in self.records::<MediaFile>(&[kind::FILE])? {
+            self.add_due(&mut batch, &file)?;
             add(&mut batch, &Write::PutFile(file))?;
         }
         for job in self.jobs_recent(usize::MAX)? {
             batch.insert(job_in_key(&job), &[]);
         }
-        batch.insert(INDEXED_KEY, &[]);
+        batch.insert(INDEXES_KEY, INDEXES);
         self.db.apply_batch(batch).map_err(|source| io_error("index", source))?;
         self.sync()
     }
@@ -163,18 +173,45 @@ impl SledStore {
         .collect()
     }
 
-    /// Adds an account; its address, unless another account had it first. `addresses` are those this batch has added.
+    /// Adds an account; its address, unless another account had it first, in place of the one it had before.
     fn add_account<'a>(
         &self,
         batch: &mut Batch,
-        addresses: &mut HashSet<&'a str>,
+        addresses: &mut Addresses<'a>,
         account: &'a Account,
     ) -> Result<(), StoreError> {
-        let address = key(kind::EMAIL, &[account.email.as_bytes()]);
-        if addresses.insert(&account.email) && self.bytes(&address)?.is_none() {
-            batch.insert(address, account.id.as_bytes());
+        let at = key(kind::ACCOUNT, &[account.id.as_bytes()]);
+        let before = match addresses.of.insert(account.id, &account.email) {
+            Some(before) => Some(before.to_owned()),
+            None => self.record(&at)?.map(|before: Account| before.email),
+        };
+        let address = |email: &str| key(kind::EMAIL, &[email.as_bytes()]);
+        if let Some(before) = before.filter(|before| *before != account.email)
+            && self.address_owner(addresses, &before)? == Some(account.id)
+        {
+            batch.remove(address(&before));
+            addresses.owners.insert(before, None);
         }
-        put(batch, key(kind::ACCOUNT, &[account.id.as_bytes()]), account)
+        if self.address_owner(addresses, &account.email)?.is_none() {
+            batch.insert(address(&account.email), account.id.as_bytes());
+            addresses.owners.insert(account.email.clone(), Some(account.id));
+        }
+        put(batch, at, account)
+    }
+
+    fn address_owner(&self, addresses: &Addresses, email: &str) -> Result<Option<AccountId>, StoreError> {
+        addresses.owners.get(email).map_or_else(|| self.account_with_email(email), |owner| Ok(*owner))
+    }
+
+    /// Adds when the bytes of a file are due, in place of when they were.
+    fn add_due(&self, batch: &mut Batch, file: &MediaFile) -> Result<(), StoreError> {
+        if let Some(before) = Store::file(self, file.id)? {
+            batch.remove(due_key(&before));
+        }
+        if !matches!(file.state, FileState::Deleted { .. }) {
+            batch.insert(due_key(file), &[]);
+        }
+        Ok(())
     }
 
     /// Adds a job and those of its segments that changed. Its segments are removed once it has ended.
@@ -314,6 +351,15 @@ impl Store for SledStore {
         Ok(Some(Timestamp(i64::from_be_bytes(micros))))
     }
 
+    fn totals(&self) -> Result<(u64, u64), StoreError> {
+        let count = |kind: u8| {
+            let mut keys = self.db.scan_prefix([kind]).keys();
+            let counted = keys.try_fold(0_u64, |sum, key| key.map(|_| sum + 1));
+            counted.map_err(|source| io_error("read", source))
+        };
+        Ok((count(kind::ACCOUNT)?, count(kind::JOB_BY_TIME)?))
+    }
+
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
         let newest = self.db.scan_prefix(key(kind::ENTRY, &[account.as_bytes()])).next_back();
         let Some(item) = newest else { return Ok(None) };
@@ -329,8 +375,8 @@ impl Store for SledStore {
         Ok(self.id(&key(kind::REFUND, &[charge.as_bytes()]))?.map(EntryId))
     }
 
-    fn purchase(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError> {
-        let entry = self.bytes(&key(kind::PURCHASE, &[event.as_bytes()]))?;
+    fn payment(&self, event: &str) -> Result<Option<LedgerEntry>, StoreError> {
+        let entry = self.bytes(&key(kind::PAYMENT, &[event.as_bytes()]))?;
         entry.map(|entry| self.record(&key(kind::ENTRY, &[&entry]))).transpose().map(Option::flatten)
     }
 
@@ -370,19 +416,10 @@ impl Store for SledStore {
         self.record(&key(kind::FILE, &[id.as_bytes()]))
     }
 
-    fn files(&self, after: Option<FileId>, limit: usize) -> Result<Vec<MediaFile>, StoreError> {
-        let from = match after {
-            Some(after) => Bound::Excluded(key(kind::FILE, &[after.as_bytes()])),
-            None => Bound::Included(vec![kind::FILE]),
-        };
-        let range = self.db.range((from, Bound::Excluded(vec![kind::FILE + 1])));
-        range
-            .take(limit)
-            .map(|item| {
-                let (key, bytes) = item.map_err(|source| io_error("read", source))?;
-                read(&key, &bytes)
-            })
-            .collect()
+    fn files_due(&self, now: Timestamp, after: Option<&MediaFile>, limit: usize) -> Result<Vec<MediaFile>, StoreError> {
+        let from = after.map_or(Bound::Included(vec![kind::FILE_DUE]), |after| Bound::Excluded(due_key(after)));
+        let end = Bound::Excluded(key(kind::FILE_DUE, &[&time_bytes(Timestamp(now.0.saturating_add(1)))]));
+        self.indexed(kind::FILE, self.db.range((from, end)).keys().take(limit))
     }
 
     fn file_with_key(&self, object: &ObjectKey) -> Result<Option<MediaFile>, StoreError> {
@@ -437,7 +474,8 @@ impl Store for SledStore {
         let mut batch = Batch::default();
         // Only a job's last state counts, and only what it changed of the stored one is written.
         let mut jobs: HashMap<JobId, &Job> = HashMap::new();
-        let mut addresses: HashSet<&str> = HashSet::new();
+        let mut files: HashMap<FileId, &MediaFile> = HashMap::new();
+        let mut addresses = Addresses::default();
         for write in writes {
             match write {
                 Write::PutJob(job) => {
@@ -446,6 +484,12 @@ impl Store for SledStore {
                 Write::PutAccount(account) => self.add_account(&mut batch, &mut addresses, account)?,
                 write => add(&mut batch, write)?,
             }
+            if let Write::PutFile(file) = write {
+                files.insert(file.id, file);
+            }
+        }
+        for file in files.into_values() {
+            self.add_due(&mut batch, file)?;
         }
         for job in jobs.into_values() {
             self.add_job(&mut batch, job)?;
@@ -485,7 +529,11 @@ fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
                     batch.insert(key(kind::REFUND, &[charge.as_bytes()]), entry.id.as_bytes());
                 }
                 EntryKind::Purchase(purchase) => {
-                    batch.insert(key(kind::PURCHASE, &[purchase.event.as_bytes()]), place.concat());
+                    batch.insert(key(kind::PAYMENT, &[purchase.event.as_bytes()]), place.concat());
+                }
+                EntryKind::Reversal(reversal) => {
+                    batch.insert(key(kind::REFUND, &[reversal.purchase.as_bytes()]), entry.id.as_bytes());
+                    batch.insert(key(kind::PAYMENT, &[reversal.event.as_bytes()]), place.concat());
                 }
                 EntryKind::TrialGrant
                 | EntryKind::OperatorGrant { .. }

@@ -16,7 +16,7 @@ pub struct Tables {
     pub(super) newest_keys: BTreeMap<AccountId, KeyHash>,
     pub(super) entries: BTreeMap<(AccountId, u64), LedgerEntry>,
     pub(super) refunds: BTreeMap<EntryId, EntryId>,
-    pub(super) purchases: BTreeMap<String, (AccountId, u64)>,
+    pub(super) payments: BTreeMap<String, (AccountId, u64)>,
     pub(super) projects: BTreeMap<ProjectId, Project>,
     pub(super) files: BTreeMap<FileId, MediaFile>,
     pub(super) objects: BTreeMap<ObjectKey, FileId>,
@@ -28,6 +28,12 @@ impl Tables {
     pub fn apply(&mut self, write: Write) {
         match write {
             Write::PutAccount(account) => {
+                let before = self.accounts.get(&account.id).map(|before| &before.email);
+                if let Some(before) = before.filter(|before| **before != account.email)
+                    && self.emails.get(before) == Some(&account.id)
+                {
+                    self.emails.remove(before);
+                }
                 self.emails.entry(account.email.clone()).or_insert(account.id);
                 self.accounts.insert(account.id, account);
             }
@@ -46,7 +52,11 @@ impl Tables {
                         self.refunds.insert(*charge, entry.id);
                     }
                     EntryKind::Purchase(purchase) => {
-                        self.purchases.insert(purchase.event.clone(), (entry.account, entry.sequence));
+                        self.payments.insert(purchase.event.clone(), (entry.account, entry.sequence));
+                    }
+                    EntryKind::Reversal(reversal) => {
+                        self.refunds.insert(reversal.purchase, entry.id);
+                        self.payments.insert(reversal.event.clone(), (entry.account, entry.sequence));
                     }
                     EntryKind::TrialGrant
                     | EntryKind::OperatorGrant { .. }
@@ -99,8 +109,8 @@ impl Tables {
         self.refunds.get(&charge).copied()
     }
 
-    pub fn purchase(&self, event: &str) -> Option<LedgerEntry> {
-        self.purchases.get(event).and_then(|at| self.entries.get(at)).cloned()
+    pub fn payment(&self, event: &str) -> Option<LedgerEntry> {
+        self.payments.get(event).and_then(|at| self.entries.get(at)).cloned()
     }
 
     pub fn project(&self, id: ProjectId) -> Option<Project> {

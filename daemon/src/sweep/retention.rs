@@ -41,9 +41,9 @@ pub async fn pass(farm: &Farm, blobs: &Blobs, mode: Mode) -> Result<RetentionSwe
     let in_use = read(farm, Farm::inputs_in_use).await?;
     let (mut sweep, mut after) = (RetentionSweep::default(), None);
     loop {
-        let files = read(farm, move |farm| farm.files(after, BATCH)).await?;
+        let files = read(farm, move |farm| farm.files_due(now, after.as_ref(), BATCH)).await?;
         let Some(last) = files.last() else { return Ok(sweep) };
-        after = Some(last.id);
+        after = Some(last.clone());
         let due = retention::due(&files, &in_use, now);
         sweep.in_use += due.in_use.len() as u64;
         let mut gone = Vec::new();

@@ -17,6 +17,7 @@ pub struct Identity {
     pub account: AccountId,
     /// Empty for users without one; nobody is found by it.
     pub email: String,
+    pub issued_at: Timestamp,
 }
 
 /// The identity in the claims, or what is wrong with them.
@@ -49,7 +50,7 @@ pub fn check(claims: &Map<String, Value>, issuer: Option<&str>, now: Timestamp) 
     }
     let account = text("sub").and_then(|sub| sub.parse().ok()).ok_or("its subject is not the id of a user")?;
     let email = text("email").filter(|email| email.len() <= EMAIL_BYTES_MAX && !email.chars().any(char::is_control));
-    Ok(Identity { account, email: email.unwrap_or_default().to_owned() })
+    Ok(Identity { account, email: email.unwrap_or_default().to_owned(), issued_at: issued })
 }
 
 /// Seconds since 1970, which may have a fraction.
@@ -84,7 +85,11 @@ mod tests {
 
     #[test]
     fn good_claims_name_the_user() {
-        let expected = Identity { account: USER.parse().unwrap(), email: "Ada@example.org".into() };
+        let identity = |issued: i64| Identity {
+            account: USER.parse().unwrap(),
+            email: "Ada@example.org".into(),
+            issued_at: Timestamp(issued * 1_000_000),
+        };
         for good in [
             json!({}),
             json!({ "aud": ["other", "authenticated"] }),
@@ -93,7 +98,8 @@ mod tests {
             json!({ "iat": NOW + 30 }),
             json!({ "nbf": NOW + 30 }),
         ] {
-            assert_eq!(checked(good.clone()), Ok(expected.clone()), "{good}");
+            let issued = good.get("iat").and_then(Value::as_i64).unwrap_or(NOW - 10);
+            assert_eq!(checked(good.clone()), Ok(identity(issued)), "{good}");
         }
         assert_eq!(checked(json!({ "email": null })).unwrap().email, "");
         assert_eq!(checked(json!({ "email": "a\nb" })).unwrap().email, "");

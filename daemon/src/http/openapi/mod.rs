@@ -78,6 +78,7 @@ pub fn document(operations: &[Operation], origin: &str) -> Value {
             { "name": "Projects", "description": "Groups of files and jobs, and their share links" },
             { "name": "Jobs", "description": "One clip to one target rate" },
             { "name": "Objects", "description": "Bytes behind presigned URLs" },
+            { "name": "Payments", "description": "Between the operator's own programs: see the operator's guide to payments" },
             { "name": "Service", "description": "Health and documentation" },
         ],
         "paths": paths,

@@ -12,6 +12,8 @@ pub enum Access {
     Account,
     /// Whoever has the URL: its query is the credential.
     Presigned,
+    /// Whoever has the secret that the body is signed with.
+    Signed,
 }
 
 /// A route and its description.
@@ -64,6 +66,7 @@ impl Operation {
             Access::Public => operation,
             Access::Account => operation.refuses(401, "the API key is not valid: it may have been replaced or revoked"),
             Access::Presigned => operation.refuses(403, "the URL has expired: ask for a new one"),
+            Access::Signed => operation.refuses(403, "the signature of the event is not valid"),
         }
     }
 
@@ -149,7 +152,7 @@ impl Operation {
         }
         described["security"] = match self.access {
             Access::Account => json!([{ "bearer": [] }]),
-            Access::Public | Access::Presigned => json!([]),
+            Access::Public | Access::Presigned | Access::Signed => json!([]),
         };
         described
     }

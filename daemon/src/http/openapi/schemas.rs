@@ -34,6 +34,7 @@ fn described(mut schema: Value, text: &str) -> Value {
 /// Uploads have keys of this form; clients send back what `/upload/presign` gave them.
 const R2_KEY: &str = "^uploads/(free|paid)/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/\
                       [A-Za-z0-9_-]{1,64}/input/[A-Za-z0-9_-][A-Za-z0-9._-]{0,200}$";
+const EVENT: &str = "^[!-~]{1,255}$";
 const NO_CONTROLS: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
 
 pub fn all() -> Value {
@@ -221,6 +222,23 @@ pub fn all() -> Value {
             "target_fps": described(target_fps(), "Greater than the clip's own rate"),
             "project_id": described(uuid_or_null(), "Must be the key's own project"),
             "watermark": described(json!({ "type": ["boolean", "null"] }), "True asks for a visible mark; trial outputs always have one"),
+        })),
+        "PaymentEvent": request(&["event_id"], json!({
+            "event_id": described(pattern(EVENT), "The provider's id of the event"),
+            "account": described(uuid_or_null(), "Who paid; or `email`"),
+            "email": text_or_null(),
+            "pack": described(text_or_null(), "Of GET /pricing/config"),
+            "currency": { "type": ["string", "null"], "enum": ["USD", "INR", null] },
+            "refund_of": described(text_or_null(), "The `event_id` of the payment whose money went back"),
+            "reason": described(text_or_null(), "Of a refund: it stays in the ledger"),
+        })),
+        "BookedPayment": request(&["event_id", "account", "xeconds", "balance_after", "replayed"], json!({
+            "event_id": text(),
+            "account": uuid(),
+            "xeconds": described(json!({ "type": "integer" }), "Below 0 when they were taken back"),
+            "xeconds_missing": described(count(), "Of a refund: what had been used, and stays so"),
+            "balance_after": count(),
+            "replayed": described(yes_or_no(), "Booked before: this is the first answer again"),
         })),
         "SubmittedJob": object(json!({
             "job_id": uuid(),

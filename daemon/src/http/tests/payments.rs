@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 pub(super) const SECRET: &str = "a payment secret of the tests, long enough";
 
 impl Bench {
-    async fn pay_at(&self, seconds_ago: i64, body: &Value) -> Answer {
+    pub(super) async fn pay_at(&self, seconds_ago: i64, body: &Value) -> Answer {
         let (at, body) = (self.clock.now().0 / 1_000_000 - seconds_ago, body.to_string());
         let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
         mac.update(format!("{at}.{body}").as_bytes());
@@ -15,7 +15,7 @@ impl Bench {
         self.send(request.header("Tweenfarm-Signature", signature).body(body.into()).unwrap()).await
     }
 
-    async fn pay(&self, body: Value) -> Answer {
+    pub(super) async fn pay(&self, body: Value) -> Answer {
         self.pay_at(0, &body).await
     }
 }
@@ -40,6 +40,39 @@ async fn a_payment_event_becomes_a_purchase_once() {
     // What is presigned from now on is kept as long as a paying account's files are.
     let key = bench.presign(&user).await["key"].as_str().unwrap().to_owned();
     assert!(key.starts_with("uploads/paid/"), "{key}");
+}
+
+#[tokio::test]
+async fn a_payment_that_went_back_is_an_event_too() {
+    let bench = Bench::new();
+    let user = bench.user("ann@example.org", 0).await;
+    bench.pay(json!({ "event_id": "evt_1", "email": "ann@example.org", "pack": "starter", "currency": "USD" })).await;
+    let upload = bench.upload(&user, "clip 24 12000").await;
+    bench.submit(&user, &upload).await;
+    let back = json!({ "event_id": "re_1", "refund_of": "evt_1", "reason": "charged back", "pack": null });
+    for replayed in [false, true] {
+        let answer = bench.pay(back.clone()).await;
+        let expected = json!({
+            "event_id": "re_1", "account": user.account.id, "xeconds": -588, "xeconds_missing": 12, "balance_after": 0,
+            "replayed": replayed,
+        });
+        assert_eq!((answer.status, answer.json()), (StatusCode::OK, expected));
+    }
+    let me = bench.get("/me", &user).await.json();
+    assert_eq!((&me["balance_xeconds"], &me["total_spent_usd"]), (&json!(0), &json!(0)));
+    assert!(bench.presign(&user).await["key"].as_str().unwrap().starts_with("uploads/free/"), "on trial again");
+    for (body, status, phrase) in [
+        (json!({ "event_id": "re_2", "refund_of": "evt_1" }), StatusCode::BAD_REQUEST, "another event"),
+        (json!({ "event_id": "re_2", "refund_of": "evt_2" }), StatusCode::NOT_FOUND, "payment"),
+        (json!({ "event_id": "re_2", "refund_of": "a b" }), StatusCode::BAD_REQUEST, "refund_of"),
+        (json!({ "event_id": "re_2", "refund_of": 7 }), StatusCode::BAD_REQUEST, "refund_of"),
+        (json!({ "event_id": "re_2", "refund_of": "evt_1", "pack": "pro" }), StatusCode::BAD_REQUEST, "pack and"),
+        (json!({ "event_id": "re_2", "refund_of": "evt_1", "reason": " " }), StatusCode::BAD_REQUEST, "reason"),
+    ] {
+        let answer = bench.pay(body.clone()).await;
+        assert_eq!(answer.status, status, "{body}");
+        assert!(answer.detail().contains(phrase), "{body}: {}", answer.detail());
+    }
 }
 
 #[tokio::test]

@@ -136,6 +136,10 @@ fn rows(world: &World) -> Vec<Row> {
             .owned(),
         same(Method::GET, "/jobs").paged(),
         same(Method::GET, "/jobs/{job}").owned(),
+        same(Method::POST, "/internal/payments").with(
+            json!({ "event_id": "evt_1", "email": "ann@example.org", "pack": "starter", "currency": "USD" }),
+            json!({ "event_id": "evt_1", "email": "ann@example.org", "pack": "mega", "currency": "USD" }),
+        ),
         same(Method::GET, "/healthz"),
         same(Method::GET, "/openapi.json"),
         same(Method::GET, "/docs"),
@@ -183,6 +187,7 @@ async fn every_route_answers_as_it_is_described_to_strangers_to_others_to_nonsen
         match operation.map(|operation| operation.access) {
             Some(Access::Account) => check_account(&described, &world, &row, &name).await,
             Some(Access::Presigned) => check_presigned(&described, &world, &row, &name).await,
+            Some(Access::Signed) => check_signed(&described, &world, &row, &name).await,
             Some(Access::Public) | None => check_public(&described, &world, &row, &name).await,
         }
     }
@@ -250,6 +255,30 @@ async fn check_public(described: &Value, world: &World, row: &Row, name: &str) {
     }
 }
 
+async fn check_signed(described: &Value, world: &World, row: &Row, name: &str) {
+    let bench = &world.bench;
+    let Some(Bad::Body(bad)) = &row.bad else { panic!("{name}: a signed route has a body") };
+    // Nobody's key stands for the signature.
+    for key in [None, Some(world.ann.key.as_str())] {
+        let answer = bench.call(row.method.clone(), &row.uri, key, row.body.clone()).await;
+        check_described(described, row, &answer);
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{name}");
+    }
+    for (body, seconds_ago, expected) in [
+        (&row.body, 301, StatusCode::FORBIDDEN),
+        (bad, 0, StatusCode::BAD_REQUEST),
+        (&json!("nonsense"), 0, StatusCode::BAD_REQUEST),
+        (&row.body, 0, row.good),
+        // Sent again: booked once.
+        (&row.body, 0, row.good),
+    ] {
+        let answer = bench.pay_at(seconds_ago, body).await;
+        check_described(described, row, &answer);
+        assert_eq!(answer.status, expected, "{name} {body}");
+    }
+    assert_eq!(bench.farm.balance(world.ann.account.id).unwrap(), Xeconds(699), "{name}");
+}
+
 async fn check_presigned(described: &Value, world: &World, row: &Row, name: &str) {
     let bench = &world.bench;
     let url = if row.method == Method::PUT {
@@ -290,9 +319,13 @@ async fn every_route_has_a_row_and_every_row_a_route() {
         surface.operations().iter().map(|one| format!("{} {}", one.method, one.path)).collect();
     assert!(served.is_subset(&routes), "{served:?}");
     // Nothing else is served: the routers are built in one place each.
-    for file in
-        [include_str!("../reframefx/mod.rs"), include_str!("../objects.rs"), include_str!("../reframefx/surface.rs")]
-    {
+    for file in [
+        include_str!("../mod.rs"),
+        include_str!("../reframefx/mod.rs"),
+        include_str!("../reframefx/surface.rs"),
+        include_str!("../objects.rs"),
+        include_str!("../payments.rs"),
+    ] {
         assert!(!file.contains(".route("), "a route is served past the document");
     }
 }

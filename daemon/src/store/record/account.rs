@@ -3,7 +3,7 @@
 use super::{RecordError, Stored};
 use crate::model::{
     Account, ApiKey, Credit, Currency, EntryKind, FirstAnswer, KeyHash, KeyKind, KeyLabel, LedgerEntry, Project,
-    ProjectState, Purchase, ShareToken, Tier,
+    ProjectState, Purchase, Reversal, ShareToken, Tier,
 };
 use serde::{Deserialize, Serialize};
 use tweenfarm_protocol::{AccountId, EntryId, JobId, KeyId, ProjectId, Timestamp, Xeconds};
@@ -11,6 +11,7 @@ use tweenfarm_protocol::{AccountId, EntryId, JobId, KeyId, ProjectId, Timestamp,
 #[derive(Serialize, Deserialize)]
 pub enum AccountRecord {
     V1 { id: AccountId, email: String, tier: TierV1, created_at: Timestamp },
+    V2 { id: AccountId, email: String, email_as_of: Timestamp, tier: TierV1, created_at: Timestamp },
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -41,13 +42,18 @@ impl Stored for Account {
     type Record = AccountRecord;
 
     fn to_record(&self) -> AccountRecord {
-        let Account { id, email, tier, created_at } = self.clone();
-        AccountRecord::V1 { id, email, tier: tier.into(), created_at }
+        let Account { id, email, email_as_of, tier, created_at } = self.clone();
+        AccountRecord::V2 { id, email, email_as_of, tier: tier.into(), created_at }
     }
 
     fn from_record(record: AccountRecord) -> Result<Account, RecordError> {
-        let AccountRecord::V1 { id, email, tier, created_at } = record;
-        Ok(Account { id, email, tier: tier.into(), created_at })
+        let (id, email, email_as_of, tier, created_at) = match record {
+            AccountRecord::V1 { id, email, tier, created_at } => (id, email, created_at, tier, created_at),
+            AccountRecord::V2 { id, email, email_as_of, tier, created_at } => {
+                (id, email, email_as_of, tier, created_at)
+            }
+        };
+        Ok(Account { id, email, email_as_of, tier: tier.into(), created_at })
     }
 }
 
@@ -136,6 +142,7 @@ pub enum EntryKindV2 {
     Adjustment { reason: String },
     Charge { job: JobId },
     Refund { charge: EntryId, job: JobId },
+    Reversal { purchase: EntryId, due: Xeconds, event: String, reason: String },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -183,6 +190,9 @@ impl From<EntryKind> for EntryKindV2 {
             EntryKind::Adjustment { reason } => EntryKindV2::Adjustment { reason },
             EntryKind::Charge { job } => EntryKindV2::Charge { job },
             EntryKind::Refund { charge, job } => EntryKindV2::Refund { charge, job },
+            EntryKind::Reversal(Reversal { purchase, due, event, reason }) => {
+                EntryKindV2::Reversal { purchase, due, event, reason }
+            }
         }
     }
 }
@@ -208,6 +218,9 @@ impl From<EntryKindV2> for EntryKind {
             EntryKindV2::Adjustment { reason } => EntryKind::Adjustment { reason },
             EntryKindV2::Charge { job } => EntryKind::Charge { job },
             EntryKindV2::Refund { charge, job } => EntryKind::Refund { charge, job },
+            EntryKindV2::Reversal { purchase, due, event, reason } => {
+                EntryKind::Reversal(Reversal { purchase, due, event, reason })
+            }
         }
     }
 }

@@ -14,8 +14,15 @@ use tweenfarm_protocol::{AccountId, EntryId, JobId, Timestamp, Xeconds};
 const RELEASED: &str = include_str!("released.txt");
 
 /// Lines of versions that are read and not written any more.
-const EARLIER: &[(&str, &str)] =
-    &[("key", ".v1"), ("project.", ".v1"), ("entry.", ".v1"), ("job.", ".v1"), ("job.", ".v2"), ("segment.", ".v1")];
+const EARLIER: &[(&str, &str)] = &[
+    ("account.", ".v1"),
+    ("key", ".v1"),
+    ("project.", ".v1"),
+    ("entry.", ".v1"),
+    ("job.", ".v1"),
+    ("job.", ".v2"),
+    ("segment.", ".v1"),
+];
 
 /// Every kind of record with a value in every field, and the name of its line.
 fn written_today() -> Vec<(String, Vec<u8>)> {
@@ -23,7 +30,7 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
         (name.to_owned(), encode(&value.to_record()).unwrap())
     }
     let mut lines = vec![
-        plain("account.v1", &samples::account(1, "ada@example.org")),
+        plain("account.v2", &samples::account(1, "ada@example.org")),
         plain("project.v2", &samples::project(1, 2)),
         plain("key.v2", &samples::key(1, 2, Some(3))),
         plain("key.afk.v2", &samples::named_key(1, 2, Some(3))),
@@ -59,6 +66,7 @@ fn every_kind() -> Vec<(&'static str, EntryKind)> {
         ("adjustment", EntryKind::Adjustment { reason: "why".into() }),
         ("charge", EntryKind::Charge { job: JobId(samples::id(3)) }),
         ("refund", EntryKind::Refund { charge: EntryId(samples::id(1)), job: JobId(samples::id(2)) }),
+        ("reversal", samples::reversal(EntryId(samples::id(1)), "re_1")),
     ]
 }
 
@@ -104,6 +112,10 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
     }
     let read = |name| MediaFile::from_record(decode(&released(name)).unwrap()).unwrap();
     assert_eq!(read("file.v1"), samples::input(1, 2, 3));
+    let read = |name| Account::from_record(decode(&released(name)).unwrap()).unwrap();
+    let account = samples::account(1, "ada@example.org");
+    assert_eq!(read("account.v2"), account);
+    assert_eq!(read("account.v1"), Account { email_as_of: account.created_at, ..account });
     let read = |name| Project::from_record(decode(&released(name)).unwrap()).unwrap();
     let unshared = Project { state: ProjectState::Kept { share: None }, ..samples::project(1, 2) };
     assert_eq!(read("project.v1"), unshared);

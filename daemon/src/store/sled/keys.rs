@@ -1,6 +1,6 @@
 //! Keys of the store on disk: what leads to what, in an order that sorts as it should. Knows no sled.
 
-use crate::model::Job;
+use crate::model::{Job, MediaFile};
 use tweenfarm_protocol::{AccountId, JobId, Timestamp};
 
 /// First byte of every key: what kind of thing it leads to.
@@ -17,10 +17,10 @@ pub(super) mod kind {
     pub const KEY_USED: u8 = b'z';
     /// Account, sequence → entry.
     pub const ENTRY: u8 = b'l';
-    /// Charge → refund.
+    /// Charge → refund, purchase → reversal.
     pub const REFUND: u8 = b'r';
     /// Payment event → account, sequence.
-    pub const PURCHASE: u8 = b'u';
+    pub const PAYMENT: u8 = b'u';
     pub const PROJECT: u8 = b'p';
     /// Account, time, project, while it is kept.
     pub const PROJECT_OF: u8 = b'g';
@@ -29,6 +29,8 @@ pub(super) mod kind {
     pub const FILE: u8 = b'd';
     /// Project, time, file.
     pub const FILE_OF: u8 = b'c';
+    /// End of its time, file, while its bytes are not deleted.
+    pub const FILE_DUE: u8 = b'x';
     /// Object key → file.
     pub const OBJECT: u8 = b'o';
     pub const JOB: u8 = b'j';
@@ -64,6 +66,10 @@ pub(super) fn time_bytes(at: Timestamp) -> [u8; 8] {
 
 pub(super) fn segment_key(job: JobId, position: u64) -> Vec<u8> {
     key(kind::SEGMENT, &[job.as_bytes(), &position.to_be_bytes()])
+}
+
+pub(super) fn due_key(file: &MediaFile) -> Vec<u8> {
+    key(kind::FILE_DUE, &[&time_bytes(file.expires_at), file.id.as_bytes()])
 }
 
 pub(super) fn job_in_key(job: &Job) -> Vec<u8> {
