@@ -86,6 +86,7 @@ async fn an_account_gets_many_keys_and_each_is_revoked_alone() {
         let text = added.json()["api_key"].as_str().unwrap().to_owned();
         assert!(text.strip_prefix("afk_").is_some_and(|digits| digits.len() == 40), "{text}");
         texts.push(text);
+        bench.clock.0.fetch_add(1, Ordering::SeqCst);
     }
     let list = async || bench.operate(Method::GET, &path, Value::Null).await.json();
     let rows = list().await;
