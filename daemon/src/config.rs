@@ -61,6 +61,8 @@ pub struct Config {
     pub queue_jobs_max: u64,
     pub requests_per_second_address: u32,
     pub requests_per_second_key: u32,
+    pub v2_requests_per_minute_free: u32,
+    pub v2_requests_per_minute_paid: u32,
     pub lease_for: Duration,
     pub attempts_max: u32,
     pub retry_after: Duration,
@@ -165,6 +167,8 @@ section!(RawLimits {
     queue_jobs_max: u64 = 10_000,
     requests_per_second_address: u64 = 600,
     requests_per_second_key: u64 = 400,
+    v2_requests_per_minute_free: u64 = 600,
+    v2_requests_per_minute_paid: u64 = 6000,
 });
 section!(RawWork {
     lease_seconds: u64 = 60,
@@ -279,6 +283,16 @@ impl Check<'_> {
             requests_per_second_key: self.within(
                 "limits.requests_per_second_key",
                 raw.limits.requests_per_second_key,
+                1..=1_000_000,
+            )? as u32,
+            v2_requests_per_minute_free: self.within(
+                "limits.v2_requests_per_minute_free",
+                raw.limits.v2_requests_per_minute_free,
+                1..=1_000_000,
+            )? as u32,
+            v2_requests_per_minute_paid: self.within(
+                "limits.v2_requests_per_minute_paid",
+                raw.limits.v2_requests_per_minute_paid,
                 1..=1_000_000,
             )? as u32,
             lease_for: Duration::from_secs(self.within("work.lease_seconds", raw.work.lease_seconds, 5..=3600)?),

@@ -23,7 +23,10 @@ use tweenfarm_daemon::{
     blobs::{self, Blobs, DiskStore, Signer},
     config::{Config, Flags},
     farm::{Audit, Effect, Farm, FarmRules, SystemClock},
-    http::{self, HttpParts, HttpState, auth::tokens::Tokens, limits::RateRules, payments::PaymentSecret},
+    http::{
+        self, HttpParts, HttpState, apiframe::rates::PlanRules, auth::tokens::Tokens, limits::RateRules,
+        payments::PaymentSecret,
+    },
     logging,
     rpc::{self, RpcSettings},
     store,
@@ -150,6 +153,10 @@ async fn serve(
             per_second_address: config.requests_per_second_address,
             per_second_key: config.requests_per_second_key,
             behind_proxy: config.behind_proxy,
+        },
+        plans: PlanRules {
+            per_minute_free: config.v2_requests_per_minute_free,
+            per_minute_paid: config.v2_requests_per_minute_paid,
         },
         studio_origin: config.studio_origin.as_deref().map(str::parse).transpose()?,
     });

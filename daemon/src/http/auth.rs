@@ -29,13 +29,13 @@ pub const PREFIX_LETTERS_SHOWN: usize = 8;
 const KEY_BYTES: usize = 20;
 
 /// What a request identified itself with.
-enum Credential {
+pub enum Credential {
     ApiKey(KeyHash),
     Token(String),
 }
 
 impl Credential {
-    fn read(headers: &HeaderMap) -> Result<Credential, Failure> {
+    pub fn read(headers: &HeaderMap) -> Result<Credential, Failure> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let value = values.next().ok_or(Failure::NoCredentials)?;
         if values.next().is_some() {
@@ -67,21 +67,24 @@ impl FromRequestParts<HttpState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &HttpState) -> Result<Caller, Failure> {
         let account = match Credential::read(&parts.headers)? {
             Credential::ApiKey(hash) => state.farm.caller(hash)?.ok_or(Failure::BadCredentials)?.0,
-            Credential::Token(token) => {
-                let identity = state.tokens.verify(&token, state.farm.now()).await.map_err(|error| match error {
-                    TokenError::Refused(reason) => Failure::BadToken(reason),
-                    TokenError::KeysUnavailable => Failure::Busy("the keys of sign-in tokens cannot be fetched"),
-                })?;
-                let Identity { account, email, issued_at } = identity;
-                state.farm.sign_in(SignedIn { account, email, issued_at }).await?
-            }
+            Credential::Token(token) => signed_in(state, &token).await?,
         };
         Ok(Caller(account))
     }
 }
 
+/// The account of the user whom a sign-in token names.
+pub async fn signed_in(state: &HttpState, token: &str) -> Result<Account, Failure> {
+    let identity = state.tokens.verify(token, state.farm.now()).await.map_err(|error| match error {
+        TokenError::Refused(reason) => Failure::BadToken(reason),
+        TokenError::KeysUnavailable => Failure::Busy("the keys of sign-in tokens cannot be fetched"),
+    })?;
+    let Identity { account, email, issued_at } = identity;
+    Ok(state.farm.sign_in(SignedIn { account, email, issued_at }).await?)
+}
+
 /// What is stored of a key. Fast and unsalted is right for 160 random bits.
-fn hash_of(key: &str) -> KeyHash {
+pub fn hash_of(key: &str) -> KeyHash {
     KeyHash(Sha256::digest(key.as_bytes()).into())
 }
 

@@ -21,6 +21,7 @@ pub fn layer(studio_origin: Option<&HeaderValue>) -> CorsLayer {
             header::IF_RANGE,
             header::RANGE,
             HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("x-api-key"),
         ])
         .expose_headers([
             header::ACCEPT_RANGES,

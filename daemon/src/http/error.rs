@@ -16,16 +16,27 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 use tweenfarm_media::ProbeError;
-use tweenfarm_protocol::operator::Problem;
+use tweenfarm_protocol::{Xeconds, operator::Problem};
 
 /// Which API answers: they differ in the body of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Api {
     ReframeFx,
+    Apiframe,
     Operator,
 }
+
+impl Api {
+    /// Which API of the public port a path belongs to, routes that do not exist included.
+    pub fn of_path(path: &str) -> Api {
+        if path == "/v2" || path.starts_with("/v2/") { Api::Apiframe } else { Api::ReframeFx }
+    }
+}
+
+/// What is wrong with which field of a request: sentences by dotted path.
+pub type Flaws = BTreeMap<String, Vec<String>>;
 
 /// Why a request was not served.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +44,12 @@ pub enum Failure {
     /// The sentence names the field.
     #[error("{0}")]
     Invalid(String),
+    #[error("Validation error")]
+    Fields(Flaws),
+    #[error("this farm does not run {0}: GET /v2/models lists what it does")]
+    NotRun(&'static str),
+    #[error("the file could not be stored: try again later")]
+    Storage(#[source] BlobError),
     #[error("send a sign-in token or an API key (rfx_live_…) as 'Authorization: Bearer …'")]
     NoCredentials,
     #[error("the API key is not valid: it may have been replaced or revoked")]
@@ -95,9 +112,14 @@ impl Failure {
     /// The status, for each API; no `_` for the failure: a new one has to choose.
     fn status(&self, api: Api) -> StatusCode {
         match (self, api) {
-            (Failure::Invalid(_) | Failure::CutOff, _) => StatusCode::BAD_REQUEST,
+            (Failure::Invalid(_) | Failure::Fields(_) | Failure::CutOff, _) => StatusCode::BAD_REQUEST,
             (Failure::NoCredentials | Failure::BadCredentials | Failure::BadToken(_), _) => StatusCode::UNAUTHORIZED,
-            (Failure::PaymentSignature(_) | Failure::Signature(_) | Failure::JobOver, _) => StatusCode::FORBIDDEN,
+            (Failure::PaymentSignature(_) | Failure::Signature(_) | Failure::JobOver | Failure::NotRun(_), _) => {
+                StatusCode::FORBIDDEN
+            }
+            (Failure::Storage(_), _) => StatusCode::BAD_GATEWAY,
+            // The Apiframe surface knows neither 408 nor 413.
+            (Failure::Stalled | Failure::TooLarge(_), Api::Apiframe) => StatusCode::BAD_REQUEST,
             (Failure::NoRoute | Failure::NotFound(_) | Failure::FileExpired, _) => StatusCode::NOT_FOUND,
             (Failure::NoMethod, _) => StatusCode::METHOD_NOT_ALLOWED,
             (Failure::Stalled, _) => StatusCode::REQUEST_TIMEOUT,
@@ -106,7 +128,11 @@ impl Failure {
             (Failure::Busy(_), _) => StatusCode::SERVICE_UNAVAILABLE,
             (Failure::Internal(_), _) => StatusCode::INTERNAL_SERVER_ERROR,
             (Failure::Farm(failure), api) => farm_status(failure, api),
-            (Failure::Blob(failure), _) => match failure {
+            (Failure::Blob(failure), Api::Apiframe) => match failure {
+                BlobError::TooLarge { .. } => StatusCode::BAD_REQUEST,
+                BlobError::Full | BlobError::Prefix(_) | BlobError::Io { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            (Failure::Blob(failure), Api::ReframeFx | Api::Operator) => match failure {
                 BlobError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
                 BlobError::Full => StatusCode::SERVICE_UNAVAILABLE,
                 BlobError::Prefix(_) | BlobError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -124,8 +150,14 @@ impl Failure {
     }
 
     /// What the client reads. Facts about this machine stay in the log.
-    fn public_text(&self, status: StatusCode) -> String {
+    fn public_text(&self, api: Api, status: StatusCode) -> String {
         match self {
+            // The Apiframe contract's own words.
+            Failure::NoCredentials if api == Api::Apiframe => "API key is required".to_owned(),
+            Failure::BadCredentials if api == Api::Apiframe => "Invalid API key".to_owned(),
+            Failure::Farm(FarmError::InsufficientXeconds { .. }) if api == Api::Apiframe => {
+                "Insufficient credits".to_owned()
+            }
             // The contract's own form, with a capital letter.
             Failure::Farm(FarmError::InsufficientXeconds { needed, available }) => {
                 format!("Need {needed} xeconds, have {available}")
@@ -135,6 +167,11 @@ impl Failure {
                 Failure::Internal(sentence) => (*sentence).to_owned(),
                 _ => "something broke on the server; it has been logged, try again later".to_owned(),
             },
+            // Where a disk failed is nobody's business either.
+            Failure::Blob(failure) if status == StatusCode::SERVICE_UNAVAILABLE => match failure {
+                BlobError::Full => failure.to_string(),
+                _ => "the store is unavailable".to_owned(),
+            },
             failure => failure.to_string(),
         }
     }
@@ -143,6 +180,8 @@ impl Failure {
 fn farm_status(failure: &FarmError, api: Api) -> StatusCode {
     match (failure, api) {
         (FarmError::NotFound { .. } | FarmError::NotUploaded, _) => StatusCode::NOT_FOUND,
+        // Whether something of another account exists is not told there.
+        (FarmError::NotYours { .. }, Api::Apiframe) => StatusCode::NOT_FOUND,
         (FarmError::NotYours { .. } | FarmError::Pinned, _) => StatusCode::FORBIDDEN,
         (FarmError::InsufficientXeconds { .. }, _) => StatusCode::PAYMENT_REQUIRED,
         (FarmError::OtherProject(_) | FarmError::Amount(_) | FarmError::TrialOver, _) => StatusCode::BAD_REQUEST,
@@ -151,9 +190,10 @@ fn farm_status(failure: &FarmError, api: Api) -> StatusCode {
         (FarmError::IdempotencyConflict | FarmError::PaymentConflict | FarmError::AlreadyReversed, Api::ReframeFx) => {
             StatusCode::BAD_REQUEST
         }
-        (FarmError::IdempotencyConflict | FarmError::PaymentConflict | FarmError::AlreadyReversed, Api::Operator) => {
-            StatusCode::CONFLICT
-        }
+        (
+            FarmError::IdempotencyConflict | FarmError::PaymentConflict | FarmError::AlreadyReversed,
+            Api::Apiframe | Api::Operator,
+        ) => StatusCode::CONFLICT,
         (FarmError::Replaced | FarmError::QueueFull | FarmError::Unavailable | FarmError::Closing, _) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
@@ -190,6 +230,39 @@ struct Detail {
     detail: String,
 }
 
+/// Error body of the Apiframe surface: its client reads `error` as a text, and what stands beside it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope {
+    error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Flaws>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credits_required: Option<Xeconds>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credits_available: Option<Xeconds>,
+}
+
+impl Envelope {
+    fn of(text: String, failure: Option<&Failure>) -> Envelope {
+        let (mut details, mut credits_required, mut credits_available) = (None, None, None);
+        match failure {
+            Some(Failure::Fields(flaws)) => details = Some(flaws.clone()),
+            Some(Failure::Farm(FarmError::InsufficientXeconds { needed, available })) => {
+                (credits_required, credits_available) = (Some(*needed), Some(*available));
+            }
+            _ => {}
+        }
+        Envelope { error: text, details, credits_required, credits_available }
+    }
+}
+
+/// The outermost layer of the public port: gives every error its status and the body of the API that its path is of.
+pub async fn render_public(request: Request, next: Next) -> Response {
+    let api = Api::of_path(request.uri().path());
+    render(api, request, next).await
+}
+
 /// The outermost layer of a router: gives every error its status and the API's body.
 pub async fn render(api: Api, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
@@ -198,7 +271,7 @@ pub async fn render(api: Api, request: Request, next: Next) -> Response {
         if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(error = &*failure as &dyn Error, "a request failed");
         }
-        give_body(&mut response, api, status, failure.public_text(status));
+        give_body(&mut response, api, status, failure.public_text(api, status), Some(&failure));
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             let seconds = HeaderValue::from(retry_after_seconds(&failure));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -206,10 +279,13 @@ pub async fn render(api: Api, request: Request, next: Next) -> Response {
         return response;
     }
     // A refusal that a layer made by itself: the same body, the status it chose.
-    let status = response.status();
+    let status = match response.status() {
+        StatusCode::PAYLOAD_TOO_LARGE if api == Api::Apiframe => StatusCode::BAD_REQUEST,
+        status => status,
+    };
     if status.is_client_error() || status.is_server_error() {
         let text = status.canonical_reason().unwrap_or("the request was not served").to_owned();
-        give_body(&mut response, api, status, text);
+        give_body(&mut response, api, status, text, None);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_SECONDS));
         }
@@ -218,9 +294,10 @@ pub async fn render(api: Api, request: Request, next: Next) -> Response {
 }
 
 /// Headers that say more of a refusal (`Allow`, `Content-Range`) stay.
-fn give_body(response: &mut Response, api: Api, status: StatusCode, text: String) {
+fn give_body(response: &mut Response, api: Api, status: StatusCode, text: String, failure: Option<&Failure>) {
     let (parts, body) = match api {
         Api::ReframeFx => (status, Json(Detail { detail: text })).into_response(),
+        Api::Apiframe => (status, Json(Envelope::of(text, failure))).into_response(),
         Api::Operator => (status, Json(Problem { error: text })).into_response(),
     }
     .into_parts();
@@ -237,14 +314,13 @@ fn give_body(response: &mut Response, api: Api, status: StatusCode, text: String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tweenfarm_protocol::Xeconds;
 
     #[test]
     fn a_balance_too_low_is_told_in_the_contracts_words() {
         let failure = Failure::Farm(FarmError::InsufficientXeconds { needed: Xeconds(122), available: Xeconds(120) });
         let status = failure.status(Api::ReframeFx);
         assert_eq!(status, StatusCode::PAYMENT_REQUIRED);
-        assert_eq!(failure.public_text(status), "Need 122 xeconds, have 120");
+        assert_eq!(failure.public_text(Api::ReframeFx, status), "Need 122 xeconds, have 120");
     }
 
     #[test]
@@ -256,6 +332,6 @@ mod tests {
         });
         let status = failure.status(Api::ReframeFx);
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(!failure.public_text(status).contains("secret"));
+        assert!(!failure.public_text(Api::ReframeFx, status).contains("secret"));
     }
 }

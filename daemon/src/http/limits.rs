@@ -84,7 +84,8 @@ fn one<K: Clone + Hash + Eq>(counter: &DefaultKeyedRateLimiter<K>, key: &K) -> R
 pub async fn check(limits: RateLimits, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
     let address = client_address(peer, request.headers(), limits.0.behind_proxy);
-    let key = request.headers().get(header::AUTHORIZATION).map(|value| Sha256::digest(value.as_bytes()).into());
+    let credential = request.headers().get("x-api-key").or_else(|| request.headers().get(header::AUTHORIZATION));
+    let key = credential.map(|value| Sha256::digest(value.as_bytes()).into());
     match limits.count(address, key) {
         Ok(()) => next.run(request).await,
         Err(wait) => {

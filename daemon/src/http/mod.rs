@@ -1,7 +1,8 @@
-//! HTTP: the public APIs, the objects behind presigned URLs, and the operator's API on a socket of its own.
+//! HTTP: the public APIs (ReframeFX at the root, Apiframe under `/v2`), the objects behind presigned URLs, and the operator's API on a socket of its own.
 //!
 //! Handlers read, check and make one call into the farm; they hold no state and decide nothing about money.
 
+pub mod apiframe;
 pub mod auth;
 mod body;
 mod cors;
@@ -24,6 +25,7 @@ use crate::{
     farm::{Audit, Farm},
     probe::Prober,
 };
+use apiframe::rates::{PlanLimits, PlanRules};
 use auth::tokens::Tokens;
 use axum::{
     Json, Router,
@@ -63,6 +65,7 @@ pub struct HttpState {
     /// `None`: no payments are taken.
     payments: Option<PaymentSecret>,
     limits: RateLimits,
+    plans: PlanLimits,
     studio_origin: Option<HeaderValue>,
 }
 
@@ -78,6 +81,7 @@ pub struct HttpParts {
     pub tokens: Tokens,
     pub payments: Option<PaymentSecret>,
     pub rates: RateRules,
+    pub plans: PlanRules,
     /// The origin of the web site that may use the API from a browser.
     pub studio_origin: Option<HeaderValue>,
 }
@@ -96,15 +100,17 @@ impl HttpState {
             tokens: Arc::new(parts.tokens),
             payments: parts.payments,
             limits: RateLimits::new(parts.rates),
+            plans: PlanLimits::new(parts.plans),
             studio_origin: parts.studio_origin,
         }
     }
 }
 
-/// The public port: the ReframeFX surface, the objects, and whether the daemon lives.
+/// The public port: both surfaces, the objects, and whether the daemon lives.
 pub fn router(state: HttpState) -> Router {
-    let routes = surface(state.signer.bucket_name()).with_document(&state.signer.origin());
-    edged(routes, Api::ReframeFx, &state).with_state(state)
+    let routes = surface(state.signer.bucket_name()).with_document(&reframefx::book(), &state.signer.origin());
+    let routes = routes.merge(apiframe::routes(&state.signer.origin()));
+    edged(routes, Port::Public, &state).with_state(state)
 }
 
 /// Everything that the public port serves and the document describes.
@@ -124,25 +130,33 @@ pub fn operator_router(state: HttpState) -> Router {
     let routes = operator::routes()
         .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
-    edged(routes, Api::Operator, &state).with_state(state)
+    edged(routes, Port::Operator, &state).with_state(state)
+}
+
+/// Which of its doors the daemon was asked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Port {
+    Public,
+    Operator,
 }
 
 /// What every router has at its edge: sentences for all refusals, no panic that kills a connection, a request id, one
 /// line in the log; for the public, limits and CORS, too.
-fn edged(routes: Router<HttpState>, api: Api, state: &HttpState) -> Router<HttpState> {
-    let mut routes = routes
+fn edged(routes: Router<HttpState>, port: Port, state: &HttpState) -> Router<HttpState> {
+    let routes = routes
         .fallback(|| async { Failure::NoRoute })
         .method_not_allowed_fallback(|| async { Failure::NoMethod })
         .layer(CatchPanicLayer::custom(after_panic));
-    if api == Api::ReframeFx {
-        let limits = state.limits.clone();
-        routes = routes.layer(middleware::from_fn(move |request, next| limits::check(limits.clone(), request, next)));
+    if port == Port::Operator {
+        let render = |request, next| error::render(Api::Operator, request, next);
+        return routes.layer(middleware::from_fn(render)).layer(middleware::from_fn(observe));
     }
-    routes = routes.layer(middleware::from_fn(move |request, next| error::render(api, request, next)));
-    if api == Api::ReframeFx {
-        routes = routes.layer(cors::layer(state.studio_origin.as_ref()));
-    }
-    routes.layer(middleware::from_fn(observe))
+    let limits = state.limits.clone();
+    routes
+        .layer(middleware::from_fn(move |request, next| limits::check(limits.clone(), request, next)))
+        .layer(middleware::from_fn(error::render_public))
+        .layer(cors::layer(state.studio_origin.as_ref()))
+        .layer(middleware::from_fn(observe))
 }
 
 fn after_panic(cause: Box<dyn Any + Send + 'static>) -> Response {
@@ -172,10 +186,12 @@ async fn observe(request: Request, next: Next) -> Response {
 
 /// A path without what opens something by itself.
 fn loggable(path: &str) -> String {
-    match path.strip_prefix("/share/") {
-        Some(rest) => format!("/share/…{}", rest.find('/').map_or("", |at| &rest[at..])),
-        None => path.to_owned(),
+    for prefix in ["/share/", "/v2/files/"] {
+        if let Some(rest) = path.strip_prefix(prefix) {
+            return format!("{prefix}…{}", rest.find('/').map_or("", |at| &rest[at..]));
+        }
     }
+    path.to_owned()
 }
 
 /// Cheap on purpose: it says that the process answers, not that agents are there.

@@ -3,10 +3,9 @@
 
 mod operation;
 mod page;
-mod schemas;
+pub mod schema;
 
 pub use operation::{Access, Operation};
-pub use schemas::{pattern, reference};
 
 use super::HttpState;
 use axum::{Router, routing::MethodRouter};
@@ -27,6 +26,11 @@ impl Surface {
         self
     }
 
+    /// A description of what is served elsewhere.
+    pub fn described(operation: Operation) -> Surface {
+        Surface { router: Router::new(), operations: vec![operation] }
+    }
+
     /// More routes; layers that they have stay theirs.
     pub fn and(mut self, other: Surface) -> Surface {
         self.router = self.router.merge(other.router);
@@ -45,52 +49,49 @@ impl Surface {
         &self.operations
     }
 
+    /// The router alone, and what it was described as.
+    pub fn into_parts(self) -> (Router<HttpState>, Vec<Operation>) {
+        (self.router, self.operations)
+    }
+
     /// The router with `/openapi.json` and `/docs`, which show all of it, themselves too.
-    pub fn with_document(self, origin: &str) -> Router<HttpState> {
+    pub fn with_document(self, book: &Book, origin: &str) -> Router<HttpState> {
         let with_pages = self.and(page::operations());
-        let document = document(&with_pages.operations, origin);
+        let document = document(book, &with_pages.operations, origin);
         with_pages.router.merge(page::routes(&document))
     }
 }
 
+/// What a document says besides its operations.
+pub struct Book {
+    pub title: &'static str,
+    pub description: &'static str,
+    pub tags: Value,
+    pub security_schemes: Value,
+    /// `Error` is the one of refusals.
+    pub schemas: Value,
+    /// The body of a refusal with a status and a sentence, as an example.
+    pub refusal: fn(u16, &str) -> Value,
+}
+
 /// The whole document.
-pub fn document(operations: &[Operation], origin: &str) -> Value {
+pub fn document(book: &Book, operations: &[Operation], origin: &str) -> Value {
     let mut paths = Map::new();
     for operation in operations {
         let methods = paths.entry(operation.path.clone()).or_insert_with(|| json!({}));
-        methods[operation.method.as_str().to_lowercase()] = operation.describe();
+        methods[operation.method.as_str().to_lowercase()] = operation.describe(book);
     }
     json!({
         "openapi": "3.1.0",
         "info": {
-            "title": "Tweenfarm: the ReframeFX API",
+            "title": book.title,
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Any clip to an exact target frame rate of 24 to 240 fps, its duration kept. Presign, PUT \
-                the clip, estimate, submit a job, poll it every 3 to 5 seconds, fetch the output. Errors are always \
-                `{\"detail\": \"a sentence\"}`; every answer carries `X-Request-Id`.",
+            "description": book.description,
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": origin }],
-        "tags": [
-            { "name": "Account", "description": "The caller and its one API key" },
-            { "name": "Pricing", "description": "What a conversion costs: target rate and whole seconds only" },
-            { "name": "Files", "description": "Uploading, looking into and downloading clips" },
-            { "name": "Projects", "description": "Groups of files and jobs, and their share links" },
-            { "name": "Jobs", "description": "One clip to one target rate" },
-            { "name": "Objects", "description": "Bytes behind presigned URLs" },
-            { "name": "Payments", "description": "Between the operator's own programs: see the operator's guide to payments" },
-            { "name": "Service", "description": "Health and documentation" },
-        ],
+        "tags": book.tags,
         "paths": paths,
-        "components": {
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "An API key (`rfx_live_…`) or a signed token of the account",
-                },
-            },
-            "schemas": schemas::all(),
-        },
+        "components": { "securitySchemes": book.security_schemes, "schemas": book.schemas },
     })
 }

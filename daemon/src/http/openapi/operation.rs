@@ -1,6 +1,9 @@
 //! One operation of the API as the document describes it.
 
-use super::reference;
+use super::{
+    Book,
+    schema::{pattern, reference},
+};
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +13,8 @@ pub enum Access {
     Public,
     /// An account, by its Bearer credential.
     Account,
+    /// An account, by one of its keys in `X-API-Key`, or by a sign-in token.
+    Key,
     /// Whoever has the URL: its query is the credential.
     Presigned,
     /// Whoever has the secret that the body is signed with.
@@ -65,6 +70,7 @@ impl Operation {
         match access {
             Access::Public => operation,
             Access::Account => operation.refuses(401, "the API key is not valid: it may have been replaced or revoked"),
+            Access::Key => operation.refuses(401, "Invalid API key"),
             Access::Presigned => operation.refuses(403, "the URL has expired: ask for a new one"),
             Access::Signed => operation.refuses(403, "the signature of the event is not valid"),
         }
@@ -127,13 +133,19 @@ impl Operation {
         self
     }
 
-    pub(super) fn describe(&self) -> Value {
+    /// Without a refusal that the operation cannot answer with.
+    pub fn never_refuses(mut self, statuses: &[u16]) -> Operation {
+        self.refusals.retain(|(status, _)| !statuses.contains(status));
+        self
+    }
+
+    pub(super) fn describe(&self, book: &Book) -> Value {
         let mut responses = Map::new();
         for (status, answer) in &self.answers {
             responses.insert(status.to_string(), answer.clone());
         }
         for (status, sentence) in &self.refusals {
-            responses.insert(status.to_string(), refusal(*status, sentence, self.method == Method::HEAD));
+            responses.insert(status.to_string(), refusal(book, *status, sentence, self.method == Method::HEAD));
         }
         let mut described = json!({
             "operationId": self.id,
@@ -152,6 +164,7 @@ impl Operation {
         }
         described["security"] = match self.access {
             Access::Account => json!([{ "bearer": [] }]),
+            Access::Key => json!([{ "apiKey": [] }, { "bearer": [] }]),
             Access::Public | Access::Presigned | Access::Signed => json!([]),
         };
         described
@@ -163,7 +176,7 @@ impl Operation {
     }
 }
 
-fn refusal(status: u16, sentence: &str, without_body: bool) -> Value {
+fn refusal(book: &Book, status: u16, sentence: &str, without_body: bool) -> Value {
     let description = match status {
         400 => "Malformed or invalid: the sentence names the field",
         401 => "No valid credential",
@@ -171,15 +184,17 @@ fn refusal(status: u16, sentence: &str, without_body: bool) -> Value {
         403 => "It belongs to another account, or the URL does not allow it",
         404 => "It is not there, or not any more",
         408 => "The body stopped coming",
+        409 => "The same Idempotency-Key came with another request before",
         413 => "Too long or too large",
         416 => "Nothing of the object is in the range",
         429 => "Too many requests",
         500 => "Something broke on the server",
+        502 => "The file could not be stored",
         _ => "Full, or not ready: try again later",
     };
     let mut response = json!({ "description": description });
     if !without_body {
-        let example = json!({ "detail": sentence });
+        let example = (book.refusal)(status, sentence);
         response["content"] = json!({ "application/json": { "schema": reference("Error"), "example": example } });
     }
     let header = |text: &str, schema: Value| json!({ "description": text, "schema": schema });
@@ -199,7 +214,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
     let names = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     let describe = |name: &str| {
         let (description, schema) = match name {
-            "token" => ("The share token", super::pattern("^[0-9a-f]{40}$")),
+            "token" => ("The share token", pattern("^[0-9a-f]{40}$")),
             "key" => ("The storage key, with its slashes", json!({ "type": "string", "minLength": 1 })),
             _ => ("The id", json!({ "type": "string", "format": "uuid" })),
         };

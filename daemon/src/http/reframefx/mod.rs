@@ -2,6 +2,7 @@
 
 mod account;
 mod clip;
+mod document;
 mod job_body;
 mod jobs;
 mod page;
@@ -12,6 +13,7 @@ mod shares;
 mod surface;
 mod uploads;
 
+pub use document::book;
 pub use surface::surface;
 
 use super::openapi::Operation;

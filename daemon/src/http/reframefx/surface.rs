@@ -1,7 +1,7 @@
 //! The routes of the surface, each with its description.
 
 use super::{account, jobs, page, prices, projects, shares, uploads};
-use crate::http::openapi::{Access, Operation, Surface, pattern};
+use crate::http::openapi::{Access, Operation, Surface, schema::pattern};
 use axum::{
     http::Method,
     routing::{delete, get, post},

@@ -1,5 +1,6 @@
 //! The routes as a client meets them, on the in-memory store and a folder of blobs.
 
+mod apiframe;
 mod edge;
 mod flow;
 mod leftovers;
@@ -15,8 +16,8 @@ mod tokens;
 mod watermark;
 
 use super::{
-    HttpParts, HttpState, auth, auth::tokens::Tokens, limits::RateRules, operator_router, payments::PaymentSecret,
-    router,
+    HttpParts, HttpState, apiframe::rates::PlanRules, auth, auth::tokens::Tokens, limits::RateRules, operator_router,
+    payments::PaymentSecret, router,
 };
 use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
@@ -167,6 +168,7 @@ impl Bench {
             tokens: Tokens::default(),
             payments: Some(PaymentSecret::read(&secret).unwrap()),
             rates: RateRules { per_second_address: per_second, per_second_key: per_second, behind_proxy: false },
+            plans: PlanRules { per_minute_free: 100_000, per_minute_paid: 100_000 },
             studio_origin: Some(STUDIO.parse().unwrap()),
         });
         let (router, operator) = (router(state.clone()), operator_router(state.clone()));

@@ -132,7 +132,7 @@ async fn what_is_not_there_is_not_found() {
         format!("/projects/{project}/files/{file}/download"),
         "/somewhere".into(),
         "/".into(),
-        "/v2/images".into(),
+        "/nothing/images".into(),
     ] {
         let answer = bench.get(&path, &user).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
@@ -170,8 +170,7 @@ async fn a_panic_in_a_handler_is_an_answer_with_a_sentence() {
     }
     let bench = Bench::new();
     let routes = Router::new().route("/broken", axum::routing::get(broken));
-    let router =
-        super::super::edged(routes, super::super::error::Api::ReframeFx, &bench.state).with_state(bench.state.clone());
+    let router = super::super::edged(routes, super::super::Port::Public, &bench.state).with_state(bench.state.clone());
     let answer = answer_of(&router, Request::get("/broken").body(Body::empty()).unwrap()).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(!answer.detail().contains("on purpose"));

@@ -52,6 +52,11 @@ pub fn misfit(document: &Value, schema: &Value, value: &Value, at: &str) -> Opti
                 let names = rule.as_array().unwrap().iter().map(|name| name.as_str().unwrap());
                 names.filter(|name| value.get(name).is_none()).map(|name| format!("{at}: {name} is missing")).next()
             }
+            "additionalProperties" if rule.is_boolean() => None,
+            "additionalProperties" => {
+                let fields = value.as_object().unwrap().iter();
+                fields.filter_map(|(name, field)| misfit(document, rule, field, &format!("{at}.{name}"))).next()
+            }
             "properties" => {
                 let fields = value.as_object().unwrap().iter();
                 fields

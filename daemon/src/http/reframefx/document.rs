@@ -1,35 +1,14 @@
-//! The bodies of the API. A test holds that what the handlers really answer fits what stands here.
+//! What the document of the surface says besides its operations: its words, and the bodies of its answers. A test holds
+//! that what the handlers really answer fits what stands here.
 
-use crate::pricing;
+use crate::{
+    http::openapi::{
+        Book,
+        schema::{described, list_of, object, pattern, reference, request},
+    },
+    pricing,
+};
 use serde_json::{Value, json};
-
-/// A schema of `all`.
-pub fn reference(name: &str) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{name}") })
-}
-
-pub fn pattern(pattern: &str) -> Value {
-    json!({ "type": "string", "pattern": pattern })
-}
-
-fn object(properties: Value) -> Value {
-    let required: Vec<String> = properties.as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default();
-    json!({ "type": "object", "required": required, "properties": properties })
-}
-
-/// An object of which only some fields must be there.
-fn request(required: &[&str], properties: Value) -> Value {
-    json!({ "type": "object", "required": required, "properties": properties })
-}
-
-fn list_of(name: &str) -> Value {
-    json!({ "type": "array", "items": reference(name) })
-}
-
-fn described(mut schema: Value, text: &str) -> Value {
-    schema["description"] = text.into();
-    schema
-}
 
 /// Uploads have keys of this form; clients send back what `/upload/presign` gave them.
 const R2_KEY: &str = "^uploads/(free|paid)/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/\
@@ -37,7 +16,36 @@ const R2_KEY: &str = "^uploads/(free|paid)/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[
 const EVENT: &str = "^[!-~]{1,255}$";
 const NO_CONTROLS: &str = "[^\\u0000-\\u001f\\u007f-\\u009f]";
 
-pub fn all() -> Value {
+pub fn book() -> Book {
+    Book {
+        title: "Tweenfarm: the ReframeFX API",
+        description: "Any clip to an exact target frame rate of 24 to 240 fps, its duration kept. Presign, PUT \
+            the clip, estimate, submit a job, poll it every 3 to 5 seconds, fetch the output. Errors are always \
+            `{\"detail\": \"a sentence\"}`; every answer carries `X-Request-Id`. The Apiframe API of the same farm is \
+            described at `/v2/openapi.json`.",
+        tags: json!([
+            { "name": "Account", "description": "The caller and its one API key" },
+            { "name": "Pricing", "description": "What a conversion costs: target rate and whole seconds only" },
+            { "name": "Files", "description": "Uploading, looking into and downloading clips" },
+            { "name": "Projects", "description": "Groups of files and jobs, and their share links" },
+            { "name": "Jobs", "description": "One clip to one target rate" },
+            { "name": "Objects", "description": "Bytes behind presigned URLs" },
+            { "name": "Payments", "description": "Between the operator's own programs: see the operator's guide to payments" },
+            { "name": "Service", "description": "Health and documentation" },
+        ]),
+        security_schemes: json!({
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An API key (`rfx_live_…`) or a signed token of the account",
+            },
+        }),
+        schemas: schemas(),
+        refusal: |_, sentence| json!({ "detail": sentence }),
+    }
+}
+
+fn schemas() -> Value {
     let text = || json!({ "type": "string" });
     let text_or_null = || json!({ "type": ["string", "null"] });
     let uuid = || json!({ "type": "string", "format": "uuid" });

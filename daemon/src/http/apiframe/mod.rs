@@ -1,0 +1,27 @@
+//! The Apiframe surface under `/v2`: its routes and its words, exact to its contract. Nothing outside this folder uses
+//! them. It serves the same accounts, balance, jobs and files as the ReframeFX surface.
+
+mod account;
+mod caller;
+mod document;
+mod flaws;
+mod models;
+pub mod rates;
+mod refused;
+mod surface;
+
+pub use surface::surface;
+
+use super::{HttpState, openapi};
+use axum::{Router, body::Bytes, http::header, middleware, routing::get};
+
+/// Everything under `/v2`, its document too.
+pub fn routes(origin: &str) -> Router<HttpState> {
+    let (router, operations) = surface().into_parts();
+    let text = Bytes::from(openapi::document(&document::book(), &operations, origin).to_string());
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    router
+        .route(document::PATH, get(move || async move { (json, text) }))
+        .merge(refused::routes())
+        .layer(middleware::from_fn(rates::tell))
+}
