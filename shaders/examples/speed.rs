@@ -1,10 +1,9 @@
 //! Times the engine: `speed WIDTH HEIGHT [fast|balanced|high] [I420-FILE]` prints milliseconds per source frame with its pair
-//! and per output, in wall and processor time, and each pass's share when run alone. The frames are
+//! and per output, in wall and processor time, the same with several in flight, and each pass's share when run alone. The frames are
 //! the first four of the file, or a moving texture. The device is the best one.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tweenfarm_shaders::{Device, Engine, EngineError, FrameSize, Phase, PlanarFrame, Quality, Settings, StepTime};
+use tweenfarm_shaders::{Device, Engine, EngineError, FrameSize, Memory, Phase, PlanarFrame, Quality, Settings};
 
 const PAIRS: u32 = 12;
 
@@ -24,8 +23,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut engine = Engine::new(&device, size, Settings { quality, ..Settings::default() })?;
     let plan = engine.plan();
     println!("levels {} coarsest {} finest {} cells {}", plan.levels.len(), plan.coarsest, plan.finest, plan.cells);
-    let [all, frames] = engine.memory_bytes();
-    println!("device memory {:.1} MiB, of it frames {:.1} MiB", mebibytes(all), mebibytes(frames));
+    let Memory { work_bytes, ring_bytes, host_bytes } = engine.memory();
+    println!(
+        "device memory {:.1} MB and frames {:.1} MB; the host's {:.1} MB",
+        megabytes(work_bytes),
+        megabytes(ring_bytes),
+        megabytes(host_bytes)
+    );
     let pictures = match rest.get(1) {
         Some(file) => read_pictures(size, file)?,
         None => (0..4).map(|index| picture(size, index)).collect(),
@@ -47,12 +51,43 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         output.add(|| engine.between(Phase::HALF, &mut out))?;
     }
     println!("verdict {:?}", engine.verdict()?);
-    println!("pair {}, output {}", pair.line(), output.line());
-
-    engine.push(&pictures[1])?;
-    print_shares("pair", engine.profile_pair()?);
-    print_shares("output", engine.profile_output(Phase::HALF)?);
+    println!("one at a time: pair {}, output {}", pair.line(), output.line());
+    for times in [2, 4] {
+        let spent = in_flight(&mut engine, &pictures, times, &mut out)?;
+        println!("several in flight, x{times}: {} a made frame", spent.line_of(PAIRS * (times - 1)));
+    }
+    let times = engine.run_stepwise(Phase::HALF, &mut || processor_time().unwrap_or_default())?;
+    for pass in &times.passes {
+        let (often, ms) = (pass.often.name(), times.mean_ms(pass));
+        println!("  {often:6} {:10} {:3} x {ms:8.3} ms of processor time", pass.name, pass.steps);
+    }
     Ok(())
+}
+
+/// The whole way at a multiple of the rate, as the element goes it.
+fn in_flight(
+    engine: &mut Engine,
+    pictures: &[PlanarFrame],
+    times: u32,
+    out: &mut PlanarFrame,
+) -> Result<Spent, Box<dyn std::error::Error>> {
+    let mut spent = Spent::default();
+    spent.add(|| {
+        for index in 0..PAIRS {
+            engine.push(&pictures[index as usize % pictures.len()])?;
+            for part in 1..times {
+                if engine.in_flight() == Engine::IN_FLIGHT {
+                    engine.collect(out)?;
+                }
+                engine.submit(Phase::from_q16(65536 * part / times).expect("a part of the way"))?;
+            }
+        }
+        while engine.in_flight() > 0 {
+            engine.collect(out)?;
+        }
+        Ok(())
+    })?;
+    Ok(spent)
 }
 
 /// Wall and processor time of the same thing done `PAIRS` times.
@@ -72,25 +107,17 @@ impl Spent {
     }
 
     fn line(&self) -> String {
-        let each = |total: Duration| total.as_secs_f64() * 1e3 / f64::from(PAIRS);
+        self.line_of(PAIRS)
+    }
+
+    fn line_of(&self, count: u32) -> String {
+        let each = |total: Duration| total.as_secs_f64() * 1e3 / f64::from(count);
         format!("{:.2} ms (processor {:.2} ms)", each(self.wall), each(self.processor))
     }
 }
 
-fn print_shares(what: &str, times: Vec<StepTime>) {
-    let mut by_name: BTreeMap<&str, (Duration, u32)> = BTreeMap::new();
-    for step in times {
-        let entry = by_name.entry(step.name).or_default();
-        entry.0 += step.time;
-        entry.1 += 1;
-    }
-    for (name, (time, count)) in by_name {
-        println!("  {what:6} {name:10} {count:3} x {:8.3} ms", time.as_secs_f64() * 1e3);
-    }
-}
-
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 /// The first four frames of a file of I420.

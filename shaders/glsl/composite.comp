@@ -3,6 +3,7 @@
 // in   first, second                u8 x16  full-size luma planes            codes
 // in   first_chroma, second_chroma  u8 x16  U and V planes, half the size    codes
 // in   choices                      u32 x2  cell rows x columns              as select.comp writes it
+// in   moment                    i32     the output time in 1/16384 of the way from the first frame to the second
 // out  made                         u8 x4   Y, U, V without borders          codes, rows padded to whole words of the chroma
 // One invocation makes 8x2 luma and 4x1 pixels of each chroma plane: whole words. Bicubic with a = -0.75, 1/32 px.
 // Source: Keys 1981 for the kernel; a = -0.75 was best of those measured, but moves a picture by up to 0.048 px: see
@@ -18,6 +19,7 @@ layout(binding = 2) uniform usamplerBuffer first_chroma;
 layout(binding = 3) uniform usamplerBuffer second_chroma;
 layout(binding = 4) uniform usamplerBuffer choices;
 layout(std430, binding = 5) writeonly buffer Made { uint words[]; } made;
+layout(std140, binding = 6) uniform Moment { int time_q14; } moment;
 layout(push_constant) uniform Push {
     Plane luma;
     Plane chroma;       // U
@@ -25,7 +27,6 @@ layout(push_constant) uniform Push {
     int cell_columns;
     int luma_to_cell;   // log2 of a cell's side in luma px
     int finest;         // level of the vectors
-    int time_q14;
     uint made_u_word;   // where U and V start in the made frame
     uint made_v_word;
     uint made_chroma_stride_words; // luma's is twice that
@@ -49,7 +50,7 @@ ivec4 bytes(uint word) { return ivec4(word, word >> 8, word >> 16, word >> 24) &
 // Mixes samples in 1/16 code as the cell's choice says; `still` is the unmoved mix. What `stays` is shown unmoved where
 // the motion would change it by more than a code.
 ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how, bool stays) {
-    int time = push.time_q14;
+    int time = moment.time_q14;
     int visible = int(how & 1023u), unmoved = int((how >> 10) & 1023u), share = int((how >> 20) & 1023u);
     ivec4 mix_q4 = ((16384 - time) * a + time * b + 8192) >> 14;
     if (visible > 0) {
@@ -138,7 +139,7 @@ void main() {
             stays = stays && is_same(still_a, still_b);
         }
 
-        ivec2 back = (flow * push.time_q14 + 8192) >> 14;
+        ivec2 back = (flow * moment.time_q14 + 8192) >> 14;
         ivec4 a = luma_block(first, pixel, -back), b = luma_block(second, pixel, flow - back);
         uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y, stays));
         uint place = uint(pixel.x & 3) * 8u;
@@ -147,7 +148,7 @@ void main() {
 
         ivec2 place_c = pixel >> 1;
         ivec2 chroma_flow = flow >> 1;
-        ivec2 chroma_back = (chroma_flow * push.time_q14 + 8192) >> 14;
+        ivec2 chroma_back = (chroma_flow * moment.time_q14 + 8192) >> 14;
         ivec2 ca = chroma_pixel(first_chroma, place_c, -chroma_back);
         ivec2 cb = chroma_pixel(second_chroma, place_c, chroma_flow - chroma_back);
         if (still) {

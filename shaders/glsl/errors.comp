@@ -3,6 +3,7 @@
 // in       first, second  u8 x16  planes of the cell level           codes
 // in, out  projected      u32 x4  cell rows x columns                as resolve.comp writes it; holes get a vector
 // in       means          u32 x2  all levels, one after the other    as pull.comp writes them
+// in       moment         i32     the output time in 1/16384 of the way from the first frame to the second
 // out      errors         u32     cell rows x columns                three disagreements of at most 40 codes, 10 bits each; bit 30: unmoved
 // Source: own; candidates per cell as in FidelityFX and MVTools' masks.
 #extension GL_GOOGLE_include_directive : require
@@ -15,12 +16,12 @@ layout(binding = 1) uniform usamplerBuffer second;
 layout(std430, binding = 2) buffer Projected { uvec4 cells[]; } projected;
 layout(binding = 3) uniform usamplerBuffer means;
 layout(std430, binding = 4) writeonly buffer Errors { uint list[]; } errors;
+layout(std140, binding = 5) uniform Moment { int time_q14; } moment;
 layout(push_constant) uniform Push {
     Plane plane;
     Plane full;      // full size
     ivec2 grid;      // columns, rows
     int cell_shift;  // log2 of a cell's side in px of the vectors' level
-    int time_q14;
     int fill_levels; // coarser levels of means
     int cell_level;  // log2 of a cell's side in full-size px
 } push;
@@ -40,7 +41,7 @@ int bilinear_q8(usamplerBuffer tiles, ivec2 position) {
 }
 
 uint disagreement(ivec2 cell, ivec2 vector) {
-    ivec2 near = (vector * push.time_q14 + (1 << (13 + push.cell_shift))) >> (14 + push.cell_shift);
+    ivec2 near = (vector * moment.time_q14 + (1 << (13 + push.cell_shift))) >> (14 + push.cell_shift);
     ivec2 whole = (vector + push.cell_shift) >> push.cell_shift;
     ivec2 a = 16 * cell - near, b = a + whole;
     int one = bilinear_q8(first, a), other = bilinear_q8(second, b);

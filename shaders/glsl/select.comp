@@ -2,6 +2,7 @@
 // select: picks a candidate per cell by the disagreement in the 5x5 cells around it, and how to mix the frames there.
 // in   projected  u32 x4  cell rows x columns   as errors.comp leaves it
 // in   errors     u32     cell rows x columns   as errors.comp writes it
+// in   moment     i32     the output time in 1/16384 of the way from the first frame to the second
 // out  choices    u32 x2  cell rows x columns   vector in 1/16 px of the finest node level; visible, unmoved << 10, share << 20, each 0..256; bit 31: much around is unmoved
 // One invocation makes 2x4 cells, so that most of a window is read once.
 // Source: own; the visibility weights follow SplatSyn's, used only where the frames disagree.
@@ -11,9 +12,9 @@ layout(local_size_x = 8, local_size_y = 8) in;
 layout(binding = 0) uniform usamplerBuffer projected;
 layout(binding = 1) uniform usamplerBuffer errors;
 layout(std430, binding = 2) writeonly buffer Choices { uvec2 cells[]; } choices;
+layout(std140, binding = 3) uniform Moment { int time_q14; } moment;
 layout(push_constant) uniform Push {
     ivec2 grid; // columns, rows
-    int time_q14;
 } push;
 
 const uint UNMOVED = 9u; // of 25: from here on a place that looks unmoved is taken to be
@@ -35,8 +36,8 @@ uint share_of_first(ivec2 cell) {
     }
     // A quarter of 9 cells at 1023 is 2302; 46 is 2 % of it.
     covered = clamp(covered, uvec2(46u), uvec2(2302u));
-    uint one = (covered.x * (uint(16384 - push.time_q14) >> 4)) >> 4;
-    uint other = (covered.y * (uint(push.time_q14) >> 4)) >> 4;
+    uint one = (covered.x * (uint(16384 - moment.time_q14) >> 4)) >> 4;
+    uint other = (covered.y * (uint(moment.time_q14) >> 4)) >> 4;
     return min((256u * one + 1u) / (one + other + 1u), 256u);
 }
 

@@ -23,6 +23,8 @@ pub enum EngineError {
     FrameSize { width_px: u32, height_px: u32, found_width_px: u32, found_height_px: u32 },
     #[error("a frame between two needs two frames first: {pushed} pushed so far")]
     Order { pushed: u32 },
+    #[error("the engine is making {in_flight} frames and has room for {room}: submit and collect in turn")]
+    OutOfTurn { in_flight: usize, room: usize },
     #[error("the Vulkan driver failed while {doing}: {reason}")]
     Driver { doing: &'static str, reason: String },
 }

@@ -28,6 +28,14 @@ pub struct PairFacts {
     pub moments: [u32; 5],
     /// Luma histograms of the two frames.
     pub histogram: [[u32; HISTOGRAM_BINS]; 2],
+    /// Both frames show the same picture: [`shows_the_same`].
+    pub same: bool,
+}
+
+/// Whether two frames show the same picture, from the pixels' sums: a mean difference under 0.4 codes in place, and at
+/// most a thousandth of the pixels changed. The device decides by the same numbers, in `gate.comp`.
+pub fn shows_the_same(still_residual: u32, changed_pixels: u32, pixels: u32) -> bool {
+    5 * u64::from(still_residual) < 2 * u64::from(pixels) && 1000 * u64::from(changed_pixels) <= u64::from(pixels)
 }
 
 impl PairFacts {
@@ -45,6 +53,7 @@ impl PairFacts {
             trusted_cells: words[4],
             moments: std::array::from_fn(|index| words[5 + index]),
             histogram: [histogram(10), histogram(10 + HISTOGRAM_BINS)],
+            same: words[10 + 2 * HISTOGRAM_BINS] != 0,
         }
     }
 }
@@ -94,14 +103,13 @@ impl PairVerdict {
         let trusted_share = share(facts.trusted_cells, facts.cells);
         let correlation = correlation(&facts);
         let brightening = brightness(&facts.histogram[1]) - brightness(&facts.histogram[0]);
-        let duplicate = still_residual < 0.4 && u64::from(facts.changed_pixels) * 1000 <= u64::from(facts.pixels);
         // Across a cut the search still finds patches that look alike, but their vectors agree with nothing: no cell is
         // trusted. The same holds in a fade, where the brightness spoils the trust; there the frames correlate in place.
         let lost = trusted_share < 0.02;
         let astray = bad_share > 0.65
             || (histogram_distance > 0.45 && moved_residual > 0.6 * still_residual && moved_residual > 8.0);
         let cut = (astray && correlation < 0.9) || (lost && bad_share > 0.1 && correlation < 0.7);
-        let kind = if duplicate {
+        let kind = if facts.same {
             PairKind::Duplicate
         } else if cut && settings.scene_cuts {
             PairKind::Cut
@@ -202,17 +210,19 @@ mod tests {
         // Half the pixels 16, half 24 quarter codes in both frames, the same way round or the other.
         let product = if case.correlation > 0 { 5000 * (16 * 16 + 24 * 24) } else { 10000 * 16 * 24 };
         let squares = 5000 * (16 * 16 + 24 * 24);
+        let (still_residual, changed_pixels) = ((10000.0 * case.still) as u32, (10000.0 * case.changed_share) as u32);
         let facts = PairFacts {
             nodes: 1000,
             bad_nodes: (1000.0 * case.bad_share) as u32,
             moved_residual_q4: (16000.0 * case.moved) as u32,
             pixels: 10000,
-            still_residual: (10000.0 * case.still) as u32,
-            changed_pixels: (10000.0 * case.changed_share) as u32,
+            still_residual,
+            changed_pixels,
             cells: 1000,
             trusted_cells: (1000.0 * case.trusted_share) as u32,
             moments: [200_000, 200_000, squares, squares, product],
             histogram,
+            same: shows_the_same(still_residual, changed_pixels, 10000),
         };
         PairVerdict::of(facts, Settings { scene_cuts, ..Settings::default() }).kind
     }

@@ -36,7 +36,9 @@ pub fn of_engine(error: &EngineError) -> Failure {
         | EngineError::NoDevice { .. }
         | EngineError::DeviceLost { .. }
         | EngineError::Driver { .. } => FailureClass::Worker,
-        EngineError::FrameSize { .. } | EngineError::Order { .. } => FailureClass::Internal,
+        EngineError::FrameSize { .. } | EngineError::Order { .. } | EngineError::OutOfTurn { .. } => {
+            FailureClass::Internal
+        }
     };
     failure(class, sentence(&error.to_string()))
 }

@@ -2,13 +2,14 @@
 
 use super::failure::Failure;
 use super::pipelines::Pipelines;
+use super::post::{Post, QueuePost};
 use crate::EngineError;
 use std::path::Path;
 use std::sync::Arc;
 use vulkano::command_buffer::allocator::StandardCommandBufferAllocator;
 use vulkano::descriptor_set::allocator::StandardDescriptorSetAllocator;
 use vulkano::device::physical::{PhysicalDevice, PhysicalDeviceType};
-use vulkano::device::{self, DeviceCreateInfo, Queue, QueueCreateInfo, QueueFlags};
+use vulkano::device::{self, DeviceCreateInfo, QueueCreateInfo, QueueFlags};
 use vulkano::instance::{Instance, InstanceCreateInfo};
 use vulkano::memory::MemoryHeapFlags;
 use vulkano::memory::allocator::StandardMemoryAllocator;
@@ -105,7 +106,10 @@ pub struct Device {
 pub(super) struct Shared {
     pub facts: DeviceFacts,
     pub device: Arc<device::Device>,
-    pub queue: Arc<Queue>,
+    pub queue_family: u32,
+    pub post: Box<dyn Post>,
+    /// Nanoseconds of a tick of the clock that passes are timed with; `None`: the queue has no clock.
+    pub tick_ns: Option<f64>,
     pub memory: Arc<StandardMemoryAllocator>,
     pub commands: Arc<StandardCommandBufferAllocator>,
     pub descriptors: Arc<StandardDescriptorSetAllocator>,
@@ -129,6 +133,9 @@ impl Device {
                 EngineError::NoDevice { wanted: wanted.to_owned(), reason: format!("{count} usable, none of them it") }
             })?;
         let doing = "opening the device";
+        let family = &usable.physical.queue_family_properties()[usable.queue_family as usize];
+        let period_ns = f64::from(usable.physical.properties().timestamp_period);
+        let tick_ns = (family.timestamp_valid_bits.is_some() && period_ns > 0.0).then_some(period_ns);
         let (device, mut queues) = device::Device::new(
             usable.physical,
             DeviceCreateInfo {
@@ -148,7 +155,9 @@ impl Device {
             commands: Arc::new(StandardCommandBufferAllocator::new(device.clone(), Default::default())),
             descriptors: Arc::new(StandardDescriptorSetAllocator::new(device.clone(), Default::default())),
             device,
-            queue,
+            queue_family: usable.queue_family,
+            post: Box::new(QueuePost(queue)),
+            tick_ns,
             pipelines,
         };
         Ok(Device { shared: Arc::new(shared) })

@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use crate::EngineError;
 use crate::pass::{PUSH_WORDS, Shader};
+use crate::plan::Access;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,15 +12,22 @@ use vulkano::pipeline::cache::{PipelineCache, PipelineCacheCreateInfo};
 use vulkano::pipeline::compute::ComputePipelineCreateInfo;
 use vulkano::pipeline::layout::{PipelineDescriptorSetLayoutCreateInfo, PushConstantRange};
 use vulkano::pipeline::{ComputePipeline, PipelineLayout, PipelineShaderStageCreateInfo};
-use vulkano::shader::{ShaderModule, ShaderModuleCreateInfo, ShaderStages};
+use vulkano::shader::{DescriptorBindingRequirements, EntryPoint, ShaderModule, ShaderModuleCreateInfo, ShaderStages};
 
 /// What `glslc` made of `glsl/*.comp` when this crate was built.
 mod spirv {
     include!(concat!(env!("OUT_DIR"), "/spirv.rs"));
 }
 
+/// A pass as the device knows it.
+pub(super) struct Pass {
+    pub pipeline: Arc<ComputePipeline>,
+    /// What the shader does to each of its bindings, as its code says.
+    pub accesses: Vec<Access>,
+}
+
 pub(super) struct Pipelines {
-    by_shader: HashMap<Shader, Arc<ComputePipeline>>,
+    by_shader: HashMap<Shader, Pass>,
 }
 
 impl Pipelines {
@@ -27,7 +35,7 @@ impl Pipelines {
         let cache = cache(device, file)?;
         let mut by_shader = HashMap::new();
         for shader in Shader::ALL {
-            by_shader.insert(shader, pipeline(device, &cache, shader)?);
+            by_shader.insert(shader, pass(device, &cache, shader)?);
         }
         if let (Some(file), Ok(data)) = (file, cache.get_data())
             && let Err(error) = keep(file, &data)
@@ -37,7 +45,7 @@ impl Pipelines {
         Ok(Pipelines { by_shader })
     }
 
-    pub fn of(&self, shader: Shader) -> &Arc<ComputePipeline> {
+    pub fn of(&self, shader: Shader) -> &Pass {
         &self.by_shader[&shader]
     }
 }
@@ -52,6 +60,7 @@ fn code(shader: Shader) -> &'static [u32] {
         Shader::Confidence => spirv::CONFIDENCE,
         Shader::Facts => spirv::FACTS,
         Shader::Still => spirv::STILL,
+        Shader::Gate => spirv::GATE,
         Shader::Splat => spirv::SPLAT,
         Shader::Resolve => spirv::RESOLVE,
         Shader::Pull => spirv::PULL,
@@ -62,11 +71,7 @@ fn code(shader: Shader) -> &'static [u32] {
 }
 
 #[allow(unsafe_code)] // Vulkan takes SPIR-V on trust.
-fn pipeline(
-    device: &Arc<Device>,
-    cache: &Arc<PipelineCache>,
-    shader: Shader,
-) -> Result<Arc<ComputePipeline>, EngineError> {
+fn pass(device: &Arc<Device>, cache: &Arc<PipelineCache>, shader: Shader) -> Result<Pass, EngineError> {
     let doing = "compiling the shaders";
     // SAFETY: the words come from glslc, which validates what it writes, and were compiled in with this crate.
     let module = unsafe { ShaderModule::new(device.clone(), ShaderModuleCreateInfo::new(code(shader))) }
@@ -74,6 +79,7 @@ fn pipeline(
     let entry = module
         .entry_point("main")
         .ok_or_else(|| EngineError::Driver { doing, reason: format!("{} has no main", shader.name()) })?;
+    let accesses = accesses(&entry);
     let stage = PipelineShaderStageCreateInfo::new(entry);
     let mut layout = PipelineDescriptorSetLayoutCreateInfo::from_stages([&stage]);
     // One range for all, so that every block of constants is written the same way.
@@ -82,8 +88,20 @@ fn pipeline(
     let layout =
         layout.into_pipeline_layout_create_info(device.clone()).map_err(|error| error.error.while_doing(doing))?;
     let layout = PipelineLayout::new(device.clone(), layout).map_err(|error| error.while_doing(doing))?;
-    ComputePipeline::new(device.clone(), Some(cache.clone()), ComputePipelineCreateInfo::stage_layout(stage, layout))
-        .map_err(|error| error.while_doing(doing))
+    let info = ComputePipelineCreateInfo::stage_layout(stage, layout);
+    let pipeline = ComputePipeline::new(device.clone(), Some(cache.clone()), info);
+    Ok(Pass { pipeline: pipeline.map_err(|error| error.while_doing(doing))?, accesses })
+}
+
+/// By binding: those in a row from 0 on that the shader has.
+fn accesses(entry: &EntryPoint) -> Vec<Access> {
+    let bindings = &entry.info().descriptor_binding_requirements;
+    let of = |binding| bindings.get(&(0, binding));
+    let access = |requirements: &DescriptorBindingRequirements| {
+        let writes = requirements.descriptors.values().any(|descriptor| !descriptor.memory_write.is_empty());
+        if writes { Access::Write } else { Access::Read }
+    };
+    (0..).map_while(of).map(access).collect()
 }
 
 #[allow(unsafe_code)] // Vulkan takes cache data on trust.

@@ -18,16 +18,15 @@ push_block! {
         luma_to_cell: u32,
         /// Level of the vectors.
         finest: u32,
-        time_q14: i32,
         made_u_word: u32,
         made_v_word: u32,
         made_chroma_stride_words: u32,
     }
 }
-const _: () = assert!(size_of::<CompositePush>() == 64 && offset_of!(CompositePush, v_first_tile) == 32);
+const _: () = assert!(size_of::<CompositePush>() == 60 && offset_of!(CompositePush, v_first_tile) == 32);
 
 /// One invocation makes 8x2 luma pixels.
-pub fn composite(plan: &Plan, time_q14: i32) -> Dispatch {
+pub fn composite(plan: &Plan) -> Dispatch {
     let made = plan.made;
     Dispatch {
         shader: Shader::Composite,
@@ -38,6 +37,7 @@ pub fn composite(plan: &Plan, time_q14: i32) -> Dispatch {
             Slot::Chroma(Side::Second),
             Slot::Choices,
             Slot::Made,
+            Slot::Moment,
         ],
         push: CompositePush {
             luma: plan.levels[0].into(),
@@ -46,7 +46,6 @@ pub fn composite(plan: &Plan, time_q14: i32) -> Dispatch {
             cell_columns: plan.cell_grid().columns,
             luma_to_cell: plan.cells as u32,
             finest: plan.finest as u32,
-            time_q14,
             made_u_word: made.u_word,
             made_v_word: made.v_word,
             made_chroma_stride_words: made.chroma_stride_words,

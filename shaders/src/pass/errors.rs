@@ -12,24 +12,29 @@ push_block! {
         full: PlanePush,
         grid: [u32; 2],
         cell_shift: u32,
-        time_q14: i32,
         fill_levels: u32,
         cell_level: u32,
     }
 }
-const _: () = assert!(size_of::<ErrorsPush>() == 56 && offset_of!(ErrorsPush, time_q14) == 44);
+const _: () = assert!(size_of::<ErrorsPush>() == 52 && offset_of!(ErrorsPush, fill_levels) == 44);
 
-pub fn errors(plan: &Plan, time_q14: i32) -> Dispatch {
+pub fn errors(plan: &Plan) -> Dispatch {
     let cells = plan.cell_grid();
     Dispatch {
         shader: Shader::Errors,
-        buffers: vec![Slot::Luma(Side::First), Slot::Luma(Side::Second), Slot::Projected, Slot::Means, Slot::Errors],
+        buffers: vec![
+            Slot::Luma(Side::First),
+            Slot::Luma(Side::Second),
+            Slot::Projected,
+            Slot::Means,
+            Slot::Errors,
+            Slot::Moment,
+        ],
         push: ErrorsPush {
             plane: plan.levels[plan.cells].into(),
             full: plan.levels[0].into(),
             grid: cells.into(),
             cell_shift: plan.cell_shift(),
-            time_q14,
             fill_levels: FILL_LEVELS as u32,
             cell_level: plan.cells as u32,
         }

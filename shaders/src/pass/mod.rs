@@ -7,6 +7,7 @@ mod confidence;
 mod densify;
 mod errors;
 mod facts;
+mod gate;
 mod propagate;
 mod pull;
 mod push;
@@ -23,6 +24,7 @@ pub use confidence::confidence;
 pub use densify::densify;
 pub use errors::errors;
 pub use facts::facts;
+pub use gate::gate;
 pub use propagate::propagate;
 pub use pull::pull;
 pub use push::{PUSH_WORDS, PlanePush};
@@ -68,6 +70,10 @@ pub enum Slot {
     Errors,
     Choices,
     Made,
+    /// An output's time, in 1/16384 of the way: one word.
+    Moment,
+    /// Workgroups of the outputs' passes, three words a pass.
+    Groups,
 }
 
 /// A shader by its pass.
@@ -81,6 +87,7 @@ pub enum Shader {
     Confidence,
     Facts,
     Still,
+    Gate,
     Splat,
     Resolve,
     Pull,
@@ -90,7 +97,7 @@ pub enum Shader {
 }
 
 impl Shader {
-    pub const ALL: [Shader; 14] = [
+    pub const ALL: [Shader; 15] = [
         Shader::Pyramid,
         Shader::Coarse,
         Shader::Search,
@@ -99,6 +106,7 @@ impl Shader {
         Shader::Confidence,
         Shader::Facts,
         Shader::Still,
+        Shader::Gate,
         Shader::Splat,
         Shader::Resolve,
         Shader::Pull,
@@ -118,6 +126,7 @@ impl Shader {
             Shader::Confidence => "confidence",
             Shader::Facts => "facts",
             Shader::Still => "still",
+            Shader::Gate => "gate",
             Shader::Splat => "splat",
             Shader::Resolve => "resolve",
             Shader::Pull => "pull",

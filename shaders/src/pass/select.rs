@@ -3,21 +3,21 @@
 use super::push::push_block;
 use super::{Dispatch, Shader, Slot, groups};
 use crate::plan::Plan;
-use std::mem::{offset_of, size_of};
+use std::mem::size_of;
 
 push_block! {
     /// Push constants of `select.comp`.
-    SelectPush { grid: [u32; 2], time_q14: i32 }
+    SelectPush { grid: [u32; 2] }
 }
-const _: () = assert!(size_of::<SelectPush>() == 12 && offset_of!(SelectPush, time_q14) == 8);
+const _: () = assert!(size_of::<SelectPush>() == 8);
 
 /// One invocation makes 2x4 cells.
-pub fn select(plan: &Plan, time_q14: i32) -> Dispatch {
+pub fn select(plan: &Plan) -> Dispatch {
     let cells = plan.cell_grid();
     Dispatch {
         shader: Shader::Select,
-        buffers: vec![Slot::Projected, Slot::Errors, Slot::Choices],
-        push: SelectPush { grid: cells.into(), time_q14 }.words(),
+        buffers: vec![Slot::Projected, Slot::Errors, Slot::Choices, Slot::Moment],
+        push: SelectPush { grid: cells.into() }.words(),
         groups: groups(cells.columns.div_ceil(2), cells.rows.div_ceil(4)),
     }
 }

@@ -10,23 +10,19 @@ push_block! {
     SplatPush {
         grid: [u32; 2],
         cell_shift: u32,
-        /// How far along the vectors of this side.
-        time_q14: i32,
+        /// 1: the vectors lead from the second frame to the first.
+        from_second: u32,
     }
 }
-const _: () = assert!(size_of::<SplatPush>() == 16 && offset_of!(SplatPush, time_q14) == 12);
+const _: () = assert!(size_of::<SplatPush>() == 16 && offset_of!(SplatPush, from_second) == 12);
 
-/// `time_q14` is the output time, counted from the first frame.
-pub fn splat(plan: &Plan, side: Side, time_q14: i32) -> Dispatch {
+pub fn splat(plan: &Plan, side: Side) -> Dispatch {
     let cells = plan.cell_grid();
-    let along = match side {
-        Side::First => time_q14,
-        Side::Second => 16384 - time_q14,
-    };
+    let from_second = u32::from(side == Side::Second);
     Dispatch {
         shader: Shader::Splat,
-        buffers: vec![Slot::Flow(side), Slot::Priorities(side), Slot::Arrived(side)],
-        push: SplatPush { grid: cells.into(), cell_shift: plan.cell_shift(), time_q14: along }.words(),
+        buffers: vec![Slot::Flow(side), Slot::Priorities(side), Slot::Arrived(side), Slot::Moment],
+        push: SplatPush { grid: cells.into(), cell_shift: plan.cell_shift(), from_second }.words(),
         groups: groups(cells.columns, cells.rows),
     }
 }

@@ -3,9 +3,13 @@
 
 mod layout;
 mod recording;
+mod waits;
 
 pub use layout::{ChromaLayout, Grid, MadeLayout, PAD_TILES, PlaneLayout, TILE_PX};
-pub use recording::{FACT_WORDS, Step, finest_nodes, frame_steps, mix_steps, output_steps, pair_steps, slot_words};
+pub use recording::{
+    FACT_WORDS, Step, finest_nodes, frame_steps, gated_words, mix_steps, output_steps, pair_steps, slot_words,
+};
+pub use waits::{Access, Stage, Stages, Waits};
 
 use crate::{FrameSize, Quality, Settings};
 

@@ -11,7 +11,11 @@ pub enum Step {
     Upload(Side),
     /// Sets every word of a buffer.
     Fill(Slot, u32),
+    /// Sets a buffer's words.
+    Write(Slot, Vec<u32>),
     Run(Dispatch),
+    /// Runs as many workgroups as three words of [`Slot::Groups`] say, from this one on: the dispatch's own, or none.
+    RunGated(Dispatch, u32),
     /// Brings a buffer to the host.
     Download(Slot),
 }
@@ -42,27 +46,41 @@ pub fn pair_steps(plan: &Plan) -> Vec<Step> {
     both(&|side| pass::densify(plan, side, now));
     both(&|side| pass::confidence(plan, side));
     steps.push(Step::Run(pass::still(plan)));
+    let groups = gated(plan).into_iter().flat_map(|dispatch| dispatch.groups).collect();
+    steps.push(Step::Write(Slot::Groups, groups));
+    steps.push(Step::Run(pass::gate(plan)));
     steps.push(Step::Download(Slot::Facts));
     steps
 }
 
-/// One output time of a pair whose steps have run.
-pub fn output_steps(plan: &Plan, time_q14: i32) -> Vec<Step> {
+/// The passes of an output, in their order.
+fn gated(plan: &Plan) -> Vec<Dispatch> {
+    let mut passes: Vec<Dispatch> = Side::BOTH.map(|side| pass::splat(plan, side)).into();
+    passes.push(pass::resolve(plan));
+    passes.extend((1..=FILL_LEVELS).map(|level| pass::pull(plan, level)));
+    passes.push(pass::errors(plan));
+    passes.push(pass::select(plan));
+    passes.push(pass::composite(plan));
+    passes
+}
+
+/// Words of [`Slot::Groups`].
+pub fn gated_words(plan: &Plan) -> u32 {
+    3 * gated(plan).len() as u32
+}
+
+/// One output time of a pair whose steps have run. The time is [`Slot::Moment`]'s.
+pub fn output_steps(plan: &Plan) -> Vec<Step> {
     let mut steps: Vec<Step> = Side::BOTH.map(|side| Step::Fill(Slot::Arrived(side), 0)).into();
-    steps.extend(Side::BOTH.map(|side| Step::Run(pass::splat(plan, side, time_q14))));
-    steps.push(Step::Run(pass::resolve(plan)));
-    steps.extend((1..=FILL_LEVELS).map(|level| Step::Run(pass::pull(plan, level))));
-    steps.push(Step::Run(pass::errors(plan, time_q14)));
-    steps.push(Step::Run(pass::select(plan, time_q14)));
-    steps.push(Step::Run(pass::composite(plan, time_q14)));
+    steps.extend((0..).step_by(3).zip(gated(plan)).map(|(word, dispatch)| Step::RunGated(dispatch, word)));
     steps.push(Step::Download(Slot::Made));
     steps
 }
 
 /// One output time of a pair that no motion explains: both frames where they stand, mixed. Every cell's choice is one
 /// word twice; read as a choice it says `unmoved` all the way, and as a vector it then does not matter.
-pub fn mix_steps(plan: &Plan, time_q14: i32) -> Vec<Step> {
-    vec![Step::Fill(Slot::Choices, 256 << 10), Step::Run(pass::composite(plan, time_q14)), Step::Download(Slot::Made)]
+pub fn mix_steps(plan: &Plan) -> Vec<Step> {
+    vec![Step::Fill(Slot::Choices, 256 << 10), Step::Run(pass::composite(plan)), Step::Download(Slot::Made)]
 }
 
 /// Which node list holds the finest nodes once a pair's steps have run.
@@ -84,8 +102,11 @@ pub fn slot_words(plan: &Plan, slot: Slot) -> u32 {
         Slot::Projected => 4 * cells,
         Slot::Means => 2 * plan.fill_grids().iter().map(|grid| grid.count()).sum::<u32>(),
         Slot::Made => plan.made.words,
+        Slot::Moment => 1,
+        Slot::Groups => gated_words(plan),
     }
 }
 
-/// Two sums of the nodes, two of the pixels, one of the cells, five moments, two histograms.
-pub const FACT_WORDS: usize = 10 + 2 * crate::HISTOGRAM_BINS;
+/// Two sums of the nodes, two of the pixels, one of the cells, five moments, two histograms, and whether both frames are
+/// the same.
+pub const FACT_WORDS: usize = 10 + 2 * crate::HISTOGRAM_BINS + 1;

@@ -1,7 +1,7 @@
-//! Twins of `facts.comp` and `still.comp`: the few numbers that tell what kind of pair this is.
+//! Twins of `facts.comp`, `still.comp` and `gate.comp`: the few numbers that tell what kind of pair this is.
 
 use super::{Node, Plane, patch::COST_PER_CODE};
-use crate::verdict::PairFacts;
+use crate::verdict::{PairFacts, shows_the_same};
 
 /// What the finest nodes say, both directions added up.
 pub fn facts(facts: &mut PairFacts, nodes: &[Node]) {
@@ -29,6 +29,7 @@ pub fn still_facts(facts: &mut PairFacts, first: &Plane, second: &Plane) {
             facts.histogram[1][(b >> 3) as usize] += 1;
         }
     }
+    facts.same = shows_the_same(facts.still_residual, facts.changed_pixels, facts.pixels);
 }
 
 /// What the priorities of one direction say.
