@@ -8,10 +8,13 @@ use axum::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Number, Value};
-use std::str::FromStr;
+use std::{str::FromStr, time::Duration};
 
 /// The largest JSON body the API reads: real ones stay below a kilobyte.
 pub const JSON_BYTES_MAX: usize = 64 * 1024;
+
+/// A body of that size comes in one piece: whoever takes longer has stopped.
+const BODY_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The body as a JSON object.
 pub struct Fields(Map<String, Value>);
@@ -62,7 +65,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Strict<T> {
 }
 
 pub async fn whole_body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
-    Bytes::from_request(request, state).await.map_err(|refusal: BytesRejection| match refusal.status() {
+    let read = tokio::time::timeout(BODY_TIME_MAX, Bytes::from_request(request, state)).await;
+    read.map_err(|_| Failure::Stalled)?.map_err(|refusal: BytesRejection| match refusal.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge(format!("the body is larger than {JSON_BYTES_MAX} bytes")),
         _ => Failure::CutOff,
     })

@@ -70,7 +70,7 @@ pub enum Failure {
     FileExpired,
     #[error("the path exists, but not with this method")]
     NoMethod,
-    #[error("the body stopped coming: send the upload again")]
+    #[error("the body stopped coming: send the request again")]
     Stalled,
     #[error("the body ended before its Content-Length: send the upload again")]
     CutOff,

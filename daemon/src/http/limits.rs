@@ -1,6 +1,6 @@
 //! How many requests one address and one key may send: counted at the edge, before anything has an effect.
 
-use super::{error::Failure, objects::read_away, serve::Peer};
+use super::{error::Failure, serve::Peer};
 use axum::{
     extract::Request,
     http::{HeaderMap, header},
@@ -88,10 +88,7 @@ pub async fn check(limits: RateLimits, request: Request, next: Next) -> Response
     let key = credential.map(|value| Sha256::digest(value.as_bytes()).into());
     match limits.count(address, key) {
         Ok(()) => next.run(request).await,
-        Err(wait) => {
-            read_away(request.into_body().into_data_stream());
-            Failure::TooMany(wait).into_response()
-        }
+        Err(wait) => Failure::TooMany(wait).into_response(),
     }
 }
 

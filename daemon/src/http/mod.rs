@@ -8,6 +8,7 @@ mod body;
 mod cors;
 pub mod error;
 pub mod limits;
+mod linger;
 mod locks;
 mod objects;
 mod openapi;
@@ -149,13 +150,15 @@ fn edged(routes: Router<HttpState>, port: Port, state: &HttpState) -> Router<Htt
         .layer(CatchPanicLayer::custom(after_panic));
     if port == Port::Operator {
         let render = |request, next| error::render(Api::Operator, request, next);
-        return routes.layer(middleware::from_fn(render)).layer(middleware::from_fn(observe));
+        let routes = routes.layer(middleware::from_fn(render));
+        return routes.layer(middleware::from_fn(linger::layer)).layer(middleware::from_fn(observe));
     }
     let limits = state.limits.clone();
     routes
         .layer(middleware::from_fn(move |request, next| limits::check(limits.clone(), request, next)))
         .layer(middleware::from_fn(error::render_public))
         .layer(cors::layer(state.studio_origin.as_ref()))
+        .layer(middleware::from_fn(linger::layer))
         .layer(middleware::from_fn(observe))
 }
 

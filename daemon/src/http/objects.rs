@@ -28,9 +28,6 @@ use tweenfarm_protocol::{JobId, Timestamp};
 
 /// An upload of which nothing arrives for this long is given up.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-/// After a refusal the rest of the body is read away for a while: closing at once would reset the connection, and
-/// many clients then never see the answer.
-const LINGER: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 256 * 1024;
 /// What an agent may deliver in one piece: far above two minutes of lossless 4K at 240 fps; the disk's reserve is
 /// what protects the store.
@@ -99,13 +96,7 @@ async fn store(State(state): State<HttpState>, request: Request) -> Result<Statu
         receive(&mut body, &mut upload).await?;
         Ok::<Upload, Failure>(upload)
     };
-    let upload = match arrived.await {
-        Ok(upload) => upload,
-        Err(failure) => {
-            read_away(body);
-            return Err(failure);
-        }
-    };
+    let upload = arrived.await?;
     // From here the client may leave: the object and what the farm knows of it change together.
     let kept = tokio::spawn(keep(state, key, upload));
     kept.await.map_err(|_| Failure::Internal("the upload could not be stored; it has been logged"))??;
@@ -179,11 +170,6 @@ fn job_of(key: &ObjectKey) -> Option<JobId> {
         _ => return None,
     };
     job.parse().ok()
-}
-
-/// Reads what a refused client still sends, so that it gets to read the refusal.
-pub fn read_away(mut body: BodyDataStream) {
-    tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.next().await {} }));
 }
 
 async fn read(State(state): State<HttpState>, request: Request) -> Result<Response, Failure> {
