@@ -17,6 +17,7 @@ use tweenfarm_agent::{
 };
 use tweenfarm_protocol::{
     Rational,
+    output::{Codec, Depth, OutputFormat, PictureSize},
     task::{EncodeSettings, EncoderClass, EngineSettings, Quality},
 };
 
@@ -74,10 +75,20 @@ struct RenderFlags {
     /// Output frames per second, above 0 and up to 240: 60, 59.94 or 60000/1001.
     #[arg(long, value_name = "N", value_parser = output_rate)]
     fps: Rational,
-    /// Quality of H.264, 0 to 51, lower is better.
+    /// Picture size of the result, both sides even; by default the source's. Other proportions keep the picture
+    /// undistorted by pixels that are not square.
+    #[arg(long, value_name = "WxH")]
+    size: Option<PictureSize>,
+    /// Codec of the result.
+    #[arg(long, value_name = "CODEC", default_value = "h264", value_parser = codec())]
+    codec: Codec,
+    /// Bits of a code of the result.
+    #[arg(long, value_name = "BITS", default_value = "8", value_parser = depth())]
+    depth: Depth,
+    /// Quality on x264's scale, 0 to 51, lower is better.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=51), conflicts_with = "lossless")]
     crf: Option<u8>,
-    /// H.264 without loss, for measuring.
+    /// H.264 or HEVC without loss, for measuring.
     #[arg(long)]
     lossless: bool,
     /// How much work goes into a pair of frames.
@@ -89,7 +100,7 @@ struct RenderFlags {
     /// Move drawings that are shown two or three times each; without it they are repeated as in the source.
     #[arg(long)]
     dedupe: bool,
-    /// Kind of H.264 encoder; by default the best that works here.
+    /// Kind of encoder; by default the best that works here.
     #[arg(long, value_name = "KIND", value_parser = encoder_class(), conflicts_with = "lossless")]
     encoder: Option<EncoderClass>,
     /// Vulkan device UUID; by default the first GPU, or the software renderer where there is none.
@@ -128,6 +139,14 @@ fn quality() -> impl TypedValueParser<Value = Quality> {
 
 fn encoder_class() -> impl TypedValueParser<Value = EncoderClass> {
     PossibleValuesParser::new(EncoderClass::ALL.map(EncoderClass::name)).try_map(|name| name.parse())
+}
+
+fn codec() -> impl TypedValueParser<Value = Codec> {
+    PossibleValuesParser::new(Codec::ALL.map(Codec::name)).try_map(|name| name.parse())
+}
+
+fn depth() -> impl TypedValueParser<Value = Depth> {
+    PossibleValuesParser::new(["8", "10"]).try_map(|bits| bits.parse())
 }
 
 fn switch() -> impl TypedValueParser<Value = bool> {
@@ -193,6 +212,7 @@ async fn render_file(flags: RenderFlags) -> anyhow::Result<ExitCode> {
         encode,
         encoder: flags.encoder,
         engine: EngineSettings { quality: flags.quality, scene_cuts: flags.scene_cuts, dedupe: flags.dedupe },
+        format: OutputFormat { size: flags.size, codec: flags.codec, depth: flags.depth },
         device: flags.device.map_or(DeviceChoice::All, |uuid| DeviceChoice::Only(vec![uuid])),
         quiet: flags.json,
         stall: Duration::from_secs(flags.stall_seconds),
@@ -265,11 +285,22 @@ mod tests {
     }
 
     #[test]
+    fn the_shape_of_the_result_is_read_from_the_command_line() {
+        let shape = |words| flags(words).map(|flags| (flags.size, flags.codec, flags.depth)).unwrap();
+        assert_eq!(shape(""), (None, Codec::H264, Depth::Eight));
+        let size = PictureSize::new(1280, 720).ok();
+        assert_eq!(shape("--size 1280x720 --codec hevc --depth 10"), (size, Codec::Hevc, Depth::Ten));
+    }
+
+    #[test]
     fn what_is_no_choice_is_refused_with_the_choices() {
         for (words, expected) in [
             ("--quality best", "fast, balanced, high"),
             ("--scene-cuts true", "on, off"),
-            ("--encoder h264", "x264, nvenc, va, qsv"),
+            ("--encoder h264", "x264, x265, svt_av1, aom, nvenc, va, qsv"),
+            ("--size 1281x720", "both even"),
+            ("--codec h265", "h264, hevc, av1"),
+            ("--depth 12", "8, 10"),
             ("--lossless --encoder nvenc", "--encoder"),
         ] {
             let refused = flags(words).err().expect("it was taken").to_string();

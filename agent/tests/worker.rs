@@ -8,6 +8,7 @@ use std::{
 use tweenfarm_agent::worker::messages::{Event, Order, SegmentFile};
 use tweenfarm_protocol::{
     Rational, SlotRange,
+    output::OutputFormat,
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, OutputPlan, Quality, RenderFacts},
 };
 
@@ -93,6 +94,7 @@ fn plan(slot_count: u64) -> OutputPlan {
         encode: EncodeSettings::Lossless,
         encoder: EncoderClass::X264,
         engine: EngineSettings::default(),
+        format: OutputFormat::default(),
     }
 }
 

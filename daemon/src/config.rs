@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tweenfarm_protocol::task::EncodeSettings;
+use tweenfarm_protocol::task::{EncodeSettings, EngineSettings};
 use url::Url;
 
 /// First path parts of the public API, now and to come: a bucket of that name would hide them.
@@ -68,6 +68,7 @@ pub struct Config {
     pub retry_after: Duration,
     pub segment_slots_max: u64,
     pub encode: EncodeSettings,
+    pub engine: EngineSettings,
     pub keep: Lifetimes,
     pub tokens: TokenSettings,
     pub payments_secret_file: Option<PathBuf>,
@@ -130,6 +131,7 @@ struct Raw {
     blobs: RawBlobs,
     limits: RawLimits,
     work: RawWork,
+    render: RawRender,
     retention: RawRetention,
     auth: RawAuth,
     payments: RawPayments,
@@ -177,6 +179,7 @@ section!(RawWork {
     segment_slots_max: u64 = 1200,
     encode_crf: u64 = 16,
 });
+section!(RawRender { quality: String = "balanced".into(), scene_cuts: bool = true, dedupe: bool = false });
 section!(RawRetention {
     free_days: u64 = 3,
     paid_days: u64 = 90,
@@ -300,11 +303,20 @@ impl Check<'_> {
             retry_after: Duration::from_secs(self.within("work.retry_seconds", raw.work.retry_seconds, 0..=3600)?),
             segment_slots_max: self.within("work.segment_slots_max", raw.work.segment_slots_max, 24..=28_800)?,
             encode: EncodeSettings::Quality { crf: crf as u8 },
+            engine: self.engine(raw.render)?,
             keep: self.lifetimes(raw.retention)?,
             tokens: self.tokens(raw.auth)?,
             payments_secret_file: raw.payments.secret_file,
             log: self.log(raw.log)?,
         })
+    }
+
+    fn engine(&self, raw: RawRender) -> Result<EngineSettings, ConfigError> {
+        let RawRender { quality, scene_cuts, dedupe } = raw;
+        let tier = quality.parse();
+        let quality =
+            tier.map_err(|_| self.wrong("render.quality", format!("{quality:?}"), "fast, balanced or high"))?;
+        Ok(EngineSettings { quality, scene_cuts, dedupe })
     }
 
     fn wrong(&self, key: &'static str, value: impl Display, accepted: impl Into<String>) -> ConfigError {

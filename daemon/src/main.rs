@@ -111,6 +111,7 @@ fn rules(config: &Config) -> FarmRules {
         retry_after: config.retry_after,
         segment_slots_max: config.segment_slots_max,
         encode: config.encode,
+        engine: config.engine,
         queue_jobs_max: config.queue_jobs_max,
         idempotency_for: IDEMPOTENCY_FOR,
         keep: config.keep,

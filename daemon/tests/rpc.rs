@@ -21,8 +21,9 @@ use tweenfarm_daemon::{
 };
 use tweenfarm_protocol::{
     AgentId, LeaseId, codec,
+    output::{Codec, Depth, OutputFormat, PictureSize},
     service::{FarmClient, Receipt, Refusal, Renewal},
-    task::{Delivered, Failure, FailureClass, Outcome, Progress, RenderFacts, Task, Work},
+    task::{Delivered, EncoderClass, Failure, FailureClass, Outcome, Progress, RenderFacts, RenderWork, Task, Work},
 };
 use uuid::Uuid;
 
@@ -86,6 +87,7 @@ async fn an_agent_takes_tasks_delivers_and_the_job_is_done() {
 
     let task = next(&agent).await.unwrap();
     let Work::Render(render) = task.work else { panic!("expected a piece to render") };
+    assert_eq!((render.plan.format, render.plan.engine), (OutputFormat::default(), RULES.engine));
     assert_eq!((task.job, task.lease_ms, render.slots.len(), render.plan.slot_count), (job.id, 30_000, 60, 60));
     assert!(render.source.url.contains(clip.key.as_str()) && render.source.size_bytes == 1_001);
     let key = ObjectKey::segment(job.id, task.lease);
@@ -113,6 +115,27 @@ async fn an_agent_takes_tasks_delivers_and_the_job_is_done() {
     assert_eq!(agent.report(within(), task.lease, Outcome::Done(joined)).await.unwrap(), Ok(Receipt::Accepted));
     assert!(matches!(door.scene.end(job.id), JobEnd::Done { .. }));
     assert_eq!(next(&agent).await, None);
+}
+
+#[tokio::test]
+async fn every_task_of_a_job_says_what_its_output_is_to_be_like() {
+    let door = Door::open(RpcSettings::default()).await;
+    let account = door.scene.account("ada", 50).await;
+    let clip = door.scene.clip(&account, 1).await;
+    let size = PictureSize::new(1280, 720).ok();
+    let format = OutputFormat { size, codec: Codec::Hevc, depth: Depth::Ten };
+    let job = door.scene.farm.submit(Submission { format, ..submission(&clip, 1, 8) }).await.unwrap().job;
+    assert_eq!((job.format, job.engine, job.encoder), (format, RULES.engine, EncoderClass::X265));
+    let agent = door.connect().await;
+    agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
+    let task = next(&agent).await.unwrap();
+    let Work::Render(RenderWork { plan, .. }) = task.work else { panic!("expected a piece to render") };
+    assert_eq!((plan.format, plan.encoder, plan.engine), (format, EncoderClass::X265, RULES.engine));
+    let facts = RenderFacts { frames: 60, ..RenderFacts::default() };
+    let delivered = Delivered { facts, ..door.put(&ObjectKey::segment(job.id, task.lease), b"segment").await };
+    assert_eq!(agent.report(within(), task.lease, Outcome::Done(delivered)).await.unwrap(), Ok(Receipt::Accepted));
+    let Work::Join(join) = next(&agent).await.unwrap().work else { panic!("expected the join") };
+    assert_eq!(join.plan, plan);
 }
 
 #[tokio::test]

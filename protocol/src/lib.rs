@@ -5,6 +5,7 @@
 pub mod codec;
 pub mod ids;
 pub mod operator;
+pub mod output;
 pub mod service;
 pub mod task;
 pub mod units;

@@ -1,6 +1,9 @@
 //! Tasks: what a lease hands to a worker, and what a worker says of it.
 
-use crate::{JobId, LeaseId, Rational, SlotRange};
+use crate::{
+    JobId, LeaseId, Rational, SlotRange,
+    output::{Codec, OutputFormat},
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -53,6 +56,16 @@ pub struct OutputPlan {
     pub encoder: EncoderClass,
     #[serde(default)]
     pub engine: EngineSettings,
+    /// Earlier releases kept the source's size and made 8-bit H.264.
+    #[serde(default)]
+    pub format: OutputFormat,
+}
+
+impl OutputPlan {
+    /// All that decides what a slot's frame is; hashes are taken of it.
+    pub fn settings(&self) -> String {
+        format!("{} {}", self.engine, self.format)
+    }
 }
 
 /// How frames between two are made; one value for all segments of a job, so that nobody sees their borders.
@@ -117,14 +130,20 @@ impl FromStr for Quality {
     }
 }
 
-/// Kind of H.264 encoder. Segments of one job come from one kind: their stream headers then agree, and they join
-/// without re-encoding.
+/// Kind of encoder. Segments of one job come from one kind: their stream headers then agree, and they join without
+/// re-encoding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderClass {
-    /// In software; every worker has it.
+    /// H.264 in software; every worker has it.
     #[default]
     X264,
+    /// HEVC in software.
+    X265,
+    /// AV1 in software, SVT's: faster than libaom's, and 10 bits.
+    SvtAv1,
+    /// AV1 in software, libaom's: 8 bits.
+    Aom,
     /// NVIDIA's.
     Nvenc,
     /// AMD's and Intel's by VA-API.
@@ -134,14 +153,35 @@ pub enum EncoderClass {
 }
 
 impl EncoderClass {
-    pub const ALL: [EncoderClass; 4] = [EncoderClass::X264, EncoderClass::Nvenc, EncoderClass::Va, EncoderClass::Qsv];
+    pub const ALL: [EncoderClass; 7] = [
+        EncoderClass::X264,
+        EncoderClass::X265,
+        EncoderClass::SvtAv1,
+        EncoderClass::Aom,
+        EncoderClass::Nvenc,
+        EncoderClass::Va,
+        EncoderClass::Qsv,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
             EncoderClass::X264 => "x264",
+            EncoderClass::X265 => "x265",
+            EncoderClass::SvtAv1 => "svt_av1",
+            EncoderClass::Aom => "aom",
             EncoderClass::Nvenc => "nvenc",
             EncoderClass::Va => "va",
             EncoderClass::Qsv => "qsv",
+        }
+    }
+
+    /// Whether encoders of this kind make this codec at all.
+    pub const fn makes(self, codec: Codec) -> bool {
+        match self {
+            EncoderClass::X264 => matches!(codec, Codec::H264),
+            EncoderClass::X265 => matches!(codec, Codec::Hevc),
+            EncoderClass::SvtAv1 | EncoderClass::Aom => matches!(codec, Codec::Av1),
+            EncoderClass::Nvenc | EncoderClass::Va | EncoderClass::Qsv => true,
         }
     }
 }
@@ -157,7 +197,10 @@ impl FromStr for EncoderClass {
 
     fn from_str(text: &str) -> Result<EncoderClass, UnknownName> {
         let found = EncoderClass::ALL.into_iter().find(|class| class.name() == text);
-        found.ok_or_else(|| UnknownName { found: text.to_owned(), expected: "x264, nvenc, va or qsv" })
+        found.ok_or_else(|| UnknownName {
+            found: text.to_owned(),
+            expected: "x264, x265, svt_av1, aom, nvenc, va or qsv",
+        })
     }
 }
 
@@ -171,9 +214,9 @@ pub struct UnknownName {
 /// How frames are encoded; one value for all segments of a job, so that they join without re-encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EncodeSettings {
-    /// H.264 at constant quality: x264's CRF, 0..=51, lower is better.
+    /// At constant quality: CRF on x264's scale, 0..=51, lower is better.
     Quality { crf: u8 },
-    /// H.264 without loss (x264 qp 0), for measuring.
+    /// H.264 or HEVC without loss, in software, for measuring.
     Lossless,
 }
 
@@ -299,10 +342,11 @@ mod tests {
             encode: EncodeSettings::Lossless,
             encoder: EncoderClass::X264,
             engine: EngineSettings::default(),
+            format: OutputFormat::default(),
         };
         let mut older = serde_json::to_value(&plan).unwrap();
         let fields = older.as_object_mut().unwrap();
-        assert!(fields.remove("encoder").is_some() && fields.remove("engine").is_some());
+        assert!(["encoder", "engine", "format"].iter().all(|name| fields.remove(*name).is_some()));
         assert_eq!(serde_json::from_value::<OutputPlan>(older).unwrap(), plan);
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Whole numbers only: the same picture gets the same bytes on every machine. Needs no font, knows no GStreamer.
 
-use crate::planes::Layout;
+use crate::planes::{Layout, change, code_bytes};
+use tweenfarm_protocol::output::Depth;
 
 /// A point in a letter's box, whose capitals are `CAPITAL` high; y grows downwards.
 type Point = (i64, i64);
@@ -128,40 +129,41 @@ impl Mark {
     }
 
     /// Blends the mark into the plane of brightness.
-    pub fn blend_luma(&self, plane: &mut [u8], layout: Layout) {
+    pub fn blend_luma(&self, plane: &mut [u8], layout: Layout, depth: Depth) {
+        let more = depth.bits() - 8;
+        let (white, black) = (u32::from(self.codes.white) << more, u32::from(self.codes.black) << more);
         for (y, row) in self.covers.chunks_exact(self.width.max(1)).enumerate() {
-            let Some(line) = line(plane, layout, self.top + y, self.left, self.width) else { return };
-            for (code, cover) in line.iter_mut().zip(row) {
-                let kept = u32::from(*code) * (256 - cover.white - cover.dark);
-                let drawn = u32::from(self.codes.white) * cover.white + u32::from(self.codes.black) * cover.dark;
-                *code = ((kept + drawn + 128) >> 8) as u8;
-            }
+            let Some(line) = line(plane, layout, self.top + y, self.left, self.width, depth) else { return };
+            change(line, depth, |x, code| {
+                let Cover { white: lit, dark } = row[x];
+                (code * (256 - lit - dark) + white * lit + black * dark + 128) >> 8
+            });
         }
     }
 
     /// Blends the mark, which has no colour, into a plane of colour of half the width and height.
-    pub fn blend_chroma(&self, plane: &mut [u8], layout: Layout) {
-        const GREY: u32 = 128;
+    pub fn blend_chroma(&self, plane: &mut [u8], layout: Layout, depth: Depth) {
+        let grey = 128 << (depth.bits() - 8);
         let half = self.width / 2;
         for (y, rows) in self.covers.chunks_exact((2 * self.width).max(1)).enumerate() {
-            let Some(line) = line(plane, layout, self.top / 2 + y, self.left / 2, half) else { return };
+            let Some(line) = line(plane, layout, self.top / 2 + y, self.left / 2, half, depth) else { return };
             let (upper, lower) = rows.split_at(self.width);
-            for (x, code) in line.iter_mut().enumerate() {
+            change(line, depth, |x, code| {
                 let four = [upper[2 * x], upper[2 * x + 1], lower[2 * x], lower[2 * x + 1]];
                 let cover = four.iter().map(|cover| cover.white + cover.dark).sum::<u32>();
-                *code = ((u32::from(*code) * (1024 - cover) + GREY * cover + 512) >> 10) as u8;
-            }
+                (code * (1024 - cover) + grey * cover + 512) >> 10
+            });
         }
     }
 }
 
 /// A part of a row of a plane; `None` where the plane has no such row.
-fn line(plane: &mut [u8], layout: Layout, y: usize, left: usize, width: usize) -> Option<&mut [u8]> {
+fn line(plane: &mut [u8], layout: Layout, y: usize, left: usize, width: usize, depth: Depth) -> Option<&mut [u8]> {
     if y >= layout.height || left >= layout.width {
         return None;
     }
-    let start = y * layout.stride;
-    plane.get_mut(start + left..start + (left + width).min(layout.width))
+    let (start, bytes) = (y * layout.stride, code_bytes(depth));
+    plane.get_mut(start + bytes * left..start + bytes * (left + width).min(layout.width))
 }
 
 /// Width of the whole word with its outline.

@@ -11,7 +11,7 @@ fn marked(width: usize, height: usize, ground: u8) -> (Vec<u8>, Mark) {
     let mark = Mark::new(width, height, Codes::LIMITED);
     let layout = layout(width, height);
     let mut plane = vec![ground; layout.stride * height];
-    mark.blend_luma(&mut plane, layout);
+    mark.blend_luma(&mut plane, layout, Depth::Eight);
     (plane, mark)
 }
 
@@ -73,7 +73,7 @@ fn colour_fades_to_grey_under_the_mark_alone() {
     let mark = Mark::new(320, 240, Codes::FULL);
     let layout = self::layout(160, 120);
     let mut plane = vec![240; layout.stride * 120];
-    mark.blend_chroma(&mut plane, layout);
+    mark.blend_chroma(&mut plane, layout, Depth::Eight);
     let mut faded = 0;
     for (place, code) in plane.iter().enumerate() {
         let (x, y) = (place % layout.stride, place / layout.stride);
@@ -86,7 +86,7 @@ fn colour_fades_to_grey_under_the_mark_alone() {
     let large = Mark::new(1280, 720, Codes::FULL);
     let layout = self::layout(640, 360);
     let mut plane = vec![240; layout.stride * 360];
-    large.blend_chroma(&mut plane, layout);
+    large.blend_chroma(&mut plane, layout, Depth::Eight);
     // Four pixels that are fully white: 240·80 + 128·176, of 256.
     assert_eq!(plane.iter().min(), Some(&163));
 }
@@ -95,11 +95,28 @@ fn colour_fades_to_grey_under_the_mark_alone() {
 fn a_plane_smaller_than_it_says_is_left_alone_where_it_ends() {
     let mark = Mark::new(320, 240, Codes::LIMITED);
     let mut plane = vec![50; 320 * 200];
-    mark.blend_luma(&mut plane, Layout { width: 320, height: 240, stride: 320 });
-    mark.blend_luma(&mut [], Layout { width: 0, height: 0, stride: 0 });
+    mark.blend_luma(&mut plane, Layout { width: 320, height: 240, stride: 320 }, Depth::Eight);
+    mark.blend_luma(&mut [], Layout { width: 0, height: 0, stride: 0 }, Depth::Eight);
     assert!(plane.iter().all(|code| *code == 50));
     let none = Mark::new(0, 0, Codes::LIMITED);
-    none.blend_luma(&mut plane, Layout { width: 320, height: 200, stride: 320 });
-    none.blend_chroma(&mut plane, Layout { width: 320, height: 200, stride: 320 });
+    none.blend_luma(&mut plane, Layout { width: 320, height: 200, stride: 320 }, Depth::Eight);
+    none.blend_chroma(&mut plane, Layout { width: 320, height: 200, stride: 320 }, Depth::Eight);
     assert!(plane.iter().all(|code| *code == 50));
+}
+
+#[test]
+fn ten_bits_are_marked_like_eight() {
+    let (eight, mark) = marked(320, 240, 60);
+    let layout = Layout { width: 320, height: 240, stride: 640 };
+    let mut deep: Vec<u8> = 240_u16.to_le_bytes().repeat(320 * 240);
+    mark.blend_luma(&mut deep, layout, Depth::Ten);
+    for (y, row) in deep.chunks(640).enumerate() {
+        for (x, code) in row.chunks(2).enumerate() {
+            let code = u32::from(u16::from_le_bytes([code[0], code[1]]));
+            assert!(code.abs_diff(4 * u32::from(eight[y * 323 + x])) <= 2, "{x} {y}: {code}");
+        }
+    }
+    let mut deep: Vec<u8> = 512_u16.to_le_bytes().repeat(160 * 120);
+    mark.blend_chroma(&mut deep, Layout { width: 160, height: 120, stride: 320 }, Depth::Ten);
+    assert!(deep.chunks(2).all(|code| code == [0, 2]), "grey was coloured");
 }

@@ -1,11 +1,38 @@
 //! Pixel copies between GStreamer's planes, which have strides and any size, and the engine's, which are tight and even.
 
-/// A plane as it lies in memory: rows of `width` bytes, `stride` bytes apart.
+use tweenfarm_protocol::output::Depth;
+
+/// A plane as it lies in memory: rows of `width` codes, `stride` bytes apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     pub width: usize,
     pub height: usize,
     pub stride: usize,
+}
+
+/// Bytes of one code. Ten bits lie in two, the lower one first.
+pub fn code_bytes(depth: Depth) -> usize {
+    match depth {
+        Depth::Eight => 1,
+        Depth::Ten => 2,
+    }
+}
+
+/// Rewrites every code of a row; `new` is told its place and what it was.
+pub fn change(row: &mut [u8], depth: Depth, new: impl Fn(usize, u32) -> u32) {
+    match depth {
+        Depth::Eight => {
+            for (x, code) in row.iter_mut().enumerate() {
+                *code = new(x, u32::from(*code)) as u8;
+            }
+        }
+        Depth::Ten => {
+            for (x, bytes) in row.chunks_exact_mut(2).enumerate() {
+                let code = new(x, u32::from(u16::from_le_bytes([bytes[0], bytes[1]])));
+                bytes.copy_from_slice(&(code as u16).to_le_bytes());
+            }
+        }
+    }
 }
 
 /// Copies a plane with a stride into a tight one that is as large or larger; what is missing at the right and at the

@@ -23,6 +23,7 @@ use std::{
 use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts, probe};
 use tweenfarm_protocol::{
     Rational, SlotRange,
+    output::{Codec, OutputFormat},
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, OutputPlan, Progress, RenderFacts},
 };
 
@@ -36,6 +37,7 @@ pub struct Request {
     /// None takes the best that works.
     pub encoder: Option<EncoderClass>,
     pub engine: EngineSettings,
+    pub format: OutputFormat,
     pub device: DeviceChoice,
     /// No progress bar even at a terminal.
     pub quiet: bool,
@@ -60,7 +62,7 @@ pub struct Summary {
     pub size_bytes: u64,
     pub device: String,
     pub engine: String,
-    /// How the frames between were asked for, such as `quality=balanced scene-cuts=on dedupe=off`.
+    /// What was asked for, such as `quality=balanced scene-cuts=on dedupe=off codec=h264 depth=8`.
     pub settings: String,
     /// Equal engines and hashes make equal frames.
     pub settings_hash: String,
@@ -92,8 +94,10 @@ pub enum RenderError {
     Program(#[from] ProgramError),
     #[error(transparent)]
     NoDevice(#[from] NoDevice),
-    #[error("no encoder works on this machine: look with `tweenfarm-agent doctor`")]
-    NoEncoder,
+    #[error(
+        "no encoder on this machine makes {codec} of {bits} bits: choose another --codec or --depth; `tweenfarm-agent doctor` shows what there is"
+    )]
+    NoEncoder { codec: Codec, bits: u8 },
     #[error(transparent)]
     Worker(#[from] Failure),
     #[error("the result has {found} frames where {expected} were planned: nothing was kept")]
@@ -118,9 +122,10 @@ pub async fn render(request: &Request, program: &Program) -> Result<Summary, Ren
         label: device.name,
     });
     let working = worker.ready().await?.encoders;
-    let encoder = request.encoder.or_else(|| encoders::best(&working, request.encode)).ok_or(RenderError::NoEncoder)?;
-    let (target_rate, encode, engine) = (request.rate, request.encode, request.engine);
-    let plan = OutputPlan { target_rate, slot_count, encode, encoder, engine };
+    let (target_rate, encode, engine, format) = (request.rate, request.encode, request.engine, request.format);
+    let encoder = request.encoder.or_else(|| encoders::best(&working, format, encode));
+    let encoder = encoder.ok_or(RenderError::NoEncoder { codec: format.codec, bits: format.depth.bits() })?;
+    let plan = OutputPlan { target_rate, slot_count, encode, encoder, engine, format };
 
     let work_folder = work_folder_beside(&request.output)?;
     let segment = SegmentFile { slots: SlotRange::new(0, slot_count), path: work_folder.path().join("segment.mp4") };
@@ -236,7 +241,7 @@ fn summary(
         size_bytes: result.size_bytes,
         device: rendered.device.clone(),
         engine: rendered.engine.clone(),
-        settings: request.engine.to_string(),
+        settings: format!("{} {}", request.engine, request.format),
         settings_hash: rendered.settings_hash.clone(),
         encoder: rendered.encoder.clone(),
         render_fps: rendered.frames as f64 * 1000.0 / rendered.elapsed_ms.max(1) as f64,

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use std::time::Duration;
 use tweenfarm_protocol::{
     JobId, LeaseId, Rational, SlotRange,
+    output::OutputFormat,
     task::{Deliver, EncodeSettings, EncoderClass, EngineSettings, Fetch, OutputPlan, RenderWork, Task, Work},
 };
 
@@ -41,6 +42,7 @@ pub fn plan(slot_count: u64) -> OutputPlan {
         encode: EncodeSettings::default(),
         encoder: EncoderClass::X264,
         engine: EngineSettings::default(),
+        format: OutputFormat::default(),
     }
 }
 

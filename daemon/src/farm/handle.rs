@@ -32,7 +32,7 @@ use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, FileId, JobId, KeyId, LeaseId, ProjectId, Timestamp, Xeconds,
     service::{Hello, Receipt, Renewal},
-    task::{EncodeSettings, Outcome, Progress},
+    task::{EncodeSettings, EngineSettings, Outcome, Progress},
 };
 
 /// Commands that may wait for the writer. When it is full, callers wait; their servers' own limits turn more away.
@@ -49,6 +49,8 @@ pub struct FarmRules {
     pub segment_slots_max: u64,
     /// How the outputs of jobs submitted from now on are encoded.
     pub encode: EncodeSettings,
+    /// How their frames between are made.
+    pub engine: EngineSettings,
     /// Jobs that have not ended, of all accounts together.
     pub queue_jobs_max: u64,
     /// How long the first answer under an `Idempotency-Key` is given again.

@@ -18,10 +18,7 @@ use crate::{
     store::Write,
 };
 use tweenfarm_media::SourceFacts;
-use tweenfarm_protocol::{
-    FileId, JobId, Rational,
-    task::{EncoderClass, EngineSettings},
-};
+use tweenfarm_protocol::{FileId, JobId, Rational};
 
 /// Charge, job, pin of the input and the remembered answer: one transaction.
 pub(super) fn submit(
@@ -59,9 +56,10 @@ pub(super) fn submit(
         target_fps: submission.target_fps,
         slot_count,
         encode: rules.encode,
-        // Every worker has it; which workers will take the segments is not known yet.
-        encoder: EncoderClass::X264,
-        engine: EngineSettings::default(),
+        // Which workers will take the segments is not known yet; software depends on no card.
+        encoder: submission.format.software(),
+        engine: rules.engine,
+        format: submission.format,
         tier: account.tier,
         // A trial is marked whatever was asked.
         watermarked: submission.watermark || account.tier == Tier::Free,

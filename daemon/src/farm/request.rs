@@ -5,7 +5,7 @@ use crate::{
     pricing::CreditPack,
 };
 use tweenfarm_media::SourceFacts;
-use tweenfarm_protocol::{AccountId, ProjectId, Timestamp, Xeconds};
+use tweenfarm_protocol::{AccountId, ProjectId, Timestamp, Xeconds, output::OutputFormat};
 
 /// An account to be made by the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub struct Submission {
     /// Checked against the key's own project.
     pub project: Option<ProjectId>,
     pub target_fps: u32,
+    /// Size, codec and bits of the output; the default is what nobody asks for by name.
+    pub format: OutputFormat,
     /// Asked for; a trial is marked without.
     pub watermark: bool,
     pub source: SourceFacts,

@@ -3,6 +3,7 @@
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
+    output::OutputFormat,
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, Progress, RenderFacts},
 };
 
@@ -21,6 +22,7 @@ pub struct Job {
     pub encode: EncodeSettings,
     pub encoder: EncoderClass,
     pub engine: EngineSettings,
+    pub format: OutputFormat,
     /// Tier at submission: decides where the output goes and how long it stays.
     pub tier: Tier,
     /// Whether the output gets a visible mark: always on trial, else when it was asked for.

@@ -38,6 +38,7 @@ pub(super) fn make(blobs: &Blobs, settings: RpcSettings, leased: LeasedWork) -> 
         encode: job.encode,
         encoder: job.encoder,
         engine: job.engine,
+        format: job.format,
     };
     let work = match piece {
         Piece::Render(slots) => Work::Render(RenderWork { source: clip()?, plan, slots, deliver }),

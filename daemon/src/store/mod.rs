@@ -45,6 +45,8 @@ pub enum StoreError {
 
 /// One change. The indexes that the getters of `Store` need follow from it.
 #[derive(Clone, Debug, PartialEq)]
+// Nearly every write is of a job, the largest of them: boxes would cost more than they save.
+#[allow(clippy::large_enum_variant)]
 pub enum Write {
     /// An e-mail address leads to the account that had it first, and to nobody once that one has another.
     PutAccount(Account),

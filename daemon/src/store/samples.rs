@@ -4,6 +4,7 @@ use crate::model::*;
 use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, KeyId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
+    output::{Codec, Depth, OutputFormat, PictureSize},
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, Progress, Quality, RenderFacts},
 };
 use uuid::Uuid;
@@ -138,6 +139,7 @@ pub(crate) fn job(number: u128, of: u128, at: i64, state: JobState) -> Job {
         encode: EncodeSettings::Lossless,
         encoder: EncoderClass::Va,
         engine: EngineSettings { quality: Quality::High, scene_cuts: false, dedupe: true },
+        format: OutputFormat { size: PictureSize::new(1280, 720).ok(), codec: Codec::Hevc, depth: Depth::Ten },
         tier: Tier::Free,
         watermarked: true,
         charge: EntryId(id(3)),

@@ -23,8 +23,9 @@ use tweenfarm_daemon::{
 use tweenfarm_media::{SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
     AgentId, JobId, LeaseId, Rational, Timestamp, Xeconds,
+    output::OutputFormat,
     service::{Hello, PROTOCOL_VERSIONS, Receipt, WorkerFacts},
-    task::{Delivered, EncodeSettings, Failure, FailureClass, Outcome, RenderFacts},
+    task::{Delivered, EncodeSettings, EngineSettings, Failure, FailureClass, Outcome, Quality, RenderFacts},
 };
 use uuid::Uuid;
 
@@ -66,6 +67,7 @@ pub const RULES: FarmRules = FarmRules {
     retry_after: Duration::from_secs(5),
     segment_slots_max: 100,
     encode: EncodeSettings::Lossless,
+    engine: EngineSettings { quality: Quality::Fast, scene_cuts: true, dedupe: true },
     queue_jobs_max: 1_000,
     idempotency_for: Duration::from_secs(24 * 60 * 60),
     keep: Lifetimes::by_tier(Duration::from_secs(3 * 24 * 60 * 60), Duration::from_secs(90 * 24 * 60 * 60)),
@@ -193,6 +195,7 @@ pub fn submission(clip: &MediaFile, seconds: i64, price: i64) -> Submission {
         input_key: clip.key.clone(),
         project: None,
         target_fps: 60,
+        format: OutputFormat::default(),
         watermark: false,
         source: facts(seconds),
         price: Xeconds(price),

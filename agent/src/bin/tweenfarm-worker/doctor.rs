@@ -6,6 +6,7 @@ use crate::{
     programs,
 };
 use tweenfarm_agent::worker::{encoders, messages::DoctorItem};
+use tweenfarm_protocol::output::Depth;
 
 /// Elements of every render, with the package that has each.
 const ELEMENTS: [(&str, &str); 16] = [
@@ -95,13 +96,13 @@ fn gstreamer(findings: &mut Findings) {
             if pipeline::has_element(name) { Ok("installed".to_owned()) } else { Err("not installed".to_owned()) };
         findings.needed(format!("element {name}"), found, &format!("install the package {package}"));
     }
-    for name in encoders::elements() {
-        let tried = encoder::works(name).map(|()| "encodes".to_owned());
+    for (codec, name) in encoders::elements() {
+        let tried = encoder::works(name, Depth::Eight).map(|()| format!("encodes {codec}"));
         let item = format!("encoder {name}");
         if name == encoder::SOFTWARE {
             findings.needed(item, tried, "install the package gstreamer1.0-plugins-ugly");
         } else if pipeline::has_element(name) {
-            let remedy = "update the driver of the graphics card; without this encoder x264enc is used";
+            let remedy = "update the driver of the graphics card, or the encoder's package; without it x264enc is used";
             findings.optional(item, tried, remedy);
         }
     }

@@ -10,6 +10,7 @@ use tweenfarm_agent::worker::messages::SegmentFile;
 use tweenfarm_media::{AudioFacts, Clip};
 use tweenfarm_protocol::{
     Rational,
+    output::Codec,
     task::{Failure, OutputPlan, Progress, RenderFacts},
 };
 
@@ -90,7 +91,7 @@ fn attempt(
     on_progress(Progress { frames_done: 0, frames_total });
     let clip = crate::render::look(source)?;
     let list = list(segments, plan.target_rate)?;
-    let arguments = arguments(source, &clip, container, plan.target_rate, output);
+    let arguments = arguments(source, &clip, container, plan, output);
     // Copying is the first half of the work, proving the second.
     let ended = programs::run("ffmpeg", &arguments, Some(&list), |line| {
         if let Some(frames) = line.strip_prefix("frame=").and_then(|count| count.trim().parse::<u64>().ok()) {
@@ -173,7 +174,7 @@ fn heard(clip: &Clip) -> impl Iterator<Item = (usize, &AudioFacts)> {
     clip.facts.audio.iter().enumerate().filter(move |(_, track)| known(track))
 }
 
-fn arguments(source: &Path, clip: &Clip, container: Container, rate: Rational, output: &Path) -> Vec<String> {
+fn arguments(source: &Path, clip: &Clip, container: Container, plan: &OutputPlan, output: &Path) -> Vec<String> {
     let mut arguments: Vec<String> = Vec::new();
     let mut say = |words: &str| arguments.extend(words.split(' ').map(str::to_owned));
     say("-nostdin -v error -y -progress pipe:1 -stats_period 0.5");
@@ -183,6 +184,10 @@ fn arguments(source: &Path, clip: &Clip, container: Container, rate: Rational, o
     arguments.push(url(source));
     let mut say = |words: &str| arguments.extend(words.split(' ').map(str::to_owned));
     say("-map 0:v:0 -c:v copy");
+    if plan.format.codec == Codec::Hevc && container != Container::Matroska {
+        // Under its other name some players take it for broken.
+        say("-tag:v hvc1");
+    }
     for (place, (number, track)) in heard(clip).enumerate() {
         say(&format!("-map 1:a:{number}"));
         if container.takes(&track.codec) {
@@ -194,7 +199,7 @@ fn arguments(source: &Path, clip: &Clip, container: Container, rate: Rational, o
     }
     say("-map_metadata 1 -map_chapters 1 -strict experimental -max_muxing_queue_size 100000");
     if container != Container::Matroska {
-        say(&format!("-movflags +faststart -video_track_timescale {}", pipeline::timescale(rate)));
+        say(&format!("-movflags +faststart -video_track_timescale {}", pipeline::timescale(plan.target_rate)));
     }
     say(&format!("-f {}", container.format()));
     arguments.push(url(output));

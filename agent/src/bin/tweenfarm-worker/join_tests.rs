@@ -8,6 +8,7 @@ use crate::{
 use tweenfarm_media::{ProbeLimits, probe_clip};
 use tweenfarm_protocol::{
     SlotRange,
+    output::OutputFormat,
     task::{EncodeSettings, EncoderClass, EngineSettings},
 };
 
@@ -24,6 +25,7 @@ fn converted(source: &Path, target: Rational, parts: u64, name: &str) -> Result<
         encode: EncodeSettings::default(),
         encoder: EncoderClass::X264,
         engine: EngineSettings::default(),
+        format: OutputFormat::default(),
     };
     let mut segments = Vec::new();
     for part in 0..parts {
@@ -37,6 +39,7 @@ fn converted(source: &Path, target: Rational, parts: u64, name: &str) -> Result<
             dedupe: false,
             encoder: encoder::SOFTWARE,
             encode: plan.encode,
+            format: plan.format,
             mark: false,
             output: &path,
         };
@@ -190,6 +193,7 @@ fn a_segment_that_is_not_what_it_says_fails_the_proof_and_leaves_nothing() {
         encode: EncodeSettings::default(),
         encoder: EncoderClass::X264,
         engine: EngineSettings::default(),
+        format: OutputFormat::default(),
     };
     let segments = [SegmentFile { slots: SlotRange::new(0, 120), path: other }];
     let path = folder.path().join("never.mp4");

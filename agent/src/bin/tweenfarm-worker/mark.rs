@@ -51,15 +51,16 @@ fn attempt(
         return Err(failure::internal(format!("the joined file has {frames} of {} frames", plan.slot_count)));
     }
     let slots = SlotRange::new(0, plan.slot_count);
-    let encoder = encoder::choose(encoders, plan.encoder, plan.encode)?;
+    let encoder = encoder::choose(encoders, plan.encoder, plan.format, plan.encode)?;
     let run = Run {
         source,
         clip: &clip,
         target_rate: plan.target_rate,
         slots,
         dedupe: false,
-        encoder: &encoder,
+        encoder,
         encode: plan.encode,
+        format: plan.format,
         mark: true,
         output: pictures,
     };
@@ -77,7 +78,7 @@ fn attempt(
         elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         decode_ms: ran.decode_ms,
         encode_ms: ran.encode_ms,
-        encoder,
+        encoder: encoder.to_owned(),
         ..joined
     })
 }

@@ -5,6 +5,7 @@ use crate::testing::{clip, entry, frames, output, rate, times};
 use std::path::PathBuf;
 use tweenfarm_protocol::{
     Rational,
+    output::OutputFormat,
     task::{EncodeSettings, EncoderClass, EngineSettings},
 };
 
@@ -12,7 +13,8 @@ const SIZE: (usize, usize) = (320, 240);
 const BYTES: usize = SIZE.0 * SIZE.1 * 3 / 2;
 
 fn plan(target_rate: Rational, slot_count: u64, encode: EncodeSettings) -> OutputPlan {
-    OutputPlan { target_rate, slot_count, encode, encoder: EncoderClass::X264, engine: EngineSettings::default() }
+    let (encoder, engine, format) = (EncoderClass::X264, EngineSettings::default(), OutputFormat::default());
+    OutputPlan { target_rate, slot_count, encode, encoder, engine, format }
 }
 
 fn marked(source: &Path, plan: &OutputPlan) -> Result<(PathBuf, RenderFacts), Failure> {

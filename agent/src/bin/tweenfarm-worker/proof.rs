@@ -6,6 +6,7 @@ use serde::Deserialize;
 use std::path::Path;
 use tweenfarm_protocol::{
     Rational,
+    output::{Depth, OutputFormat},
     task::{Failure, OutputPlan},
 };
 
@@ -44,6 +45,8 @@ struct Packet {
 #[derive(Debug, Deserialize)]
 struct Stream {
     codec_type: String,
+    codec_name: Option<String>,
+    pix_fmt: Option<String>,
     #[serde(default)]
     width: u32,
     #[serde(default)]
@@ -82,7 +85,8 @@ fn unproven(wrong: String) -> Failure {
 }
 
 fn look(output: &Path) -> Result<Report, Failure> {
-    let entries = "packet=stream_index,pts:stream=codec_type,width,height,r_frame_rate,time_base:stream_side_data";
+    let entries = "packet=stream_index,pts:\
+        stream=codec_type,codec_name,pix_fmt,width,height,r_frame_rate,time_base:stream_side_data";
     let url = format!("file:{}", output.to_string_lossy());
     let arguments = ["-v", "error", "-show_entries", entries, "-of", "json", "-i", &url].map(str::to_owned);
     let mut json = String::new();
@@ -102,6 +106,7 @@ fn counts(report: &Report, plan: &OutputPlan, expected: Expected) -> Result<Prov
     if video.side_data_list.iter().any(|data| data.rotation.is_some_and(|turn| turn != 0.0)) {
         return Err("it is turned again when shown".to_owned());
     }
+    is_shaped(video, plan.format)?;
     let heard = others.iter().filter(|stream| stream.codec_type == "audio").count();
     if heard != expected.sound_tracks {
         return Err(format!("it has {heard} of {} tracks of sound", expected.sound_tracks));
@@ -132,6 +137,24 @@ fn counts(report: &Report, plan: &OutputPlan, expected: Expected) -> Result<Prov
         return Err(format!("its rate is read as {}, not {rate}", video.r_frame_rate));
     }
     Ok(Proven { width_px: video.width, height_px: video.height })
+}
+
+/// Codec, bits and size, where one was asked for.
+fn is_shaped(video: &Stream, format: OutputFormat) -> Result<(), String> {
+    let codec = video.codec_name.as_deref().unwrap_or("nothing known");
+    if codec != format.codec.name() {
+        return Err(format!("it is {codec}, not {}", format.codec));
+    }
+    let pixels = video.pix_fmt.as_deref().unwrap_or_default();
+    if pixels.contains("10") != (format.depth == Depth::Ten) {
+        return Err(format!("its pixels are {pixels}, not of {} bits", format.depth.bits()));
+    }
+    match format.size {
+        Some(size) if (video.width, video.height) != (size.width_px(), size.height_px()) => {
+            Err(format!("its pictures are {}x{}, not {size}", video.width, video.height))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Slots to decode: around both ends and around every border, overlapping ones merged.
@@ -187,7 +210,10 @@ fn decodes(output: &Path, rate: Rational, first: u64, end: u64) -> Result<(), Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tweenfarm_protocol::task::{EncodeSettings, EncoderClass, EngineSettings};
+    use tweenfarm_protocol::{
+        output::{Codec, PictureSize},
+        task::{EncodeSettings, EncoderClass, EngineSettings},
+    };
 
     fn plan(rate: Rational, slot_count: u64) -> OutputPlan {
         OutputPlan {
@@ -196,6 +222,7 @@ mod tests {
             encode: EncodeSettings::default(),
             encoder: EncoderClass::X264,
             engine: EngineSettings::default(),
+            format: OutputFormat::default(),
         }
     }
 
@@ -204,6 +231,8 @@ mod tests {
             .iter()
             .map(|kind| Stream {
                 codec_type: (*kind).to_owned(),
+                codec_name: Some("h264".to_owned()),
+                pix_fmt: Some("yuv420p".to_owned()),
                 width: 64,
                 height: 48,
                 r_frame_rate: "60/1".to_owned(),
@@ -242,6 +271,24 @@ mod tests {
         let mut turned = report(&["video"], "1/15360", &[0, 256, 512, 768]);
         turned.streams[0].side_data_list.push(SideData { rotation: Some(-90.0) });
         check(turned, 0, "turned again");
+    }
+
+    #[test]
+    fn a_file_of_another_shape_is_not_the_promised_one() {
+        let check = |change: &dyn Fn(&mut OutputFormat, &mut Stream), expected: &str| {
+            let mut found = report(&["video"], "1/15360", &[0, 256, 512, 768]);
+            let mut promised = plan(Rational::whole(60), 4);
+            change(&mut promised.format, &mut found.streams[0]);
+            match counts(&found, &promised, Expected { sound_tracks: 0, starts_at_zero: true }) {
+                Ok(_) => assert_eq!(expected, ""),
+                Err(wrong) => assert!(!expected.is_empty() && wrong.contains(expected), "'{wrong}', not '{expected}'"),
+            }
+        };
+        check(&|format, _| format.size = PictureSize::new(64, 48).ok(), "");
+        check(&|format, _| format.size = PictureSize::new(128, 96).ok(), "64x48, not 128x96");
+        check(&|format, _| format.codec = Codec::Hevc, "it is h264, not hevc");
+        check(&|format, _| format.depth = Depth::Ten, "yuv420p, not of 10 bits");
+        check(&|_, stream| stream.pix_fmt = Some("yuv420p10le".to_owned()), "not of 8 bits");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{fs, path::Path, time::Instant};
 use tweenfarm_media::{Clip, ProbeLimits, probe_clip};
 use tweenfarm_protocol::{
     SlotRange,
-    task::{EngineSettings, Failure, OutputPlan, Progress, RenderFacts},
+    task::{Failure, OutputPlan, Progress, RenderFacts},
 };
 
 /// What every render of this worker shares.
@@ -29,8 +29,8 @@ pub fn look(source: &Path) -> Result<Clip, Failure> {
 }
 
 /// Sixteen hexadecimal digits that tell settings apart.
-fn settings_hash(settings: EngineSettings) -> String {
-    hex::encode(&Sha256::digest(settings.to_string())[..8])
+fn settings_hash(plan: &OutputPlan) -> String {
+    hex::encode(&Sha256::digest(plan.settings())[..8])
 }
 
 impl Renderer {
@@ -70,34 +70,35 @@ impl Renderer {
             // The plan is what was promised and charged; it holds. To differ is worth knowing.
             tracing::warn!(counted, planned = plan.slot_count, "the plan counts other slots than the clip has here");
         }
-        let encoder = encoder::choose(&self.encoders, plan.encoder, plan.encode)?;
+        let encoder = encoder::choose(&self.encoders, plan.encoder, plan.format, plan.encode)?;
         let run = Run {
             source,
             clip: &clip,
             target_rate: plan.target_rate,
             slots,
             dedupe: plan.engine.dedupe,
-            encoder: &encoder,
+            encoder,
             encode: plan.encode,
+            format: plan.format,
             mark: false,
             output,
         };
         let ran = pipeline::run(&run, self.gpu.engine(plan.engine), on_progress)?;
         on_progress(Progress { frames_done: slots.len(), frames_total: slots.len() });
-        let even = |side: u32| side + (side & 1);
+        let size = run.output_size();
         Ok(RenderFacts {
             frames: slots.len(),
             frames_made: ran.frames_made,
-            width_px: even(clip.facts.video.width_px),
-            height_px: even(clip.facts.video.height_px),
+            width_px: size.width_px,
+            height_px: size.height_px,
             elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             decode_ms: ran.decode_ms,
             interpolate_ms: ran.interpolate_ms,
             encode_ms: ran.encode_ms,
             device: self.gpu.facts().name.clone(),
             engine: Gpu::engine_name().to_owned(),
-            settings_hash: settings_hash(plan.engine),
-            encoder,
+            settings_hash: settings_hash(plan),
+            encoder: encoder.to_owned(),
         })
     }
 }

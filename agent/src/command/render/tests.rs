@@ -33,6 +33,7 @@ impl Fixture {
             encode: EncodeSettings::default(),
             encoder: None,
             engine: EngineSettings::default(),
+            format: OutputFormat::default(),
             device: DeviceChoice::All,
             quiet: true,
             stall: Duration::from_secs(60),

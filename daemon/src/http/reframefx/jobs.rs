@@ -24,7 +24,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tweenfarm_protocol::{JobId, ProjectId};
+use tweenfarm_protocol::{JobId, ProjectId, output::OutputFormat};
 
 const ROUTE: &str = "POST /jobs";
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
@@ -79,7 +79,9 @@ async fn accept(state: HttpState, request: Request) -> Result<Value, Failure> {
     let price = billed.zip(pricing::band(target_fps)).and_then(|(billed, band)| pricing::charge(billed, band));
     let price = price.ok_or(Failure::Internal("the clip could not be priced"))?;
     let (account, input_key) = (account.id, key);
-    let submission = Submission { account, input_key, project, target_fps, watermark, source, price, idempotency };
+    let format = OutputFormat::default();
+    let submission =
+        Submission { account, input_key, project, target_fps, format, watermark, source, price, idempotency };
     let submitted = state.farm.submit(submission).await?;
     Ok(json!({
         "job_id": submitted.job.id,

@@ -43,7 +43,10 @@ use std::{
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts, VideoFacts};
-use tweenfarm_protocol::{Rational, Timestamp, Xeconds, task::EncodeSettings};
+use tweenfarm_protocol::{
+    Rational, Timestamp, Xeconds,
+    task::{EncodeSettings, EngineSettings},
+};
 
 const UPLOAD_BYTES_MAX: u64 = 1000;
 const STUDIO: &str = "https://studio.example.org";
@@ -143,6 +146,7 @@ impl Bench {
             retry_after: Duration::from_secs(5),
             segment_slots_max: 1200,
             encode: EncodeSettings::default(),
+            engine: EngineSettings::default(),
             queue_jobs_max: 100,
             idempotency_for: DAY,
             keep: Lifetimes::by_tier(3 * DAY, 90 * DAY),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
     Rational,
+    output::{Codec, Depth, OutputFormat, PictureSize},
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, Quality, RenderFacts},
 };
 
@@ -230,6 +231,9 @@ pub enum EncoderV2 {
     Nvenc,
     Va,
     Qsv,
+    X265,
+    SvtAv1,
+    Aom,
 }
 
 impl From<EncoderClass> for EncoderV2 {
@@ -239,6 +243,9 @@ impl From<EncoderClass> for EncoderV2 {
             EncoderClass::Nvenc => EncoderV2::Nvenc,
             EncoderClass::Va => EncoderV2::Va,
             EncoderClass::Qsv => EncoderV2::Qsv,
+            EncoderClass::X265 => EncoderV2::X265,
+            EncoderClass::SvtAv1 => EncoderV2::SvtAv1,
+            EncoderClass::Aom => EncoderV2::Aom,
         }
     }
 }
@@ -250,6 +257,9 @@ impl From<EncoderV2> for EncoderClass {
             EncoderV2::Nvenc => EncoderClass::Nvenc,
             EncoderV2::Va => EncoderClass::Va,
             EncoderV2::Qsv => EncoderClass::Qsv,
+            EncoderV2::X265 => EncoderClass::X265,
+            EncoderV2::SvtAv1 => EncoderClass::SvtAv1,
+            EncoderV2::Aom => EncoderClass::Aom,
         }
     }
 }
@@ -287,6 +297,45 @@ impl From<EngineV2> for EngineSettings {
             QualityV2::High => Quality::High,
         };
         EngineSettings { quality, scene_cuts, dedupe }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct FormatV4 {
+    size_px: Option<(u32, u32)>,
+    codec: CodecV4,
+    bits: u8,
+}
+
+#[derive(Serialize, Deserialize)]
+enum CodecV4 {
+    H264,
+    Hevc,
+    Av1,
+}
+
+impl From<OutputFormat> for FormatV4 {
+    fn from(OutputFormat { size, codec, depth }: OutputFormat) -> FormatV4 {
+        let codec = match codec {
+            Codec::H264 => CodecV4::H264,
+            Codec::Hevc => CodecV4::Hevc,
+            Codec::Av1 => CodecV4::Av1,
+        };
+        FormatV4 { size_px: size.map(|size| (size.width_px(), size.height_px())), codec, bits: depth.bits() }
+    }
+}
+
+impl TryFrom<FormatV4> for OutputFormat {
+    type Error = RecordError;
+
+    fn try_from(FormatV4 { size_px, codec, bits }: FormatV4) -> Result<OutputFormat, RecordError> {
+        let codec = match codec {
+            CodecV4::H264 => Codec::H264,
+            CodecV4::Hevc => Codec::Hevc,
+            CodecV4::Av1 => Codec::Av1,
+        };
+        let size = size_px.map(|(width_px, height_px)| PictureSize::new(width_px, height_px)).transpose()?;
+        Ok(OutputFormat { size, codec, depth: Depth::try_from(bits)? })
     }
 }
 

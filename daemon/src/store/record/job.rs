@@ -4,12 +4,13 @@
 use super::{
     RecordError,
     account::TierV1,
-    facts::{EncodeV1, EncoderV2, EngineV2, FailureV1, RenderV1, SourceV1},
+    facts::{EncodeV1, EncoderV2, EngineV2, FailureV1, FormatV4, RenderV1, SourceV1},
 };
 use crate::model::{Abandoned, Job, JobEnd, JobState, Master, Segment, SegmentState};
 use serde::{Deserialize, Serialize};
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, SlotRange, Timestamp, Xeconds,
+    output::OutputFormat,
     task::{EncoderClass, EngineSettings, Progress, RenderFacts},
 };
 
@@ -18,6 +19,14 @@ pub enum JobRecord {
     V1(JobV1),
     V2(JobV2),
     V3(JobV3),
+    V4(JobV4),
+}
+
+/// Version 3, and what the output is like.
+#[derive(Serialize, Deserialize)]
+pub struct JobV4 {
+    job: JobV3,
+    format: FormatV4,
 }
 
 /// Version 2, and what is marked.
@@ -272,7 +281,8 @@ pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
     };
     let (encoder, engine) = (job.encoder.into(), job.engine.into());
     let watermarked = job.watermarked;
-    let head = JobRecord::V3(JobV3 { job: head, encoder, engine, settings_hash, watermarked });
+    let job_v3 = JobV3 { job: head, encoder, engine, settings_hash, watermarked };
+    let head = JobRecord::V4(JobV4 { job: job_v3, format: job.format.into() });
     (head, segments.iter().map(|segment| SegmentRecord::V2(segment.into())).collect())
 }
 
@@ -291,19 +301,25 @@ impl JobRecord {
     pub(in crate::store) fn segment_count(&self) -> u64 {
         match self {
             JobRecord::V1(record) | JobRecord::V2(JobV2 { job: record, .. }) => record.segment_count,
-            JobRecord::V3(JobV3 { job: record, .. }) => record.segment_count,
+            JobRecord::V3(JobV3 { job: record, .. }) | JobRecord::V4(JobV4 { job: JobV3 { job: record, .. }, .. }) => {
+                record.segment_count
+            }
         }
     }
 }
 
 /// The job that `split` took apart.
 pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> Result<Job, RecordError> {
-    let JobV3 { job: record, encoder, engine, settings_hash, watermarked } = match head {
-        JobRecord::V3(record) => record,
+    // What earlier versions had no name for is what is the default today.
+    let (record, format) = match head {
+        JobRecord::V4(JobV4 { job, format }) => (JobRecord::V3(job), format.try_into()?),
+        earlier => (earlier, OutputFormat::default()),
+    };
+    let JobV3 { job: record, encoder, engine, settings_hash, watermarked } = match record {
+        JobRecord::V4(JobV4 { job, .. }) | JobRecord::V3(job) => job,
         JobRecord::V2(JobV2 { job, encoder, engine, settings_hash }) => {
             JobV3 { job: job.into(), encoder, engine, settings_hash, watermarked: false }
         }
-        // What version 1 knew no name for is what is the default today.
         JobRecord::V1(job) => JobV3 {
             job: job.into(),
             encoder: EncoderClass::X264.into(),
@@ -354,6 +370,7 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
         encode: record.encode.into(),
         encoder: encoder.into(),
         engine: engine.into(),
+        format,
         tier: record.tier.into(),
         watermarked,
         charge: record.charge,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{model::*, store::samples};
 use std::fmt::Write as _;
-use tweenfarm_protocol::{AccountId, EntryId, JobId, Timestamp, Xeconds};
+use tweenfarm_protocol::{AccountId, EntryId, JobId, Timestamp, Xeconds, output::OutputFormat};
 
 /// `name hexadecimal`, one record a line.
 const RELEASED: &str = include_str!("released.txt");
@@ -21,6 +21,7 @@ const EARLIER: &[(&str, &str)] = &[
     ("entry.", ".v1"),
     ("job.", ".v1"),
     ("job.", ".v2"),
+    ("job.", ".v3"),
     ("segment.", ".v1"),
 ];
 
@@ -39,7 +40,7 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
     ];
     for (number, state) in samples::every_state().into_iter().enumerate() {
         let (head, segments) = split(&samples::job(1, 2, 3, state));
-        lines.push((format!("job.{number}.v3"), encode(&head).unwrap()));
+        lines.push((format!("job.{number}.v4"), encode(&head).unwrap()));
         for (position, segment) in segments.iter().enumerate() {
             lines.push((format!("segment.{number}.{position}.v2"), encode(segment).unwrap()));
         }
@@ -97,6 +98,8 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
             unite(head, segments).unwrap()
         };
         let job = samples::job(1, 2, 3, state);
+        assert_eq!(read("v4", "v2"), job);
+        let job = Job { format: OutputFormat::default(), ..job };
         assert_eq!(read("v3", "v2"), job);
         // Earlier versions knew no state of being marked.
         if matches!(job.state, JobState::Marking { .. }) {

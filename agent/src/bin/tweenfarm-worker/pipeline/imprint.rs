@@ -1,4 +1,4 @@
-//! The visible mark on every frame that reaches an encoder.
+//! The visible mark on every frame on its way to the encoder.
 
 use super::pad;
 use crate::failure;
@@ -10,13 +10,14 @@ use tweenfarm_element::{
     mark::{Codes, Mark},
     planes::Layout,
     record::Record,
+    shape,
 };
 use tweenfarm_protocol::task::Failure;
 
-/// Marks what is handed to `encoder`. A frame that cannot be marked ends the run: no clean frame gets through.
-pub fn add(encoder: &gst::Element, record: &Arc<Record>) -> Result<(), Failure> {
-    let (drawn, record, told) = (Mutex::new(None), Arc::clone(record), encoder.downgrade());
-    pad(encoder, "sink")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+/// Marks what is handed to `element`. A frame that cannot be marked ends the run: no clean frame gets through.
+pub fn add(element: &gst::Element, record: &Arc<Record>) -> Result<(), Failure> {
+    let (drawn, record, told) = (Mutex::new(None), Arc::clone(record), element.downgrade());
+    pad(element, "sink")?.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let mut drawn = drawn.lock().unwrap_or_else(PoisonError::into_inner);
         let marked = match (info.buffer(), pad.current_caps()) {
             (Some(buffer), Some(caps)) => marked(buffer, &caps, &mut drawn),
@@ -26,8 +27,8 @@ pub fn add(encoder: &gst::Element, record: &Arc<Record>) -> Result<(), Failure> 
             Ok(buffer) => info.data = Some(gst::PadProbeData::Buffer(buffer)),
             Err(failure) => {
                 record.fail(failure);
-                if let Some(encoder) = told.upgrade() {
-                    gst::element_error!(encoder, gst::StreamError::Failed, ["a frame could not be marked"]);
+                if let Some(element) = told.upgrade() {
+                    gst::element_error!(element, gst::StreamError::Failed, ["a frame could not be marked"]);
                 }
                 return gst::PadProbeReturn::Drop;
             }
@@ -41,6 +42,8 @@ pub fn add(encoder: &gst::Element, record: &Arc<Record>) -> Result<(), Failure> 
 fn marked(buffer: &gst::BufferRef, caps: &gst::CapsRef, drawn: &mut Option<Mark>) -> Result<gst::Buffer, Failure> {
     let short = || failure::resource("A frame could not be copied to be marked: the machine is short of memory.");
     let info = VideoInfo::from_caps(caps).map_err(|_| failure::internal("the format of a frame is not understood"))?;
+    let depth = shape::depth_of(&info)
+        .ok_or_else(|| failure::internal("a frame to be marked is neither 8 nor 10 bits of 4:2:0"))?;
     let mut copy = buffer.copy_deep().map_err(|_| short())?;
     {
         let copy = copy.get_mut().ok_or_else(|| failure::internal("a new buffer has more than one owner"))?;
@@ -59,7 +62,7 @@ fn marked(buffer: &gst::BufferRef, caps: &gst::CapsRef, drawn: &mut Option<Mark>
                 stride: usize::try_from(frame.plane_stride()[plane as usize]).unwrap_or(0),
             };
             let codes = frame.plane_data_mut(plane).map_err(|_| short())?;
-            if plane == 0 { mark.blend_luma(codes, layout) } else { mark.blend_chroma(codes, layout) }
+            if plane == 0 { mark.blend_luma(codes, layout, depth) } else { mark.blend_chroma(codes, layout, depth) }
         }
     }
     Ok(copy)

@@ -27,7 +27,7 @@ pub fn failure(message: &gst::message::Error, codec: &str) -> Failure {
     if error.matches(gst::StreamError::CodecNotFound) || error.matches(gst::CoreError::MissingPlugin) {
         return no_decoder(codec);
     }
-    let ours = ["tweeninterpolate", "x264enc", "h264parse", "mp4mux", "filesink", "queue", "h264enc"];
+    let ours = ["tween", "enc", "mp4mux", "filesink", "queue"];
     let name = message.src().map(|source| source.name().to_string()).unwrap_or_default();
     if error.is::<gst::StreamError>() && !ours.iter().any(|element| name.contains(element)) {
         return failure::input(format!(

@@ -1,9 +1,12 @@
-//! The GStreamer pipeline of one segment: file → decoder → I420 → `tweeninterpolate` → H.264 → video-only MP4.
+//! The GStreamer pipeline of one segment: file → decoder → 4:2:0 → `tweeninterpolate` → size and bits → encoder →
+//! video-only MP4. Pictures are scaled before the engine where they become smaller, after it where they become larger:
+//! it works on the fewest pixels.
 //!
 //! The only folder that names GStreamer. Nothing here decides what a slot shows.
 
 mod decode;
 pub mod encoder;
+mod hdr;
 mod imprint;
 mod messages;
 mod scan;
@@ -16,10 +19,13 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tweenfarm_element::{TweenInterpolate, element, interpolator::MakeInterpolator, record::Record};
+use tweenfarm_element::{
+    TweenInterpolate, TweenShape, element, interpolator::MakeInterpolator, record::Record, shape::Shape,
+};
 use tweenfarm_media::Clip;
 use tweenfarm_protocol::{
     Rational, SlotRange,
+    output::{OutputFormat, PictureSize},
     task::{EncodeSettings, Failure, Progress},
 };
 use tweenfarm_shaders::FrameSize;
@@ -42,9 +48,37 @@ pub struct Run<'a> {
     pub dedupe: bool,
     pub encoder: &'a str,
     pub encode: EncodeSettings,
+    pub format: OutputFormat,
     /// Every frame gets the visible mark before it is encoded.
     pub mark: bool,
     pub output: &'a Path,
+}
+
+impl Run<'_> {
+    /// The source's size as shown, rounded up to even.
+    fn source_size(&self) -> FrameSize {
+        let even = |side: u32| side.saturating_add(side & 1);
+        let video = &self.clip.facts.video;
+        FrameSize { width_px: even(video.width_px), height_px: even(video.height_px) }
+    }
+
+    /// The size to make pictures smaller to, before the engine sees them.
+    fn smaller(&self) -> Option<PictureSize> {
+        let FrameSize { width_px, height_px } = self.source_size();
+        self.format.size.filter(|size| size.pixels() < u64::from(width_px) * u64::from(height_px))
+    }
+
+    /// The size the engine works at.
+    fn engine_size(&self) -> FrameSize {
+        let of = |size: PictureSize| FrameSize { width_px: size.width_px(), height_px: size.height_px() };
+        self.smaller().map_or(self.source_size(), of)
+    }
+
+    /// The size of the output.
+    pub fn output_size(&self) -> FrameSize {
+        let of = |size: PictureSize| FrameSize { width_px: size.width_px(), height_px: size.height_px() };
+        self.format.size.map_or(self.source_size(), of)
+    }
 }
 
 /// What a finished run did.
@@ -81,10 +115,7 @@ pub fn timescale(rate: Rational) -> i64 {
 pub fn run(run: &Run<'_>, engine: MakeInterpolator, on_progress: &mut dyn FnMut(Progress)) -> Result<Ran, Failure> {
     let record = Arc::new(Record::default());
     // Before the encoder refuses it in its own words.
-    let even = |side: u32| side.saturating_add(side & 1);
-    let size =
-        FrameSize { width_px: even(run.clip.facts.video.width_px), height_px: even(run.clip.facts.video.height_px) };
-    size.check().map_err(|error| failure::of_engine(&error))?;
+    run.engine_size().check().map_err(|error| failure::of_engine(&error))?;
     let kept = match run.dedupe {
         true => Some(scan::kept(run, &mut |frames_done| on_progress(scanned(run, frames_done)))?),
         false => None,
@@ -123,11 +154,17 @@ fn build(
     let sink = element("filesink")?;
     sink.set_property("location", run.output);
     let (before, after) = (queue()?, queue()?);
-    let chain = [&before, &interpolate, &after, &encoder, &element("h264parse")?, &muxer, &sink];
+    let smaller: gst::Element = TweenShape::new(Shape { size: run.smaller(), depth: None }).upcast();
+    let shape = Shape { size: run.format.size, depth: Some(run.format.depth) };
+    let shaped: gst::Element = TweenShape::new(shape).upcast();
+    // Cards want their own order of planes; where planes are as they are wanted this passes them on.
+    let convert = element("videoconvert")?;
+    let parser = element(encoder::parser(run.encoder))?;
+    let chain = [&smaller, &before, &interpolate, &shaped, &after, &convert, &encoder, &parser, &muxer, &sink];
     pipeline.add_many(chain).and_then(|()| gst::Element::link_many(chain)).map_err(|cause| not_built(&cause))?;
-    decode::add(&pipeline, run.source, run.clip, &before, record)?;
+    decode::add(&pipeline, run.source, run.clip, &smaller, record)?;
     if run.mark {
-        imprint::add(&encoder, record)?;
+        imprint::add(&after, record)?;
     }
     watch_encoder(&encoder, record)?;
     Ok(pipeline)
@@ -159,7 +196,7 @@ fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Failure> {
     element.static_pad(name).ok_or_else(|| failure::internal(format!("{} has no pad {name}", element.name())))
 }
 
-/// Tells the encoder the format's range, counts what leaves it and how long it is busy: from a frame handed in to the next one given out, and at
+/// Tells the encoder of the format, counts what leaves it and how long it is busy: from a frame handed in to the next one given out, and at
 /// the end from one given out to the next.
 fn watch_encoder(encoder: &gst::Element, record: &Arc<Record>) -> Result<(), Failure> {
     let handed = Arc::clone(record);
@@ -173,7 +210,7 @@ fn watch_encoder(encoder: &gst::Element, record: &Arc<Record>) -> Result<(), Fai
         if let Some(gst::EventView::Caps(caps)) = info.event().map(|event| event.view())
             && let Some(encoder) = told.upgrade()
         {
-            encoder::tag_range(&encoder, caps.caps());
+            encoder::tag(&encoder, caps.caps());
         }
         gst::PadProbeReturn::Ok
     });

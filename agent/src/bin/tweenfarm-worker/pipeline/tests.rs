@@ -4,6 +4,7 @@ use super::*;
 use crate::testing::{Blend, clip, entry, frames, output, rate, times};
 use std::path::PathBuf;
 use tweenfarm_media::{ProbeLimits, probe_clip};
+use tweenfarm_protocol::output::Depth;
 use tweenfarm_protocol::task::FailureClass;
 
 const X264: &str = "-c:v libx264 -preset ultrafast";
@@ -20,19 +21,33 @@ fn render(source: &Path, target: Rational, slots: Option<SlotRange>) -> Result<R
 }
 
 fn render_with(source: &Path, target: Rational, slots: Option<SlotRange>, dedupe: bool) -> Result<Rendered, Failure> {
+    let (encode, format) = (EncodeSettings::Lossless, OutputFormat::default());
+    render_as(source, target, slots, dedupe, encode, format)
+}
+
+fn render_as(
+    source: &Path,
+    target: Rational,
+    slots: Option<SlotRange>,
+    dedupe: bool,
+    encode: EncodeSettings,
+    format: OutputFormat,
+) -> Result<Rendered, Failure> {
     init().unwrap();
     let clip = probe_clip(source, &ProbeLimits::default()).unwrap();
     let all = clip.facts.video.slot_count(target);
     let slots = slots.unwrap_or(SlotRange::new(0, all));
     let path = source.with_extension(format!("{}-{}.mp4", slots.first, slots.end));
+    let working: Vec<String> = encoder::working().into_iter().map(str::to_owned).collect();
     let order = Run {
         source,
         clip: &clip,
         target_rate: target,
         slots,
         dedupe,
-        encoder: encoder::SOFTWARE,
-        encode: EncodeSettings::Lossless,
+        encoder: encoder::choose(&working, format.software(), format, encode)?,
+        encode,
+        format,
         mark: false,
         output: &path,
     };
@@ -246,6 +261,9 @@ fn a_codec_without_decoder_is_named_with_and_without_sound() {
 #[test]
 fn the_software_encoder_works_here_and_a_missing_one_does_not() {
     init().unwrap();
-    assert_eq!(encoder::works(encoder::SOFTWARE), Ok(()));
-    assert!(encoder::works("no-such-encoder").is_err());
+    assert_eq!(encoder::works(encoder::SOFTWARE, Depth::Eight), Ok(()));
+    assert!(encoder::works("no-such-encoder", Depth::Eight).is_err());
 }
+
+#[path = "shape_tests.rs"]
+mod shapes;
