@@ -10,6 +10,7 @@ pub mod http;
 pub mod ledger;
 pub mod logging;
 pub mod model;
+pub mod outbound;
 pub mod pricing;
 pub mod probe;
 pub mod retention;

@@ -28,6 +28,7 @@ use tweenfarm_daemon::{
         payments::PaymentSecret,
     },
     logging,
+    outbound::Outbound,
     rpc::{self, RpcSettings},
     store,
     sweep::{audit, key_uses, leases, orphans, retention},
@@ -139,6 +140,7 @@ async fn serve(
     let swept = orphans::pass(&farm, &blobs, &disk, Duration::ZERO).await?;
     tracing::info!(staged = swept.staged, objects = swept.objects, "orphans of the last run were deleted");
 
+    let outbound = Outbound::new(config.outbound)?;
     let (audited, audit) = watch::channel(Audit::default());
     let state = HttpState::new(HttpParts {
         farm: farm.clone(),
@@ -147,6 +149,7 @@ async fn serve(
         signer,
         look: tweenfarm_media::probe,
         upload_bytes_max: config.upload_bytes_max,
+        outbound,
         audit,
         tokens,
         payments,

@@ -24,6 +24,7 @@ mod tests;
 use crate::{
     blobs::{Blobs, DiskStore, Signer},
     farm::{Audit, Farm},
+    outbound::Outbound,
     probe::Prober,
 };
 use apiframe::rates::{PlanLimits, PlanRules};
@@ -60,6 +61,7 @@ pub struct HttpState {
     pub prober: Prober,
     pub locks: locks::KeyLocks,
     pub upload_bytes_max: u64,
+    pub outbound: Outbound,
     /// What the last audit found.
     pub audit: watch::Receiver<Audit>,
     tokens: Arc<Tokens>,
@@ -78,6 +80,8 @@ pub struct HttpParts {
     pub signer: Arc<Signer>,
     pub look: crate::probe::Look,
     pub upload_bytes_max: u64,
+    /// How URLs that clients name are asked.
+    pub outbound: Outbound,
     pub audit: watch::Receiver<Audit>,
     pub tokens: Tokens,
     pub payments: Option<PaymentSecret>,
@@ -97,6 +101,7 @@ impl HttpState {
             signer: parts.signer,
             locks: locks::KeyLocks::default(),
             upload_bytes_max: parts.upload_bytes_max,
+            outbound: parts.outbound,
             audit: parts.audit,
             tokens: Arc::new(parts.tokens),
             payments: parts.payments,

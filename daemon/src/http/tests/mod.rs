@@ -23,6 +23,7 @@ use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
     farm::{Audit, Clock, Effect, Farm, FarmRules, NewAccount},
     model::Account,
+    outbound::{Outbound, OutboundRules},
     retention::Lifetimes,
     store::memory::MemoryStore,
 };
@@ -168,6 +169,7 @@ impl Bench {
             signer,
             look,
             upload_bytes_max: UPLOAD_BYTES_MAX,
+            outbound: Outbound::new(OutboundRules::default()).unwrap(),
             audit: watch::channel(Audit::default()).1,
             tokens: Tokens::default(),
             payments: Some(PaymentSecret::read(&secret).unwrap()),
