@@ -174,12 +174,14 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(20);
 
+    type Posted = (Headers, Vec<u8>);
+
     /// A web server on this machine, at several names, and a client that may reach 127.0.0.1 only.
     struct Web {
         outbound: Outbound,
         port: u16,
         lookups: Arc<AtomicUsize>,
-        posted: Arc<Mutex<Vec<(Headers, Vec<u8>)>>>,
+        posted: Arc<Mutex<Vec<Posted>>>,
         disk: DiskStore,
         _folder: tempfile::TempDir,
     }
