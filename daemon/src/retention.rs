@@ -5,6 +5,9 @@ use crate::model::{FileState, MediaFile, ObjectKey};
 use std::{collections::HashSet, time::Duration};
 use tweenfarm_protocol::{FileId, Timestamp};
 
+/// How long an upload without a tier is kept: its URL is to be used in the next request, not next week.
+pub const TEMPORARY: Duration = Duration::from_secs(2 * 60 * 60);
+
 /// How long objects are kept from their making, by prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
@@ -25,6 +28,7 @@ impl Lifetimes {
         let rules = [
             ("uploads/free/", self.uploads_free),
             ("uploads/paid/", self.uploads_paid),
+            ("uploads/temporary/", TEMPORARY),
             ("outputs/free/", self.outputs_free),
             ("outputs/paid/", self.outputs_paid),
         ];
@@ -79,6 +83,8 @@ mod tests {
         check("uploads/paid/a/b/input/c.mp4", Some(2));
         check("outputs/free/a/b/c/output-60fps.mp4", Some(3));
         check("outputs/paid/a/b/c/output-60fps.mp4", Some(4));
+        let soon = lifetimes.end(&"uploads/temporary/a/b/input/c.mp4".parse().unwrap(), Timestamp(7));
+        assert_eq!(soon, Timestamp(7).plus(TEMPORARY));
         check("work/a/b.mp4", None);
         check("uploads/freed/a/b/input/c.mp4", None);
     }

@@ -126,8 +126,14 @@ impl Store for Breaking {
     fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.inner.job(id)
     }
-    fn jobs_of(&self, account: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, StoreError> {
-        self.inner.jobs_of(account, limit, before)
+    fn jobs_of(&self, account: AccountId, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError> {
+        self.inner.jobs_of(account, limit, after)
+    }
+    fn origin(&self, job: JobId) -> Result<Option<Origin>, StoreError> {
+        self.inner.origin(job)
+    }
+    fn default_project(&self, account: AccountId) -> Result<Option<ProjectId>, StoreError> {
+        self.inner.default_project(account)
     }
     fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
         self.inner.jobs_recent(limit)
@@ -182,7 +188,7 @@ async fn story(scene: &Scene, confirmed: &mut Confirmed) -> Result<(), FarmError
     confirmed.account = Some(account.clone());
     let upload = tweenfarm_daemon::farm::NewUpload {
         account: account.id,
-        project: None,
+        home: tweenfarm_daemon::farm::Home::NewProject,
         filename: "surf.mp4".into(),
         content_type: "video/mp4".into(),
     };

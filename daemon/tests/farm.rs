@@ -63,7 +63,7 @@ async fn a_clip_that_cannot_be_used_is_refused_and_nothing_is_charged() {
         .farm
         .new_upload(NewUpload {
             account: ada.id,
-            project: Some(clip.project),
+            home: tweenfarm_daemon::farm::Home::Project(clip.project),
             filename: "later.mp4".into(),
             content_type: "video/mp4".into(),
         })

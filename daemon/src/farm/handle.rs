@@ -13,8 +13,8 @@ pub use super::{
     clock::{Clock, SystemClock},
     error::FarmError,
     request::{
-        Bought, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, Payer, Payment, Reversed, SignedIn, Submission,
-        Submitted,
+        Asked, Bought, Home, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, Payer, Payment, Reversed, SignedIn,
+        Submission, Submitted,
     },
     view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece},
 };

@@ -3,13 +3,13 @@
 use super::{
     error::FarmError,
     handle::{Effect, FarmRules},
-    request::{Idempotency, Submission, Submitted},
+    request::{Asked, Idempotency, Submission, Submitted},
     transaction::Transaction,
 };
 use crate::{
     model::{
-        Abandoned, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, Master, MediaFile, ObjectKey, Segment,
-        SegmentState, Tier,
+        Abandoned, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, Master, MediaFile, ObjectKey, Origin,
+        Segment, SegmentState, Tier,
     },
     schedule::{
         advance::{Marked, Outputs},
@@ -72,6 +72,9 @@ pub(super) fn submit(
     tx.put(Write::PutFile(input));
     let job = tx.put_job(job);
     tx.made.jobs += 1;
+    if let Some(Asked { model, params }) = submission.asked {
+        tx.put(Write::PutOrigin(Origin { job: job.id, model, params }));
+    }
     if let Some(Idempotency { route, key, request }) = submission.idempotency {
         let at = tx.now;
         let (account, job, route) = (account.id, job.id, route.to_owned());

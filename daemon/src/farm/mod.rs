@@ -25,7 +25,7 @@ pub use clock::{Clock, SystemClock};
 pub use error::FarmError;
 pub use handle::{Effect, Farm, FarmRules};
 pub use request::{
-    Bought, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, Payer, Payment, Reversed, SignedIn, Submission,
-    Submitted,
+    Asked, Bought, Home, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, Payer, Payment, Reversed, SignedIn,
+    Submission, Submitted,
 };
 pub use view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece};

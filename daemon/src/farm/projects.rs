@@ -10,9 +10,21 @@ use tweenfarm_protocol::{AccountId, ProjectId};
 pub(super) fn add(tx: &mut Transaction, account: AccountId, name: String) -> Result<Project, FarmError> {
     let account = tx.account(account)?.id;
     let id = ProjectId(tx.fresh_id());
-    let project = Project { id, account, name, created_at: tx.now, state: ProjectState::Kept { share: None } };
+    let state = ProjectState::Kept { share: None };
+    let project = Project { id, account, name, listed: true, created_at: tx.now, state };
     tx.put(Write::PutProject(project.clone()));
     Ok(project)
+}
+
+/// The project of the account's jobs without one; made when it is first needed, also after it was deleted.
+pub(super) fn default_of(tx: &mut Transaction, account: AccountId) -> Result<ProjectId, FarmError> {
+    if let Some(known) = tx.default_project(account)? {
+        return Ok(known);
+    }
+    let (id, state) = (ProjectId(tx.fresh_id()), ProjectState::Kept { share: None });
+    let name = "Without a project".to_owned();
+    tx.put(Write::PutProject(Project { id, account, name, listed: false, created_at: tx.now, state }));
+    Ok(id)
 }
 
 fn own(tx: &Transaction, account: AccountId, id: ProjectId) -> Result<Project, FarmError> {

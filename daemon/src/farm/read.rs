@@ -4,6 +4,7 @@ use super::{
     error::FarmError,
     handle::Farm,
     leases,
+    request::{Idempotency, Submitted},
     view::{AgentView, Audit, JobView, LeasedWork, Load},
 };
 use crate::{ledger, model::*, schedule::progress, store::Store};
@@ -125,9 +126,28 @@ impl Farm {
         Ok(self.stored()?.job(id)?.map(|job| view(job, self.load())))
     }
 
-    /// Newest first; only jobs created before `before`.
-    pub fn jobs_of(&self, id: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, FarmError> {
-        Ok(self.stored()?.jobs_of(id, limit, before)?)
+    /// Newest first, by time and then id; only jobs that come after `after` in that order.
+    pub fn jobs_of(&self, id: AccountId, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, FarmError> {
+        Ok(self.stored()?.jobs_of(id, limit, after)?)
+    }
+
+    /// How the surface it came by asked for a job, where it was noted.
+    pub fn origin(&self, job: JobId) -> Result<Option<Origin>, FarmError> {
+        Ok(self.stored()?.origin(job)?)
+    }
+
+    /// The job that a request with an `Idempotency-Key` was answered with before, if that is still remembered.
+    pub fn first_answer(&self, account: AccountId, asked: &Idempotency) -> Result<Option<Submitted>, FarmError> {
+        let store = self.stored()?;
+        let Some(first) = store.answer(account, asked.route, &asked.key)? else { return Ok(None) };
+        if first.at.plus(self.rules.idempotency_for) <= self.now() {
+            return Ok(None);
+        }
+        if first.request != asked.request {
+            return Err(FarmError::IdempotencyConflict);
+        }
+        let job = store.job(first.job)?.ok_or(FarmError::NotFound { what: "job" })?;
+        Ok(Some(Submitted { job, balance_after: first.balance_after, replayed: true }))
     }
 
     /// Of all accounts, newest first.

@@ -83,11 +83,20 @@ pub struct Reversed {
     pub replayed: bool,
 }
 
+/// Where an upload belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// A new project named after the file.
+    NewProject,
+    Project(ProjectId),
+    /// The account's default project, for a short time.
+    Temporary,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewUpload {
     pub account: AccountId,
-    /// None: a new project named after the file.
-    pub project: Option<ProjectId>,
+    pub home: Home,
     pub filename: String,
     pub content_type: String,
 }
@@ -106,6 +115,15 @@ pub struct Submission {
     pub source: SourceFacts,
     pub price: Xeconds,
     pub idempotency: Option<Idempotency>,
+    pub asked: Option<Asked>,
+}
+
+/// How a surface asked for a job, to be told again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub model: String,
+    /// JSON text.
+    pub params: String,
 }
 
 /// An `Idempotency-Key` as a client sent it, scoped by account and route.

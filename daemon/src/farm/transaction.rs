@@ -94,6 +94,11 @@ impl<'a> Transaction<'a> {
         found.filter(|project| !project.is_deleted()).ok_or(FarmError::NotFound { what: "project" })
     }
 
+    /// As it was before this command.
+    pub(super) fn default_project(&self, account: AccountId) -> Result<Option<ProjectId>, FarmError> {
+        Ok(self.store.default_project(account)?)
+    }
+
     /// As they were before this command.
     pub(super) fn files_of(&self, project: ProjectId) -> Result<Vec<MediaFile>, FarmError> {
         Ok(self.store.files_of(project)?)

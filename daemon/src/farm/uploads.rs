@@ -1,34 +1,40 @@
 //! Commands on uploads: announced, arrived, looked into.
 
-use super::{error::FarmError, handle::FarmRules, request::NewUpload, transaction::Transaction};
+use super::{
+    error::FarmError,
+    handle::FarmRules,
+    projects,
+    request::{Home, NewUpload},
+    transaction::Transaction,
+};
 use crate::{
-    model::{FileKind, FileState, MediaFile, ObjectKey, Project, ProjectState},
+    model::{FileKind, FileState, MediaFile, ObjectKey},
     retention,
     store::Write,
 };
 use tweenfarm_media::SourceFacts;
-use tweenfarm_protocol::{FileId, ProjectId};
+use tweenfarm_protocol::FileId;
 
 pub(super) fn announce(tx: &mut Transaction, rules: &FarmRules, upload: NewUpload) -> Result<MediaFile, FarmError> {
     let account = tx.account(upload.account)?;
-    let project = match upload.project {
-        Some(id) => {
+    let id = FileId(tx.fresh_id());
+    let project = match upload.home {
+        Home::Project(id) => {
             let project = tx.project(id)?;
             if project.account != account.id {
                 return Err(FarmError::NotYours { what: "project" });
             }
             project.id
         }
-        None => {
-            let id = ProjectId(tx.fresh_id());
-            let name = upload.filename.clone();
-            let state = ProjectState::Kept { share: None };
-            tx.put(Write::PutProject(Project { id, account: account.id, name, created_at: tx.now, state }));
-            id
-        }
+        Home::NewProject => projects::add(tx, account.id, upload.filename.clone())?.id,
+        Home::Temporary => projects::default_of(tx, account.id)?,
     };
-    let id = FileId(tx.fresh_id());
-    let key = ObjectKey::upload(account.tier, account.id, project, id, &upload.filename);
+    let key = match upload.home {
+        Home::NewProject | Home::Project(_) => {
+            ObjectKey::upload(account.tier, account.id, project, id, &upload.filename)
+        }
+        Home::Temporary => ObjectKey::temporary(account.id, project, id, &upload.filename),
+    };
     let file = MediaFile {
         id,
         account: account.id,

@@ -23,6 +23,11 @@ impl ObjectKey {
         ObjectKey(format!("uploads/{}/{account}/{project}/input/{file}-{}", tier.as_str(), safe_name(filename)))
     }
 
+    /// `uploads/temporary/{account}/{project}/input/{file}-{name}`: outside the prefixes of the tiers.
+    pub fn temporary(account: AccountId, project: ProjectId, file: FileId, filename: &str) -> ObjectKey {
+        ObjectKey(format!("uploads/temporary/{account}/{project}/input/{file}-{}", safe_name(filename)))
+    }
+
     /// `outputs/{tier}/{account}/{project}/{job}/output-{fps}fps.mp4`
     pub fn output(tier: Tier, account: AccountId, project: ProjectId, job: JobId, target_fps: u32) -> ObjectKey {
         ObjectKey(format!("outputs/{}/{account}/{project}/{job}/output-{target_fps}fps.mp4", tier.as_str()))
@@ -46,9 +51,9 @@ impl ObjectKey {
     }
 
     /// Every folder that uploads to a project and outputs of it lie in.
-    pub fn project_prefixes(account: AccountId, project: ProjectId) -> [String; 4] {
+    pub fn project_prefixes(account: AccountId, project: ProjectId) -> [String; 5] {
         let [free, paid] = [Tier::Free, Tier::Paid].map(Tier::as_str);
-        [("uploads", free), ("uploads", paid), ("outputs", free), ("outputs", paid)]
+        [("uploads", free), ("uploads", paid), ("uploads", "temporary"), ("outputs", free), ("outputs", paid)]
             .map(|(root, tier)| format!("{root}/{tier}/{account}/{project}/"))
     }
 

@@ -35,6 +35,20 @@ pub struct Job {
     pub state: JobState,
 }
 
+/// Where a job stands among its account's, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobPlace {
+    pub created_at: Timestamp,
+    pub id: JobId,
+}
+
+impl JobPlace {
+    /// Before all jobs of earlier moments, after all others.
+    pub fn before(created_at: Timestamp) -> JobPlace {
+        JobPlace { created_at, id: JobId(uuid::Uuid::nil()) }
+    }
+}
+
 /// Where a segment stands in its job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Spot {
@@ -75,6 +89,10 @@ impl Job {
     pub fn withholds(&self, file: FileId, now: Tier) -> bool {
         let JobState::Ended { end: JobEnd::Done { master, .. }, .. } = &self.state else { return false };
         *master == Some(file) && self.given(now) != Some(file)
+    }
+
+    pub fn place(&self) -> JobPlace {
+        JobPlace { created_at: self.created_at, id: self.id }
     }
 
     pub fn has_ended(&self) -> bool {

@@ -5,11 +5,15 @@ pub mod answer;
 pub mod file;
 pub mod job;
 pub mod ledger;
+pub mod origin;
 pub mod project;
 
 pub use account::{Account, ApiKey, KeyHash, KeyKind, KeyLabel, Tier};
 pub use answer::FirstAnswer;
 pub use file::{FileKind, FileState, MediaFile, ObjectKey, ObjectKeyError};
-pub use job::{Abandoned, IllegalStep, Job, JobEnd, JobState, Master, Segment, SegmentEvent, SegmentState, Spot};
+pub use job::{
+    Abandoned, IllegalStep, Job, JobEnd, JobPlace, JobState, Master, Segment, SegmentEvent, SegmentState, Spot,
+};
 pub use ledger::{Credit, Currency, EntryKind, LedgerEntry, Purchase, Reversal};
+pub use origin::Origin;
 pub use project::{Project, ProjectState, ShareToken};

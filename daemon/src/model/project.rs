@@ -8,6 +8,8 @@ pub struct Project {
     pub id: ProjectId,
     pub account: AccountId,
     pub name: String,
+    /// False for the one that an account's jobs without a project are in: it is shown in no list.
+    pub listed: bool,
     pub created_at: Timestamp,
     pub state: ProjectState,
 }

@@ -172,7 +172,9 @@ fn jobs_come_newest_first_and_only_the_accounts_own() {
         store.commit(&[Write::PutJob(job(6, 2, 25, rendering()))]).unwrap();
         let numbers = |jobs: Vec<Job>| jobs.iter().map(|job| job.id.0.as_u128()).collect::<Vec<_>>();
         let of = |account, limit, before: Option<i64>| {
-            numbers(store.jobs_of(AccountId(id(account)), limit, before.map(Timestamp)).unwrap())
+            numbers(
+                store.jobs_of(AccountId(id(account)), limit, before.map(|at| JobPlace::before(Timestamp(at)))).unwrap(),
+            )
         };
         assert_eq!(of(1, 10, None), [5, 4, 3, 2, 1]);
         assert_eq!(of(1, 2, None), [5, 4]);
@@ -181,6 +183,48 @@ fn jobs_come_newest_first_and_only_the_accounts_own() {
         assert_eq!(of(2, 10, None), [6]);
         assert_eq!(of(u128::MAX, 10, None), [0_u128; 0]);
         assert_eq!(numbers(store.jobs_recent(3).unwrap()), [5, 6, 4]);
+    });
+}
+
+#[test]
+fn jobs_of_one_moment_are_paged_by_their_ids() {
+    both(|store| {
+        let writes: Vec<Write> = [3, 1, 2].map(|number| Write::PutJob(job(number, 1, 10, cancelled()))).into();
+        store.commit(&writes).unwrap();
+        let after = |place| -> Vec<u128> {
+            let jobs = store.jobs_of(AccountId(id(1)), 2, place).unwrap();
+            jobs.iter().map(|job| job.id.0.as_u128()).collect()
+        };
+        assert_eq!(after(None), [3, 2]);
+        assert_eq!(after(Some(JobPlace { created_at: Timestamp(10), id: JobId(id(2)) })), [1]);
+        assert_eq!(after(Some(JobPlace { created_at: Timestamp(10), id: JobId(id(1)) })), [0; 0]);
+        assert_eq!(after(Some(JobPlace::before(Timestamp(10)))), [0; 0]);
+        assert_eq!(after(Some(JobPlace::before(Timestamp(11)))), [3, 2]);
+    });
+}
+
+#[test]
+fn a_default_project_is_its_accounts_and_in_no_list() {
+    both(|store| {
+        let hidden = |number| Project { listed: false, ..project(number, 1) };
+        store.commit(&[Write::PutProject(project(1, 1)), Write::PutProject(hidden(2))]).unwrap();
+        assert_eq!(store.default_project(AccountId(id(1))).unwrap(), Some(ProjectId(id(2))));
+        assert_eq!(store.default_project(AccountId(id(2))).unwrap(), None);
+        assert_eq!(store.projects_of(AccountId(id(1)), 9, None).unwrap(), [project(1, 1)]);
+        let deleted = Project { state: ProjectState::Deleted { at: Timestamp(40) }, ..hidden(2) };
+        store.commit(&[Write::PutProject(deleted)]).unwrap();
+        assert_eq!(store.default_project(AccountId(id(1))).unwrap(), None);
+        store.commit(&[Write::PutProject(hidden(3))]).unwrap();
+        assert_eq!(store.default_project(AccountId(id(1))).unwrap(), Some(ProjectId(id(3))));
+    });
+}
+
+#[test]
+fn what_a_job_was_asked_for_is_kept_beside_it() {
+    both(|store| {
+        store.commit(&[Write::PutOrigin(origin(1))]).unwrap();
+        assert_eq!(store.origin(JobId(id(1))).unwrap(), Some(origin(1)));
+        assert_eq!(store.origin(JobId(id(2))).unwrap(), None);
     });
 }
 
@@ -424,8 +468,11 @@ fn everything(store: &dyn Store) -> String {
         let named = (store.named_keys(account).unwrap(), store.key_used_at(KeyHash([number as u8; 32])).unwrap());
         let ledger = (store.last_entry(account).unwrap(), store.entries(account).unwrap());
         let answers = ["a", "b"].map(|key| store.answer(account, "/jobs", key).unwrap());
-        let jobs = (store.jobs_of(account, 3, None).unwrap(), store.jobs_of(account, 9, Some(Timestamp(2))).unwrap());
-        let projects = store.projects_of(account, 3, None).unwrap();
+        let jobs = (
+            store.jobs_of(account, 3, None).unwrap(),
+            store.jobs_of(account, 9, Some(JobPlace::before(Timestamp(2)))).unwrap(),
+        );
+        let projects = (store.projects_of(account, 3, None).unwrap(), store.default_project(account).unwrap());
         format!("{:?} {keys:?} {named:?} {ledger:?} {answers:?} {jobs:?} {projects:?}", store.account(account).unwrap())
     });
     let things = numbers().map(|number| {
@@ -434,7 +481,7 @@ fn everything(store: &dyn Store) -> String {
         let bought = store.payment(&number.to_string()).unwrap();
         let project = ProjectId(id(number));
         let in_it = (store.files_of(project).unwrap(), store.jobs_in(project).unwrap());
-        let shared = store.project_with_share(share(number)).unwrap();
+        let shared = (store.project_with_share(share(number)).unwrap(), store.origin(JobId(id(number))).unwrap());
         format!("{file:?} {refund:?} {bought:?} {:?} {in_it:?} {shared:?}", store.project(project).unwrap())
     });
     let addresses = ["a@x", "b@x"].map(|email| store.account_with_email(email).unwrap());
@@ -478,6 +525,13 @@ fn any_write() -> impl Strategy<Value = Write> {
         (number(), any::<bool>()).prop_map(|(number, deleted)| {
             // An account of its own for each project: it never changes.
             let kept = project(number, number % 2);
+            let state = if deleted { ProjectState::Deleted { at: Timestamp(40) } } else { kept.state };
+            Write::PutProject(Project { state, ..kept })
+        }),
+        number().prop_map(|number| Write::PutOrigin(origin(number))),
+        (4_u128..6, any::<bool>()).prop_map(|(number, deleted)| {
+            // A default project is deleted once and not made again: each account has one here.
+            let kept = Project { listed: false, ..project(number, number % 2) };
             let state = if deleted { ProjectState::Deleted { at: Timestamp(40) } } else { kept.state };
             Write::PutProject(Project { state, ..kept })
         }),

@@ -2,7 +2,10 @@
 
 use super::{Store, StoreError, Tables, Write};
 use crate::{
-    model::{Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project, ShareToken},
+    model::{
+        Account, ApiKey, FirstAnswer, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
+        ShareToken,
+    },
     retention,
 };
 use std::{
@@ -107,6 +110,10 @@ impl Store for MemoryStore {
         self.tables(|tables| tables.project(id))
     }
 
+    fn default_project(&self, account: AccountId) -> Result<Option<ProjectId>, StoreError> {
+        self.tables(|tables| tables.default_projects.get(&account).copied())
+    }
+
     fn projects_of(
         &self,
         account: AccountId,
@@ -114,7 +121,10 @@ impl Store for MemoryStore {
         before: Option<Timestamp>,
     ) -> Result<Vec<Project>, StoreError> {
         self.tables(|tables| {
-            let own = tables.projects.values().filter(|project| project.account == account && !project.is_deleted());
+            let own = tables
+                .projects
+                .values()
+                .filter(|project| project.account == account && project.listed && !project.is_deleted());
             let mut found: Vec<Project> =
                 own.filter(|project| before.is_none_or(|before| project.created_at < before)).cloned().collect();
             found.sort_by_key(|project| Reverse((project.created_at, project.id)));
@@ -161,11 +171,15 @@ impl Store for MemoryStore {
         self.tables(|tables| tables.job(id))
     }
 
-    fn jobs_of(&self, account: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, StoreError> {
+    fn jobs_of(&self, account: AccountId, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError> {
         self.tables(|tables| {
             let own = tables.jobs.values().filter(|job| job.account == account);
-            newest_first(own.filter(|job| before.is_none_or(|before| job.created_at < before)), limit)
+            newest_first(own.filter(|job| after.is_none_or(|after| job.place() < after)), limit)
         })
+    }
+
+    fn origin(&self, job: JobId) -> Result<Option<Origin>, StoreError> {
+        self.tables(|tables| tables.origins.get(&job).cloned())
     }
 
     fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {

@@ -16,7 +16,8 @@ pub use memory::MemoryStore;
 pub use tables::Tables;
 
 use crate::model::{
-    Account, ApiKey, FirstAnswer, Job, KeyHash, LedgerEntry, MediaFile, ObjectKey, Project, ShareToken,
+    Account, ApiKey, FirstAnswer, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
+    ShareToken,
 };
 use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
 
@@ -60,7 +61,9 @@ pub enum Write {
     /// Appended at its account and sequence; a refund is found by its charge, a reversal by its purchase, both it and the
     /// purchase by their payment events.
     PutEntry(LedgerEntry),
+    /// One that is kept and not listed is its account's default project.
     PutProject(Project),
+    PutOrigin(Origin),
     PutFile(MediaFile),
     PutJob(Job),
     PutAnswer(FirstAnswer),
@@ -100,7 +103,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Kept or deleted.
     fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError>;
-    /// Newest first; deleted ones are left out; only those created before `before`.
+    /// The kept project that an account's jobs without one are in.
+    fn default_project(&self, account: AccountId) -> Result<Option<ProjectId>, StoreError>;
+    /// Newest first; listed and kept ones only; only those created before `before`.
     fn projects_of(
         &self,
         account: AccountId,
@@ -119,8 +124,10 @@ pub trait Store: Send + Sync + 'static {
     fn file_with_key(&self, key: &ObjectKey) -> Result<Option<MediaFile>, StoreError>;
 
     fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
-    /// Newest first; only jobs created before `before`.
-    fn jobs_of(&self, account: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, StoreError>;
+    /// Newest first, by time and then id; only jobs that come after `after` in that order.
+    fn jobs_of(&self, account: AccountId, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError>;
+    /// How the surface it came by asked for a job, where it was noted.
+    fn origin(&self, job: JobId) -> Result<Option<Origin>, StoreError>;
     /// Of all accounts, newest first.
     fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError>;
     /// Jobs that have not ended, in order of id.

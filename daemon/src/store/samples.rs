@@ -21,7 +21,18 @@ pub(crate) fn account(number: u128, email: &str) -> Account {
 pub(crate) fn project(number: u128, of: u128) -> Project {
     let state = ProjectState::Kept { share: Some(share(number)) };
     let created_at = Timestamp(7);
-    Project { id: ProjectId(id(number)), account: AccountId(id(of)), name: "surf".into(), created_at, state }
+    Project {
+        id: ProjectId(id(number)),
+        account: AccountId(id(of)),
+        name: "surf".into(),
+        listed: true,
+        created_at,
+        state,
+    }
+}
+
+pub(crate) fn origin(number: u128) -> Origin {
+    Origin { job: JobId(id(number)), model: "frame-interpolate".into(), params: r#"{"target_fps":60}"#.into() }
 }
 
 pub(crate) fn share(number: u128) -> ShareToken {

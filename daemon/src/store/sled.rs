@@ -15,8 +15,8 @@ use super::{
     record::{self, JobRecord, SegmentRecord, Stored},
 };
 use crate::model::{
-    Account, ApiKey, EntryKind, FileState, FirstAnswer, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey,
-    Project, ShareToken,
+    Account, ApiKey, EntryKind, FileState, FirstAnswer, Job, JobPlace, KeyHash, KeyKind, LedgerEntry, MediaFile,
+    ObjectKey, Origin, Project, ShareToken,
 };
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};
@@ -384,6 +384,10 @@ impl Store for SledStore {
         self.record(&key(kind::PROJECT, &[id.as_bytes()]))
     }
 
+    fn default_project(&self, account: AccountId) -> Result<Option<ProjectId>, StoreError> {
+        Ok(self.id(&key(kind::DEFAULT_PROJECT, &[account.as_bytes()]))?.map(ProjectId))
+    }
+
     fn projects_of(
         &self,
         account: AccountId,
@@ -447,9 +451,16 @@ impl Store for SledStore {
         }
     }
 
-    fn jobs_of(&self, account: AccountId, limit: usize, before: Option<Timestamp>) -> Result<Vec<Job>, StoreError> {
-        let own = of_owner(kind::JOB_OF, account.as_bytes(), before);
+    fn jobs_of(&self, account: AccountId, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError> {
+        let mut own = of_owner(kind::JOB_OF, account.as_bytes(), None);
+        if let Some(JobPlace { created_at, id }) = after {
+            own.end = key(kind::JOB_OF, &[account.as_bytes(), &time_bytes(created_at), id.as_bytes()]);
+        }
         self.jobs_at(self.db.range(own).keys().rev().take(limit))
+    }
+
+    fn origin(&self, job: JobId) -> Result<Option<Origin>, StoreError> {
+        self.record(&key(kind::ORIGIN, &[job.as_bytes()]))
     }
 
     fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
@@ -544,17 +555,22 @@ fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
         }
         Write::PutProject(project) => {
             let (id, at) = (project.id.as_bytes(), time_bytes(project.created_at));
-            let listed = key(kind::PROJECT_OF, &[project.account.as_bytes(), &at, id]);
+            let account = project.account.as_bytes();
+            let (found_at, holds): (_, &[u8]) = match project.listed {
+                true => (key(kind::PROJECT_OF, &[account, &at, id]), &[]),
+                false => (key(kind::DEFAULT_PROJECT, &[account]), id),
+            };
             if project.is_deleted() {
-                batch.remove(listed)
+                batch.remove(found_at)
             } else {
-                batch.insert(listed, &[])
+                batch.insert(found_at, holds)
             }
             if let Some(token) = project.share() {
                 batch.insert(key(kind::SHARE, &[&token.0]), id);
             }
             put(batch, key(kind::PROJECT, &[id]), project)
         }
+        Write::PutOrigin(origin) => put(batch, key(kind::ORIGIN, &[origin.job.as_bytes()]), origin),
         Write::PutFile(file) => {
             batch.insert(key(kind::OBJECT, &[file.key.as_str().as_bytes()]), file.id.as_bytes());
             let (project, at) = (file.project.as_bytes(), time_bytes(file.created_at));

@@ -2,7 +2,7 @@
 
 use super::Write;
 use crate::model::{
-    Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey, Project,
+    Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
 };
 use std::collections::BTreeMap;
 use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
@@ -18,9 +18,11 @@ pub struct Tables {
     pub(super) refunds: BTreeMap<EntryId, EntryId>,
     pub(super) payments: BTreeMap<String, (AccountId, u64)>,
     pub(super) projects: BTreeMap<ProjectId, Project>,
+    pub(super) default_projects: BTreeMap<AccountId, ProjectId>,
     pub(super) files: BTreeMap<FileId, MediaFile>,
     pub(super) objects: BTreeMap<ObjectKey, FileId>,
     pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) origins: BTreeMap<JobId, Origin>,
     pub(super) answers: BTreeMap<(AccountId, String, String), FirstAnswer>,
 }
 
@@ -66,7 +68,15 @@ impl Tables {
                 self.entries.insert((entry.account, entry.sequence), entry);
             }
             Write::PutProject(project) => {
+                if !project.listed && project.is_deleted() {
+                    self.default_projects.remove(&project.account);
+                } else if !project.listed {
+                    self.default_projects.insert(project.account, project.id);
+                }
                 self.projects.insert(project.id, project);
+            }
+            Write::PutOrigin(origin) => {
+                self.origins.insert(origin.job, origin);
             }
             Write::PutFile(file) => {
                 self.objects.insert(file.key.clone(), file.id);

@@ -13,8 +13,8 @@ use std::{
 use tokio::sync::mpsc;
 use tweenfarm_daemon::{
     farm::{
-        Clock, Effect, Farm, FarmError, FarmRules, Idempotency, LeasedWork, NewAccount, NewUpload, Piece, Submission,
-        Submitted,
+        Clock, Effect, Farm, FarmError, FarmRules, Home, Idempotency, LeasedWork, NewAccount, NewUpload, Piece,
+        Submission, Submitted,
     },
     model::{Account, JobEnd, JobState, KeyHash, MediaFile, ObjectKey},
     retention::Lifetimes,
@@ -114,7 +114,7 @@ impl Scene {
     pub async fn try_clip(&self, account: &Account, seconds: i64) -> Result<MediaFile, FarmError> {
         let upload = NewUpload {
             account: account.id,
-            project: None,
+            home: Home::NewProject,
             filename: "surf.mp4".into(),
             content_type: "video/mp4".into(),
         };
@@ -200,6 +200,7 @@ pub fn submission(clip: &MediaFile, seconds: i64, price: i64) -> Submission {
         source: facts(seconds),
         price: Xeconds(price),
         idempotency: None,
+        asked: None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         body::{Fields, json_bytes},
         error::Failure,
     },
-    model::{Account, ObjectKey},
+    model::{Account, JobPlace, ObjectKey},
     pricing,
 };
 use axum::{
@@ -79,9 +79,18 @@ async fn accept(state: HttpState, request: Request) -> Result<Value, Failure> {
     let price = billed.zip(pricing::band(target_fps)).and_then(|(billed, band)| pricing::charge(billed, band));
     let price = price.ok_or(Failure::Internal("the clip could not be priced"))?;
     let (account, input_key) = (account.id, key);
-    let format = OutputFormat::default();
-    let submission =
-        Submission { account, input_key, project, target_fps, format, watermark, source, price, idempotency };
+    let submission = Submission {
+        account,
+        input_key,
+        project,
+        target_fps,
+        format: OutputFormat::default(),
+        watermark,
+        source,
+        price,
+        idempotency,
+        asked: None,
+    };
     let submitted = state.farm.submit(submission).await?;
     Ok(json!({
         "job_id": submitted.job.id,
@@ -109,7 +118,7 @@ pub async fn list(State(state): State<HttpState>, Caller(account): Caller, page:
         Ok(job.map(|view| view.job.created_at))
     };
     let before = page.before(time_of, "job")?;
-    let jobs = state.farm.jobs_of(account.id, page.limit, before)?;
+    let jobs = state.farm.jobs_of(account.id, page.limit, before.map(JobPlace::before))?;
     let shown = jobs.iter().map(|job| JobBody::of(&state, job, Viewer::Owner, account.tier));
     let jobs: Vec<JobBody> = shown.collect::<Result<_, _>>()?;
     Ok(Json(json!({ "jobs": jobs })))

@@ -6,7 +6,7 @@ use super::{
     projects,
 };
 use crate::{
-    farm::{FarmError, NewUpload},
+    farm::{FarmError, Home, NewUpload},
     http::{HttpState, auth::Caller, body::Fields, error::Failure},
     model::FileState,
 };
@@ -39,7 +39,8 @@ pub async fn presign(
         }
         _ => {}
     }
-    let upload = NewUpload { account: account.id, project, filename, content_type };
+    let home = project.map_or(Home::NewProject, Home::Project);
+    let upload = NewUpload { account: account.id, home, filename, content_type };
     let file = state.farm.new_upload(upload).await?;
     Ok(Json(json!({
         "upload_url": state.blobs.presign_put(&file.key, &file.content_type, URL_LIFE),

@@ -85,7 +85,7 @@ async fn many_files_are_swept_batch_by_batch() {
     for _ in 0..600 {
         let upload = crate::farm::NewUpload {
             account: user.account.id,
-            project: None,
+            home: crate::farm::Home::NewProject,
             filename: "surf.mp4".into(),
             content_type: "video/mp4".into(),
         };

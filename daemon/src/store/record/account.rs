@@ -1,9 +1,9 @@
-//! Records of accounts, keys, ledger entries, projects and first answers.
+//! Records of accounts, keys, ledger entries, projects, first answers and what jobs were asked for.
 
 use super::{RecordError, Stored};
 use crate::model::{
-    Account, ApiKey, Credit, Currency, EntryKind, FirstAnswer, KeyHash, KeyKind, KeyLabel, LedgerEntry, Project,
-    ProjectState, Purchase, Reversal, ShareToken, Tier,
+    Account, ApiKey, Credit, Currency, EntryKind, FirstAnswer, KeyHash, KeyKind, KeyLabel, LedgerEntry, Origin,
+    Project, ProjectState, Purchase, Reversal, ShareToken, Tier,
 };
 use serde::{Deserialize, Serialize};
 use tweenfarm_protocol::{AccountId, EntryId, JobId, KeyId, ProjectId, Timestamp, Xeconds};
@@ -249,6 +249,7 @@ impl Stored for LedgerEntry {
 pub enum ProjectRecord {
     V1 { id: ProjectId, account: AccountId, name: String, created_at: Timestamp },
     V2 { id: ProjectId, account: AccountId, name: String, created_at: Timestamp, state: ProjectStateV2 },
+    V3 { id: ProjectId, account: AccountId, name: String, listed: bool, created_at: Timestamp, state: ProjectStateV2 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -261,28 +262,29 @@ impl Stored for Project {
     type Record = ProjectRecord;
 
     fn to_record(&self) -> ProjectRecord {
-        let Project { id, account, name, created_at, state } = self.clone();
+        let Project { id, account, name, listed, created_at, state } = self.clone();
         let state = match state {
             ProjectState::Kept { share } => ProjectStateV2::Kept { share: share.map(|token| token.0) },
             ProjectState::Deleted { at } => ProjectStateV2::Deleted { at },
         };
-        ProjectRecord::V2 { id, account, name, created_at, state }
+        ProjectRecord::V3 { id, account, name, listed, created_at, state }
     }
 
     fn from_record(record: ProjectRecord) -> Result<Project, RecordError> {
-        let (id, account, name, created_at, state) = match record {
+        let (id, account, name, listed, created_at, state) = match record {
             ProjectRecord::V1 { id, account, name, created_at } => {
-                (id, account, name, created_at, ProjectState::Kept { share: None })
+                (id, account, name, true, created_at, ProjectStateV2::Kept { share: None })
             }
-            ProjectRecord::V2 { id, account, name, created_at, state } => {
-                let state = match state {
-                    ProjectStateV2::Kept { share } => ProjectState::Kept { share: share.map(ShareToken) },
-                    ProjectStateV2::Deleted { at } => ProjectState::Deleted { at },
-                };
-                (id, account, name, created_at, state)
+            ProjectRecord::V2 { id, account, name, created_at, state } => (id, account, name, true, created_at, state),
+            ProjectRecord::V3 { id, account, name, listed, created_at, state } => {
+                (id, account, name, listed, created_at, state)
             }
         };
-        Ok(Project { id, account, name, created_at, state })
+        let state = match state {
+            ProjectStateV2::Kept { share } => ProjectState::Kept { share: share.map(ShareToken) },
+            ProjectStateV2::Deleted { at } => ProjectState::Deleted { at },
+        };
+        Ok(Project { id, account, name, listed, created_at, state })
     }
 }
 
@@ -310,5 +312,24 @@ impl Stored for FirstAnswer {
     fn from_record(record: AnswerRecord) -> Result<FirstAnswer, RecordError> {
         let AnswerRecord::V1 { account, route, key, request, job, balance_after, at } = record;
         Ok(FirstAnswer { account, route, key, request, job, balance_after, at })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub enum OriginRecord {
+    V1 { job: JobId, model: String, params: String },
+}
+
+impl Stored for Origin {
+    type Record = OriginRecord;
+
+    fn to_record(&self) -> OriginRecord {
+        let Origin { job, model, params } = self.clone();
+        OriginRecord::V1 { job, model, params }
+    }
+
+    fn from_record(record: OriginRecord) -> Result<Origin, RecordError> {
+        let OriginRecord::V1 { job, model, params } = record;
+        Ok(Origin { job, model, params })
     }
 }

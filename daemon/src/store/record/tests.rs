@@ -18,6 +18,7 @@ const EARLIER: &[(&str, &str)] = &[
     ("account.", ".v1"),
     ("key", ".v1"),
     ("project.", ".v1"),
+    ("project.", ".v2"),
     ("entry.", ".v1"),
     ("job.", ".v1"),
     ("job.", ".v2"),
@@ -32,7 +33,8 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
     }
     let mut lines = vec![
         plain("account.v2", &samples::account(1, "ada@example.org")),
-        plain("project.v2", &samples::project(1, 2)),
+        plain("project.v3", &samples::project(1, 2)),
+        plain("origin.v1", &samples::origin(1)),
         plain("key.v2", &samples::key(1, 2, Some(3))),
         plain("key.afk.v2", &samples::named_key(1, 2, Some(3))),
         plain("file.v1", &samples::input(1, 2, 3)),
@@ -123,6 +125,7 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
     let unshared = Project { state: ProjectState::Kept { share: None }, ..samples::project(1, 2) };
     assert_eq!(read("project.v1"), unshared);
     assert_eq!(read("project.v2"), samples::project(1, 2));
+    assert_eq!(read("project.v3"), samples::project(1, 2));
     let entry = |name: &str| LedgerEntry::from_record(decode(&released(name)).unwrap()).unwrap();
     for (name, kind) in every_kind() {
         let expected = samples::entry(1, 2, kind);

@@ -24,6 +24,8 @@ pub(super) mod kind {
     pub const PROJECT: u8 = b'p';
     /// Account, time, project, while it is kept.
     pub const PROJECT_OF: u8 = b'g';
+    /// Account → the project of its jobs without one.
+    pub const DEFAULT_PROJECT: u8 = b'f';
     /// Share token → project. An entry may be of a token that opens nothing any more.
     pub const SHARE: u8 = b'w';
     pub const FILE: u8 = b'd';
@@ -38,6 +40,8 @@ pub(super) mod kind {
     pub const SEGMENT: u8 = b's';
     /// Account, time, job.
     pub const JOB_OF: u8 = b'h';
+    /// Job → how its surface asked for it.
+    pub const ORIGIN: u8 = b'v';
     /// Project, time, job.
     pub const JOB_IN: u8 = b'm';
     /// Time, job.
