@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod psnr;
 pub mod read;
 pub mod ssim;
+pub mod still;
 pub mod task;
 
 pub use manifest::{Clip, ClipSet};

@@ -8,10 +8,11 @@ use super::{
     psnr::{noise, psnr_db},
     read::VideoFile,
     ssim::ssim,
+    still::{StillDetail, StillError},
 };
 use anyhow::{Context, Result, ensure};
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -25,6 +26,9 @@ const NEAR_SECONDS: f64 = 0.0006;
 /// A re-made frame repeats a given one when it is closer to it than this while the truth moved by more than that.
 const REPEATS_BELOW: f64 = 0.25;
 const MOVES_ABOVE: f64 = 0.75;
+/// What stands still is looked for over this many given frames before and after a pair: what a pan leaves alike in two
+/// frames by chance does not stay so.
+const STILL_GIVEN: usize = 2;
 /// The rate of the result may differ from the target's by this share: containers round.
 const RATE_SLACK: f64 = 2e-4;
 
@@ -93,13 +97,17 @@ fn input_writer(file: &VideoFile, rate: Rational, factor: u64, path: &Path) -> R
 }
 
 /// One re-made frame against the truth.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct FrameScore {
     pub frame: usize,
     pub psnr: f64,
     /// PSNR over the worst 5 % of the pixels.
     pub psnr_worst: f64,
     pub ssim: f64,
+    /// Mean difference of the second differences in time, in codes: what flickers where the truth does not.
+    pub flicker: f64,
+    /// Where something stands still in a moving picture.
+    pub still: Option<StillError>,
     /// False when no output frame stood at its time.
     pub present: bool,
     /// It repeats a given frame although the truth moved.
@@ -107,7 +115,7 @@ pub struct FrameScore {
 }
 
 /// The score of one task; means are over re-made frames outside scene cuts.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Score {
     /// Why there is no result; frame repetition is scored in its place.
     pub failure: Option<String>,
@@ -117,6 +125,10 @@ pub struct Score {
     pub psnr_worst: Option<f64>,
     pub ssim: Option<f64>,
     pub ssim_p5: Option<f64>,
+    pub flicker: Option<f64>,
+    /// Mean, and largest of all, error of what stands still while the picture moves; in codes.
+    pub still_mean: Option<f64>,
+    pub still_max: Option<f64>,
     pub dup_rate: Option<f64>,
     /// Mean PSNR of the frames that were given: the encoder's loss, or a frame that was not passed through.
     pub kept_psnr: Option<f64>,
@@ -128,12 +140,11 @@ pub struct Score {
     pub cut_purity: Option<f64>,
     pub cut_ghost: Option<f64>,
     pub output: Option<OutputFacts>,
-    #[serde(skip)]
     pub frames: Vec<FrameScore>,
 }
 
 /// Counts and times of the result.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct OutputFacts {
     pub frames: usize,
     /// Frames of an output that keeps the whole duration.
@@ -184,23 +195,24 @@ fn score_file(clip: &Clip, source: &Source, input: &TaskInput, path: &Path, file
     let start = file.times[0];
     let times: Vec<f64> = file.times.iter().map(|time| time - start).collect();
     let due: Vec<Due> = (0..source.luma.len()).map(|frame| due(&times, frame, input.rate)).collect();
-    let mut wanted: Vec<Vec<usize>> = vec![Vec::new(); times.len()];
-    for (frame, at) in due.iter().enumerate() {
-        wanted[at.output].push(frame);
-    }
-    let batch_size = 2 * rayon::current_num_threads();
-    let (mut frames, mut verdicts, mut batch) = (file.frames(path)?, Vec::new(), Vec::new());
-    for frames_wanted in &wanted {
+    let mut wanted = vec![false; times.len()];
+    due.iter().for_each(|at| wanted[at.output] = true);
+    let (mut frames, mut shown) = (file.frames(path)?, Vec::with_capacity(times.len()));
+    for wanted in wanted {
         let frame = frames.next_frame()?.context("the result ends early")?;
-        let luma = if frames_wanted.is_empty() { continue } else { file.luma(frame) };
-        batch.push((luma, frames_wanted));
-        if batch.len() == batch_size {
-            judge_batch(clip, source, input, &due, &mut batch, &mut verdicts);
-        }
+        shown.push(wanted.then(|| file.luma(frame)));
     }
     ensure!(frames.next_frame()?.is_none(), "the result goes on after its last frame");
-    judge_batch(clip, source, input, &due, &mut batch, &mut verdicts);
-    Ok(Score { output: Some(output_facts(&times, file, input)), ..summarise(verdicts) })
+    let result: Vec<Shown> =
+        due.iter().filter_map(|at| Some(Shown { luma: shown[at.output].as_ref()?, present: at.present })).collect();
+    Ok(Score { output: Some(output_facts(&times, file, input)), ..judge_all(clip, source, input, &result) })
+}
+
+/// What stands for one source frame in a result.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    luma: &'a Luma,
+    present: bool,
 }
 
 /// Where the output frame for one source frame stands.
@@ -223,22 +235,35 @@ fn due(times: &[f64], frame: usize, rate: Rational) -> Due {
     Due { output: shown, present: false }
 }
 
-fn judge_batch(
+/// Judges every frame of a result; `shown` has one for each source frame.
+fn judge_all(clip: &Clip, source: &Source, input: &TaskInput, shown: &[Shown]) -> Score {
+    let factor = usize::try_from(input.factor).unwrap_or(usize::MAX);
+    let starts: Vec<usize> = (0..source.luma.len()).step_by(factor).collect();
+    let judged = starts.into_par_iter().flat_map_iter(|before| {
+        let still = still_detail(source, factor, before);
+        let frames = before..(before + factor).min(source.luma.len());
+        frames.map(move |frame| judge(clip, source, input, frame, shown, still.as_ref()))
+    });
+    summarise(judged.collect())
+}
+
+/// What stands still around the pair that starts at `before`, if its picture moves at all.
+fn still_detail(source: &Source, factor: usize, before: usize) -> Option<StillDetail> {
+    let (first, second) = (&source.luma[before], source.luma.get(before + factor)?);
+    let last = (before + (1 + STILL_GIVEN) * factor).min(source.luma.len() - 1);
+    let around = &source.luma[before.saturating_sub(STILL_GIVEN * factor)..=last];
+    (first.mean_difference(second) > MOVES_ABOVE).then(|| StillDetail::find(around))?
+}
+
+fn judge(
     clip: &Clip,
     source: &Source,
     input: &TaskInput,
-    due: &[Due],
-    batch: &mut Vec<(Luma, &Vec<usize>)>,
-    verdicts: &mut Vec<Verdict>,
-) {
-    let judged = batch.par_iter().flat_map_iter(|(made, frames)| {
-        frames.iter().map(|&frame| judge(clip, source, input, frame, made, due[frame].present))
-    });
-    verdicts.par_extend(judged);
-    batch.clear();
-}
-
-fn judge(clip: &Clip, source: &Source, input: &TaskInput, frame: usize, made: &Luma, present: bool) -> Verdict {
+    frame: usize,
+    shown: &[Shown],
+    still: Option<&StillDetail>,
+) -> Verdict {
+    let Shown { luma: made, present } = shown[frame];
     let truth = &source.luma[frame];
     let factor = usize::try_from(input.factor).unwrap_or(usize::MAX);
     let before = frame / factor * factor;
@@ -261,18 +286,30 @@ fn judge(clip: &Clip, source: &Source, input: &TaskInput, frame: usize, made: &L
         psnr: noise.psnr_db(),
         psnr_worst: noise.psnr_worst_db(),
         ssim: ssim(truth, made).unwrap_or(f64::NAN),
+        flicker: flicker(
+            [frame - 1, frame, frame + 1].map(|frame| &source.luma[frame]),
+            [frame - 1, frame, frame + 1].map(|frame| shown[frame].luma),
+        ),
+        still: still.map(|still| still.error(truth, made)),
         present,
         repeats: repeats && moved(),
     })
 }
 
+/// Mean absolute difference of the second differences of three frames, of the truth and as made.
+fn flicker(truth: [&Luma; 3], made: [&Luma; 3]) -> f64 {
+    let [truth, made] = [truth, made].map(|frames| frames.map(Luma::to_floats));
+    let second = |frames: &[Vec<f32>; 3], at: usize| frames[0][at] - 2.0 * frames[1][at] + frames[2][at];
+    let count = truth[0].len();
+    let sum: f64 = (0..count).map(|at| f64::from((second(&truth, at) - second(&made, at)).abs())).sum();
+    sum / count as f64
+}
+
 fn score_repetition(clip: &Clip, source: &Source, input: &TaskInput, failure: String) -> Result<Score> {
     let factor = usize::try_from(input.factor)?;
-    let judged = (0..source.luma.len()).into_par_iter().map(|frame| {
-        let repeated = &source.luma[frame / factor * factor];
-        judge(clip, source, input, frame, repeated, true)
-    });
-    Ok(Score { failure: Some(failure), ..summarise(judged.collect()) })
+    let repeated = |frame| Shown { luma: &source.luma[frame / factor * factor], present: true };
+    let shown: Vec<Shown> = (0..source.luma.len()).map(repeated).collect();
+    Ok(Score { failure: Some(failure), ..judge_all(clip, source, input, &shown) })
 }
 
 fn summarise(verdicts: Vec<Verdict>) -> Score {
@@ -294,6 +331,9 @@ fn summarise(verdicts: Vec<Verdict>) -> Score {
         psnr_worst: mean(of(|frame| frame.psnr_worst)),
         ssim: mean(of(|frame| frame.ssim)),
         ssim_p5: percentile(of(|frame| frame.ssim), 5.0),
+        flicker: mean(of(|frame| frame.flicker)),
+        still_mean: mean(frames.iter().filter_map(|frame| Some(frame.still?.mean))),
+        still_max: frames.iter().filter_map(|frame| Some(frame.still?.max)).reduce(f64::max),
         dup_rate: mean(of(|frame| f64::from(u8::from(frame.repeats)))),
         kept_psnr: mean(kept),
         scored: frames.len(),
@@ -361,7 +401,9 @@ mod tests {
         let input = TaskInput { path: PathBuf::new(), given: 2, rate: clip.rate, factor: 2 };
         let check = |truth: [u8; 3], made: u8, expected: bool| {
             let source = Source { luma: truth.map(flat).to_vec(), width_px: 32, height_px: 24 };
-            let Verdict::Made(score) = judge(&clip, &source, &input, 1, &flat(made), true) else {
+            let given = [flat(truth[0]), flat(made), flat(truth[2])];
+            let shown = given.each_ref().map(|luma| Shown { luma, present: true });
+            let Verdict::Made(score) = judge(&clip, &source, &input, 1, &shown, None) else {
                 panic!("frame 1 of a 2x task is made")
             };
             assert_eq!(score.repeats, expected, "{truth:?} {made}");
@@ -373,8 +415,29 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_off_by_itself_flickers_and_a_steady_change_does_not() {
+        let flat = |value: u8| Luma::from_bytes(4, 4, vec![value; 16]);
+        let check = |truth: [u8; 3], made: [u8; 3], expected: f64| {
+            let [truth, made] = [truth, made].map(|values| values.map(flat));
+            assert_eq!(flicker(truth.each_ref(), made.each_ref()), expected);
+        };
+        check([10, 20, 30], [12, 22, 32], 0.0);
+        check([10, 20, 30], [10, 23, 30], 6.0);
+        check([10, 40, 10], [10, 40, 10], 0.0);
+    }
+
+    #[test]
     fn the_share_of_frames_worse_than_another_method_is_counted_by_frame() {
-        let frame = |frame, psnr| FrameScore { frame, psnr, psnr_worst: 0.0, ssim: 0.0, present: true, repeats: false };
+        let frame = |frame, psnr| FrameScore {
+            frame,
+            psnr,
+            psnr_worst: 0.0,
+            ssim: 0.0,
+            flicker: 0.0,
+            still: None,
+            present: true,
+            repeats: false,
+        };
         let mine = [frame(1, 30.0), frame(3, 31.0), frame(5, 40.0)];
         let blend = [frame(1, 30.0), frame(3, 31.5), frame(5, 35.0), frame(7, 50.0)];
         assert_eq!(share_worse(&mine, &blend), Some(1.0 / 3.0));
