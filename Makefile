@@ -1,7 +1,8 @@
 # make demo   convert a clip end to end on this machine      make test   everything CI checks
 # make bench  quality and speed against peers, one run       make build  the programs, optimised
+# make peers  MVTools and OpenCV for `make bench`, in target/peers (needs Python 3.12 or newer and PyPI)
 #
-# CLIP=path FPS=60 choose what `make demo` converts; BENCH="--quick" passes options to the bench.
+# CLIP=path FPS=60 choose what `make demo` converts; BENCH="--full" measures everything, all options: BENCH=--help.
 
 SHELL := /bin/bash
 CARGO ?= cargo
@@ -12,13 +13,14 @@ BENCH ?=
 PACKAGES_BUILD := build-essential pkg-config glslc libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
 PACKAGES_RUN   := libvulkan1 mesa-vulkan-drivers ffmpeg util-linux gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
                   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+PACKAGES_BENCH := gstreamer1.0-tools
 PACKAGES_TEST  := vulkan-validationlayers gstreamer1.0-tools
 ROOT           := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Compiled lavapipe shaders are kept between runs: compiling them again costs a second per process.
 export MESA_SHADER_CACHE_DIR ?= $(CURDIR)/target/mesa-shader-cache
 
-.PHONY: demo test bench build deny packages packages-test rust
+.PHONY: demo test bench build deny packages packages-bench packages-test rust
 
 demo: packages rust
 	@echo "== build the programs (release; minutes the first time, seconds after)"
@@ -43,9 +45,19 @@ test: packages-test rust
 	@awk '/^test result/ { passed += $$4; failed += $$6; skipped += $$8 } \
 	  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' target/tests.log
 
-bench: packages rust
+bench: packages-bench rust
 	$(CARGO) build --release --locked
 	target/release/tweenfarm-bench $(BENCH)
+
+# The newest Python there is: VapourSynth's wheels are for 3.12 and later.
+.PHONY: peers
+peers:
+	@python=$$(command -v python3.14 python3.13 python3.12 python3 | head -1); \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' \
+	  || { echo "make peers needs Python 3.12 or newer; the newest here is $$($$python --version)"; exit 1; }; \
+	$$python -m venv target/peers
+	target/peers/bin/python -m pip install --quiet vapoursynth==81 vapoursynth-mvtools==29 numpy opencv-python-headless
+	target/peers/bin/python -B tests/bench/mvtools.py --check && target/peers/bin/python -B tests/bench/dense_search.py --check
 
 # Licences, duplicate and banned crates, sources; needs cargo-deny (`cargo install cargo-deny --locked`).
 deny:
@@ -71,6 +83,9 @@ rust:
 
 packages:
 	@$(call install-missing,$(PACKAGES_BUILD) $(PACKAGES_RUN))
+
+packages-bench:
+	@$(call install-missing,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_BENCH))
 
 packages-test:
 	@$(call install-missing,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST))

@@ -139,6 +139,10 @@ impl Client {
         Ok(Client { http, base: base.trim_end_matches('/').to_owned(), key: key.to_owned() })
     }
 
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     pub async fn me(&self) -> Result<Me, ClientError> {
         self.call(Method::GET, "/me", None).await
     }

@@ -33,6 +33,8 @@ pub struct Settings {
     pub segment_slots_max: u64,
     pub upload_bytes_max: Option<u64>,
     pub disk_reserve_bytes: u64,
+    /// From one address and with one key.
+    pub requests_per_second: Option<u64>,
     pub log_level: String,
 }
 
@@ -45,6 +47,7 @@ impl Default for Settings {
             segment_slots_max: 1200,
             upload_bytes_max: None,
             disk_reserve_bytes: 0,
+            requests_per_second: None,
             // A line per request would drown what a failed test has to say.
             log_level: "info,tweenfarm_daemon::http=warn".to_owned(),
         }
@@ -160,6 +163,11 @@ impl Farm {
 
     pub fn blobs(&self) -> PathBuf {
         self.state().join("blobs")
+    }
+
+    /// The daemon's process.
+    pub fn daemon_id(&self) -> u32 {
+        self.daemon.id()
     }
 
     pub fn agent(&mut self, number: usize) -> &mut Program {
@@ -286,9 +294,12 @@ impl Drop for Farm {
 
 fn write_daemon_config(path: &Path, state: &Path, settings: &Settings, http: &str, rpc: &str) -> Result<()> {
     let upload = settings.upload_bytes_max.map_or(String::new(), |limit| format!("upload_bytes_max = {limit}\n"));
+    let rate = settings.requests_per_second.map_or(String::new(), |rate| {
+        format!("requests_per_second_address = {rate}\nrequests_per_second_key = {rate}\n")
+    });
     let text = format!(
         "[http]\nlisten = {http:?}\n[rpc]\nlisten = {rpc:?}\n[state]\nfolder = {state:?}\n\
-         [limits]\ndisk_reserve_bytes = {}\n{upload}\
+         [limits]\ndisk_reserve_bytes = {}\n{upload}{rate}\
          [work]\nlease_seconds = {}\nretry_seconds = {}\nsegment_slots_max = {}\n\
          [log]\nlevel = {:?}\n",
         settings.disk_reserve_bytes,

@@ -53,10 +53,23 @@ fn tail(log: &[u8]) -> String {
 
 /// User and system time of all children this process has waited for, and of theirs.
 fn cpu_of_children() -> Result<Duration> {
-    let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
-    // proc(5): the name in brackets may hold anything; cutime and cstime are fields 16 and 17, the name is field 2.
-    let fields = stat.rsplit_once(')').context("find the name in /proc/self/stat")?.1;
-    let ticks = fields.split_whitespace().skip(13).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    // proc(5): cutime and cstime.
+    two_times(std::process::id(), 16)
+}
+
+/// User and system time of one running process, all its threads, without its children.
+pub fn cpu_of(process: u32) -> Result<Duration> {
+    // proc(5): utime and stime.
+    two_times(process, 14)
+}
+
+/// The sum of two neighbouring fields of `/proc/PID/stat` that count clock ticks; proc(5) numbers fields from 1.
+fn two_times(process: u32, field: usize) -> Result<Duration> {
+    let path = format!("/proc/{process}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    // The name in brackets, field 2, may hold anything.
+    let fields = stat.rsplit_once(')').with_context(|| format!("find the name in {path}"))?.1;
+    let ticks = fields.split_whitespace().skip(field - 3).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
     Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 

@@ -2,13 +2,17 @@
 
 use std::path::Path;
 use tweenfarm_tests::{
-    bench::{Method, Programs, quality},
+    bench::{
+        Method, Programs,
+        peers::Python,
+        quality::{self, Kept},
+    },
     clips,
     score::ClipSet,
 };
 
 /// Two scorers may differ by rounding, never by what a reader of a table would see.
-const NEAR_DB: f64 = 0.02;
+const NEAR_DB: f64 = 0.01;
 const NEAR_SSIM: f64 = 0.0005;
 
 struct Expected {
@@ -27,8 +31,10 @@ fn the_bench_scores_like_the_reference() {
     let set = ClipSet::read(&clips::media_folder()).expect("the shipped set");
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let methods = [Method::Blend];
-    let programs = Programs { agent: Path::new("none").to_owned() };
-    let rows = quality::measure(&set.clips[0], 2, &methods, &programs, scratch.path(), |_| ()).expect("scores");
+    let programs = Programs { agent: Path::new("none").to_owned(), python: Python::choose(None) };
+    let mut kept = Kept::open(None, &[]).expect("no file");
+    let rows =
+        quality::measure(&set.clips[0], 2, &methods, &programs, scratch.path(), &mut kept, |_| ()).expect("scores");
     for (row, expected) in rows.iter().zip(EXPECTED) {
         assert_eq!(row.method, expected.method);
         let score = &row.score;

@@ -1,13 +1,17 @@
 //! Quality: every method re-makes the dropped frames of every clip, and each is scored the same way.
 
-use super::method::{Encoding, Method, Programs};
+use super::method::{Encoding, Method, Programs, Task};
 use crate::score::{Clip, Score, TaskInput, mean, task};
-use anyhow::{Result, anyhow};
-use serde::Serialize;
-use std::path::Path;
+use anyhow::{Context, Result, anyhow};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 /// One method on one task of one clip.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Row {
     pub clip: String,
     pub factor: u64,
@@ -16,7 +20,41 @@ pub struct Row {
     pub score: Score,
     /// Share of the re-made frames that came out worse than plain blending.
     pub worse_than_blend: Option<f64>,
-    pub cpu_s: Option<f64>,
+}
+
+/// Rows measured so far, one JSON object a line in a file that outlives a run: peers do not change while the engine does,
+/// and a run that was stopped goes on.
+pub struct Kept {
+    path: Option<PathBuf>,
+    rows: Vec<Row>,
+}
+
+impl Kept {
+    /// Without a file nothing is kept. Rows of methods in `again` are left out, to be measured anew.
+    pub fn open(path: Option<PathBuf>, again: &[Method]) -> Result<Kept> {
+        let text = match &path {
+            Some(path) if path.exists() => fs::read_to_string(path)?,
+            _ => String::new(),
+        };
+        let parsed = text.lines().map(serde_json::from_str::<Row>);
+        let mut rows = parsed.collect::<Result<Vec<_>, _>>().context("read the rows that were kept")?;
+        rows.retain(|row| !again.contains(&row.method));
+        Ok(Kept { path, rows })
+    }
+
+    fn find(&self, clip: &str, factor: u64, method: Method) -> Option<&Row> {
+        // The last one counts: it was measured last.
+        self.rows.iter().rev().find(|row| (row.clip.as_str(), row.factor, row.method) == (clip, factor, method))
+    }
+
+    fn add(&mut self, row: &Row) -> Result<()> {
+        if let Some(path) = &self.path {
+            let mut file = File::options().create(true).append(true).open(path)?;
+            writeln!(file, "{}", serde_json::to_string(row)?)?;
+        }
+        self.rows.push(row.clone());
+        Ok(())
+    }
 }
 
 /// Runs all methods on one task. `said` is told of each result as it comes.
@@ -26,15 +64,23 @@ pub fn measure(
     methods: &[Method],
     programs: &Programs,
     scratch: &Path,
+    kept: &mut Kept,
     mut said: impl FnMut(&Row),
 ) -> Result<Vec<Row>> {
+    let mut rows: Vec<Row> = Vec::new();
+    if let Some(found) = methods.iter().map(|method| kept.find(&clip.name, factor, *method).cloned()).collect() {
+        return Ok(found);
+    }
     let folder = tempfile::tempdir_in(scratch)?;
     let (source, input) = TaskInput::prepare(clip, factor, folder.path())?;
-    let mut rows: Vec<Row> = Vec::new();
     for &method in methods {
+        if let Some(row) = kept.find(&clip.name, factor, method) {
+            rows.push(row.clone());
+            continue;
+        }
         let work = tempfile::tempdir_in(folder.path())?;
-        let made = method.run(programs, &input.path, input.rate, Encoding::Lossless, work.path());
-        let cpu_s = made.as_ref().ok().map(|made| made.spent.cpu.as_secs_f64());
+        let task = Task { input: &input.path, rate: input.rate, factor };
+        let made = method.run(programs, task, Encoding::Lossless, work.path());
         let score = task::score(
             clip,
             &source,
@@ -43,8 +89,9 @@ pub fn measure(
         )?;
         let blend = rows.iter().find(|row| row.method == Method::Blend);
         let worse_than_blend = blend.and_then(|blend| task::share_worse(&score.frames, &blend.score.frames));
-        let row = Row { clip: clip.name.clone(), factor, method, score, worse_than_blend, cpu_s };
+        let row = Row { clip: clip.name.clone(), factor, method, score, worse_than_blend };
         said(&row);
+        kept.add(&row)?;
         rows.push(row);
     }
     Ok(rows)
@@ -76,7 +123,19 @@ mod tests {
 
     fn row(clip: &str, method: Method, psnr: f64, ssim: f64) -> Row {
         let score = Score { psnr: Some(psnr), ssim: Some(ssim), ..Score::default() };
-        Row { clip: clip.to_owned(), factor: 2, method, score, worse_than_blend: None, cpu_s: None }
+        Row { clip: clip.to_owned(), factor: 2, method, score, worse_than_blend: None }
+    }
+
+    #[test]
+    fn rows_are_kept_over_runs_and_those_of_a_method_measured_again_are_not() {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let path = folder.path().join("rows");
+        let mut kept = Kept::open(Some(path.clone()), &[]).expect("an empty file");
+        kept.add(&row("a", Method::Blend, 30.0, 0.8)).expect("kept");
+        kept.add(&row("a", Method::Ours, 31.0, 0.9)).expect("kept");
+        let kept = Kept::open(Some(path), &[Method::Ours]).expect("the rows");
+        assert_eq!(kept.find("a", 2, Method::Blend).and_then(|row| row.score.psnr), Some(30.0));
+        assert!(kept.find("a", 2, Method::Ours).is_none() && kept.find("a", 4, Method::Blend).is_none());
     }
 
     #[test]

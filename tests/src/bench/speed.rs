@@ -1,6 +1,6 @@
-//! Speed: frames made per second of CPU time, of the whole process tree, at sizes people use; and where our time goes.
+//! Speed of whole programs: frames made per second of CPU time, of the whole process tree, at sizes people use; and where our time goes.
 
-use super::method::{Encoding, Method, Programs};
+use super::method::{Encoding, Method, Programs, Task};
 use crate::score::{Clip, read::VideoFile};
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
@@ -44,13 +44,13 @@ pub fn measure(
 ) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir_in(scratch)?;
     let (clip, size) = nearest(clips, height_px)?;
-    let input = scaled(clip, size, height_px, folder.path())?;
+    let (input, _) = scaled(clip, size, height_px, folder.path())?;
     let given = VideoFile::probe(&input)?.times.len();
     let rate = Rational::new(2 * clip.rate.num(), clip.rate.den())?;
     let mut rows = Vec::new();
     for &method in methods {
         let work = tempfile::tempdir_in(folder.path())?;
-        let made = method.run(programs, &input, rate, Encoding::Usual, work.path())?;
+        let made = method.run(programs, Task { input: &input, rate, factor: 2 }, Encoding::Usual, work.path())?;
         let frames = VideoFile::probe(&made.path)?.times.len();
         let row = Row {
             height_px,
@@ -71,7 +71,7 @@ pub fn measure(
 }
 
 /// The clip whose height is nearest from above, so that detail is real; else the largest.
-fn nearest(clips: &[Clip], height_px: usize) -> Result<(&Clip, (usize, usize))> {
+pub(super) fn nearest(clips: &[Clip], height_px: usize) -> Result<(&Clip, (usize, usize))> {
     let sized = clips.iter().map(|clip| {
         let file = VideoFile::probe(&clip.path)?;
         Ok((clip, (file.width_px, file.height_px)))
@@ -81,7 +81,13 @@ fn nearest(clips: &[Clip], height_px: usize) -> Result<(&Clip, (usize, usize))> 
     above.or_else(|| sized.iter().max_by_key(|(_, size)| size.1)).copied().context("there is no clip to time")
 }
 
-fn scaled(clip: &Clip, size: (usize, usize), height_px: usize, folder: &Path) -> Result<PathBuf> {
+/// The clip at that height, and its size then.
+pub(super) fn scaled(
+    clip: &Clip,
+    size: (usize, usize),
+    height_px: usize,
+    folder: &Path,
+) -> Result<(PathBuf, (usize, usize))> {
     // A width that every encoder and every 4:2:0 plane takes.
     let width_px = (size.0 * height_px / size.1).next_multiple_of(2);
     let path = folder.join("timed.mp4");
@@ -94,7 +100,7 @@ fn scaled(clip: &Clip, size: (usize, usize), height_px: usize, folder: &Path) ->
         .status()
         .context("start ffmpeg (is the package ffmpeg installed?)")?;
     ensure!(status.success(), "ffmpeg could not scale {} ({status})", clip.path.display());
-    Ok(path)
+    Ok((path, (width_px, height_px)))
 }
 
 /// Decode, interpolate and encode as shares of their sum, in percent.
