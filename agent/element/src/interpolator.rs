@@ -2,11 +2,18 @@
 
 use tweenfarm_shaders::{Device, Engine, EngineError, FrameSize, Phase, PlanarFrame, Settings};
 
-/// An engine made for one picture size. Its answers depend on the last two frames pushed and on nothing else.
+/// An engine made for one picture size. A frame depends on the two pushed last when it was asked for, and on nothing else.
 pub trait Interpolator: Send {
     fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError>;
-    fn between(&mut self, phase: Phase, made: &mut PlanarFrame) -> Result<(), EngineError>;
-    /// Forgets the frames pushed so far.
+    /// Asks for the frame at `phase`, without waiting for it.
+    fn submit(&mut self, phase: Phase) -> Result<(), EngineError>;
+    /// Waits for the frame that was asked for first.
+    fn collect(&mut self, made: &mut PlanarFrame) -> Result<(), EngineError>;
+    /// Frames that can be asked for before one has to be collected.
+    fn room(&self) -> usize;
+    /// Whether the next frame can be collected without waiting.
+    fn is_ready(&self) -> bool;
+    /// Forgets the frames pushed so far and those asked for.
     fn reset(&mut self);
 }
 
@@ -32,8 +39,20 @@ impl Interpolator for OnDevice {
         self.engine.push(frame)
     }
 
-    fn between(&mut self, phase: Phase, made: &mut PlanarFrame) -> Result<(), EngineError> {
-        self.engine.between(phase, made)
+    fn submit(&mut self, phase: Phase) -> Result<(), EngineError> {
+        self.engine.submit(phase)
+    }
+
+    fn collect(&mut self, made: &mut PlanarFrame) -> Result<(), EngineError> {
+        self.engine.collect(made)
+    }
+
+    fn room(&self) -> usize {
+        Engine::IN_FLIGHT
+    }
+
+    fn is_ready(&self) -> bool {
+        self.engine.is_ready()
     }
 
     fn reset(&mut self) {
@@ -53,28 +72,40 @@ impl Pairs {
         Pairs { engine, pushed: None, before: None }
     }
 
-    /// Frames are numbered anew from here on.
+    /// Frames are numbered anew from here on; those asked for are not wanted any more.
     pub fn forget(&mut self) {
+        self.engine.reset();
         self.pushed = None;
         self.before = None;
     }
 
-    /// Makes the frame at `phase` between two frames given with their indices.
-    pub fn between(
+    /// Asks for the frame at `phase` between two frames given with their indices.
+    pub fn submit(
         &mut self,
         (first, first_picture): (u64, &PlanarFrame),
         (second, second_picture): (u64, &PlanarFrame),
         phase: Phase,
-        made: &mut PlanarFrame,
     ) -> Result<(), EngineError> {
         if (self.before, self.pushed) != (Some(first), Some(second)) {
             if self.pushed != Some(first) {
-                self.engine.reset();
                 self.push(first, first_picture)?;
             }
             self.push(second, second_picture)?;
         }
-        self.engine.between(phase, made)
+        self.engine.submit(phase)
+    }
+
+    /// Waits for the frame that was asked for first.
+    pub fn collect(&mut self, made: &mut PlanarFrame) -> Result<(), EngineError> {
+        self.engine.collect(made)
+    }
+
+    pub fn room(&self) -> usize {
+        self.engine.room()
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.engine.is_ready()
     }
 
     fn push(&mut self, frame: u64, picture: &PlanarFrame) -> Result<(), EngineError> {
@@ -96,9 +127,18 @@ mod tests {
                 self.0.lock().unwrap().push(format!("push {}", frame.as_bytes()[0]));
                 Ok(())
             }
-            fn between(&mut self, phase: Phase, _made: &mut PlanarFrame) -> Result<(), EngineError> {
-                self.0.lock().unwrap().push(format!("between {}", phase.q16()));
+            fn submit(&mut self, phase: Phase) -> Result<(), EngineError> {
+                self.0.lock().unwrap().push(format!("submit {}", phase.q16()));
                 Ok(())
+            }
+            fn collect(&mut self, _made: &mut PlanarFrame) -> Result<(), EngineError> {
+                Ok(())
+            }
+            fn room(&self) -> usize {
+                1
+            }
+            fn is_ready(&self) -> bool {
+                true
             }
             fn reset(&mut self) {
                 self.0.lock().unwrap().push("reset".to_owned());
@@ -113,13 +153,11 @@ mod tests {
                 frame
             })
             .collect();
-        let mut made = frames[0].clone();
         for (first, second, phase) in [(0, 1, 10), (0, 1, 20), (1, 2, 30), (4, 5, 40)] {
             let pair = |index: u64| (index, &frames[index as usize]);
-            pairs.between(pair(first), pair(second), Phase::from_q16(phase).unwrap(), &mut made).unwrap();
+            pairs.submit(pair(first), pair(second), Phase::from_q16(phase).unwrap()).unwrap();
         }
-        let expected =
-            "reset, push 0, push 1, between 10, between 20, push 2, between 30, reset, push 4, push 5, between 40";
+        let expected = "push 0, push 1, submit 10, submit 20, push 2, submit 30, push 4, push 5, submit 40";
         assert_eq!(log.lock().unwrap().join(", "), expected);
     }
 }

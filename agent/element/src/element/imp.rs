@@ -4,6 +4,7 @@ use super::{
     Settings,
     properties::{Properties, rational},
     shown_at_ns,
+    turns::{Turn, Turns},
 };
 use crate::{
     failure,
@@ -56,6 +57,7 @@ struct Work {
     segment: gst::FormattedSegment<gst::ClockTime>,
     formats: Option<Formats>,
     made: Option<PlanarFrame>,
+    turns: Turns<gst::Buffer, Failure>,
     ended: bool,
 }
 
@@ -110,6 +112,7 @@ impl TweenInterpolate {
             segment: gst::FormattedSegment::new(),
             formats: None,
             made: None,
+            turns: Turns::default(),
             ended: false,
             target_rate,
             record,
@@ -130,11 +133,19 @@ impl TweenInterpolate {
                 segment: gst::FormattedSegment::new(),
                 formats: None,
                 made: None,
+                turns: Turns::default(),
                 ended: false,
                 target_rate,
                 record: Arc::default(),
             });
         }
+    }
+
+    /// Two frames of the source; of the target where the source does not tell its rate.
+    fn latency(&self) -> gst::ClockTime {
+        let source = lock(&self.work).as_ref().and_then(|work| rational(work.formats.as_ref()?.input.fps()));
+        let rate = source.or_else(|| lock(&self.target_rate).and_then(rational));
+        rate.map_or(gst::ClockTime::ZERO, |rate| slot_time(2, rate))
     }
 
     fn has_clip(&self) -> bool {
@@ -156,6 +167,14 @@ impl TweenInterpolate {
         })
     }
 
+    /// Pushes every slot that the frames at hand decide, and waits for the engine to make it.
+    fn push_what_is_due(&self) -> Result<(), gst::FlowError> {
+        while let Some(buffer) = self.with_work(|work| work.next_buffer(true))? {
+            self.obj().src_pad().push(buffer)?;
+        }
+        Ok(())
+    }
+
     /// Pushes what is still due after the last frame.
     fn drain(&self) -> Result<(), gst::FlowError> {
         self.with_work(|work| {
@@ -165,9 +184,7 @@ impl TweenInterpolate {
             }
             Ok(())
         })?;
-        while let Some(buffer) = self.with_work(Work::next_buffer)? {
-            self.obj().src_pad().push(buffer)?;
-        }
+        self.push_what_is_due()?;
         self.with_work(|work| {
             work.record.frames_lost.add(work.feed.frames_lost());
             Ok(())
@@ -235,33 +252,64 @@ impl Work {
         Ok(())
     }
 
-    /// The next slot's buffer, if one is due.
-    fn next_buffer(&mut self) -> Result<Option<gst::Buffer>, Failure> {
+    /// The next slot's buffer, if one is due and can be shown. Waits for the engine where it has as much to do as it
+    /// takes, and with `to_the_end` whenever it has anything to do.
+    fn next_buffer(&mut self, to_the_end: bool) -> Result<Option<gst::Buffer>, Failure> {
         let record = Arc::clone(&self.record);
-        record.interpolate.measure(|| self.show_next())
+        record.interpolate.measure(|| {
+            self.ask()?;
+            self.show_next(to_the_end)
+        })
     }
 
-    fn show_next(&mut self) -> Result<Option<gst::Buffer>, Failure> {
-        let Some(formats) = &self.formats else { return Ok(None) };
-        let Some(due) = self.feed.take() else { return Ok(None) };
-        let unreadable = |_| failure::resource("A decoded frame could not be mapped: the machine is short of memory.");
-        let mut buffer = match due.shown {
-            Shown::Source(seen) => buffer_of(seen.picture.planar().map_err(unreadable)?, &formats.output),
-            Shown::Between { first, second, phase_q16 } => {
-                let pair = (first.picture.planar().map_err(unreadable)?, second.picture.planar().map_err(unreadable)?);
-                let phase = Phase::from_q16(phase_q16).ok_or_else(|| failure::internal("a phase is out of range"))?;
-                let (Engine::Ready(engine), Some(made)) = (&mut self.engine, &mut self.made) else {
-                    return Err(failure::internal("a frame is due before the engine is made"));
-                };
-                engine
-                    .between((first.frame, pair.0), (second.frame, pair.1), phase, made)
-                    .map_err(|error| failure::of_engine(&error))?;
-                self.record.frames_made.add(1);
-                buffer_of(made, &formats.output)
-            }
+    /// Asks the engine for the frames of due slots, as many as it takes. A frame of the source that stands long makes
+    /// many slots: they wait in the feed, not here.
+    fn ask(&mut self) -> Result<(), Failure> {
+        let Some(formats) = &self.formats else { return Ok(()) };
+        let Engine::Ready(engine) = &mut self.engine else { return Ok(()) };
+        while !self.turns.is_full(engine.room())
+            && let Some(due) = self.feed.take()
+        {
+            let turn = match due.shown {
+                Shown::Source(seen) => seen
+                    .picture
+                    .planar()
+                    .and_then(|planar| buffer_of(planar, &formats.output))
+                    .map_or_else(|_| Turn::Failed(unreadable()), Turn::Ready),
+                Shown::Between { first, second, phase_q16 } => {
+                    let phase =
+                        Phase::from_q16(phase_q16).ok_or_else(|| failure::internal("a phase is out of range"))?;
+                    match (first.picture.planar(), second.picture.planar()) {
+                        (Ok(one), Ok(other)) => match engine.submit((first.frame, one), (second.frame, other), phase) {
+                            Ok(()) => Turn::Making,
+                            Err(error) => Turn::Failed(failure::of_engine(&error)),
+                        },
+                        _ => Turn::Failed(unreadable()),
+                    }
+                }
+            };
+            self.turns.add(due.slot, turn);
         }
-        .map_err(unreadable)?;
-        let index = due.slot - self.first_slot;
+        Ok(())
+    }
+
+    fn show_next(&mut self, to_the_end: bool) -> Result<Option<gst::Buffer>, Failure> {
+        let (Some(formats), Engine::Ready(engine), Some(made)) = (&self.formats, &mut self.engine, &mut self.made)
+        else {
+            return Ok(None);
+        };
+        let wait = to_the_end || self.feed.is_done() || self.turns.is_full(engine.room());
+        let Some((slot, turn)) = self.turns.next(|| wait || engine.is_ready()) else { return Ok(None) };
+        let mut buffer = match turn {
+            Turn::Ready(buffer) => buffer,
+            Turn::Making => {
+                engine.collect(made).map_err(|error| failure::of_engine(&error))?;
+                self.record.frames_made.add(1);
+                buffer_of(made, &formats.output).map_err(|_| unreadable())?
+            }
+            Turn::Failed(failure) => return Err(failure),
+        };
+        let index = slot - self.first_slot;
         // A segment begins at 0; a stream goes on where it was, in step with its sound.
         let origin = match self.places {
             Places::Stream { origin_ns: Some(origin_ns), .. } => u64::try_from(origin_ns).unwrap_or(0),
@@ -278,6 +326,10 @@ impl Work {
     }
 }
 
+fn unreadable() -> Failure {
+    failure::resource("A decoded frame could not be mapped: the machine is short of memory.")
+}
+
 impl Work {
     /// A stream was flushed: what follows is another part of it, or another stream of the same format.
     fn begin_again(&mut self) {
@@ -287,6 +339,7 @@ impl Work {
         *origin_ns = None;
         self.feed = Feed::new(Retimer::stream(times.tick(), self.target_rate, times.distance()));
         self.ended = false;
+        self.turns.clear();
         if let Engine::Ready(pairs) = &mut self.engine {
             pairs.forget();
         }
@@ -399,7 +452,10 @@ impl BaseTransformImpl for TweenInterpolate {
         let (input, output) = (read(incaps)?, read(outcaps)?);
         self.begin_stream(&input);
         self.with_work(|work| work.set_formats(input, output))
-            .map_err(|_| gst::loggable_error!(CATEGORY, "the format is refused"))
+            .map_err(|_| gst::loggable_error!(CATEGORY, "the format is refused"))?;
+        // The latency follows from the source's rate.
+        let _ = self.post_message(gst::message::Latency::builder().src(&*self.obj()).build());
+        Ok(())
     }
 
     fn unit_size(&self, caps: &gst::Caps) -> Option<usize> {
@@ -407,6 +463,13 @@ impl BaseTransformImpl for TweenInterpolate {
     }
 
     fn sink_event(&self, event: gst::Event) -> bool {
+        if matches!(event.type_(), gst::EventType::Caps | gst::EventType::Segment) {
+            // What the engine is making belongs to what came before. A failure is recorded and on the bus.
+            let waits = lock(&self.work).as_ref().is_some_and(|work| work.turns.len() > 0);
+            if waits && self.push_what_is_due().is_err() {
+                return false;
+            }
+        }
         match event.view() {
             gst::EventView::Segment(segment) => {
                 if let Some(work) = lock(&self.work).as_mut()
@@ -443,6 +506,23 @@ impl BaseTransformImpl for TweenInterpolate {
         }
     }
 
+    /// A slot is shown when the frame after it came, and may be in the making until one more came.
+    fn query(&self, direction: gst::PadDirection, query: &mut gst::QueryRef) -> bool {
+        if direction == gst::PadDirection::Src
+            && let gst::QueryViewMut::Latency(latency) = query.view_mut()
+        {
+            let mut before = gst::query::Latency::new();
+            if !self.obj().sink_pad().peer_query(&mut before) {
+                return false;
+            }
+            let (live, min, max) = before.result();
+            let own = self.latency();
+            latency.set(live, min + own, max.map(|max| max + own));
+            return true;
+        }
+        BaseTransformImplExt::parent_query(self, direction, query)
+    }
+
     fn submit_input_buffer(&self, _is_discont: bool, buffer: gst::Buffer) -> Result<gst::FlowSuccess, gst::FlowError> {
         if lock(&self.work).as_ref().is_some_and(|work| work.ended) {
             return Err(gst::FlowError::Eos);
@@ -452,7 +532,7 @@ impl BaseTransformImpl for TweenInterpolate {
     }
 
     fn generate_output(&self) -> Result<GenerateOutputSuccess, gst::FlowError> {
-        if let Some(buffer) = self.with_work(Work::next_buffer)? {
+        if let Some(buffer) = self.with_work(|work| work.next_buffer(false))? {
             return Ok(GenerateOutputSuccess::Buffer(buffer));
         }
         let done = self.with_work(|work| {

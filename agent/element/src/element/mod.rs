@@ -5,6 +5,7 @@
 
 mod imp;
 mod properties;
+mod turns;
 
 use crate::{interpolator::MakeInterpolator, record::Record};
 pub use properties::StreamQuality;

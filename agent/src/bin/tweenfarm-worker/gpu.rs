@@ -53,7 +53,7 @@ impl Gpu {
         let mut made = PlanarFrame::new(CHECK_SIZE);
         engine.push(&first).map_err(wrong)?;
         engine.push(&second).map_err(wrong)?;
-        engine.between(Phase::HALF, &mut made).map_err(wrong)?;
+        engine.submit(Phase::HALF).and_then(|()| engine.collect(&mut made)).map_err(wrong)?;
         let mixed: Vec<u8> = first.as_bytes().iter().zip(second.as_bytes()).map(|(a, b)| a.midpoint(*b)).collect();
         let (made, mixed) = (distance(made.as_bytes(), truth.as_bytes()), distance(&mixed, truth.as_bytes()));
         // Motion that was found leaves borders only; mixing leaves the whole texture.

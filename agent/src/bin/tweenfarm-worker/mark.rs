@@ -92,8 +92,20 @@ impl Interpolator for SameFrames {
         Ok(())
     }
 
-    fn between(&mut self, _: Phase, _: &mut PlanarFrame) -> Result<(), EngineError> {
+    fn submit(&mut self, _: Phase) -> Result<(), EngineError> {
         Err(EngineError::Order { pushed: 0 })
+    }
+
+    fn collect(&mut self, _: &mut PlanarFrame) -> Result<(), EngineError> {
+        Err(EngineError::OutOfTurn { in_flight: 0, room: 1 })
+    }
+
+    fn room(&self) -> usize {
+        1
+    }
+
+    fn is_ready(&self) -> bool {
+        true
     }
 
     fn reset(&mut self) {}

@@ -2,6 +2,7 @@
 //! plain engine.
 
 use std::{
+    collections::VecDeque,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -67,26 +68,39 @@ pub fn rate(num: i64, den: i64) -> Rational {
     Rational::new(num, den).expect("a test's rate has a denominator")
 }
 
-/// In the engine's place: mixes the two frames by their weights.
-pub struct Blend(Vec<PlanarFrame>);
+/// In the engine's place: mixes the two frames by their weights, when the frame is collected.
+#[derive(Default)]
+pub struct Blend {
+    pushed: Vec<PlanarFrame>,
+    asked: VecDeque<([PlanarFrame; 2], Phase)>,
+}
 
 impl Blend {
     pub fn make() -> MakeInterpolator {
-        Box::new(|_| Ok(Box::new(Blend(Vec::new()))))
+        Box::new(|_| Ok(Box::new(Blend::default())))
     }
 }
 
 impl Interpolator for Blend {
     fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError> {
-        self.0.push(frame.clone());
-        if self.0.len() > 2 {
-            self.0.remove(0);
+        self.pushed.push(frame.clone());
+        if self.pushed.len() > 2 {
+            self.pushed.remove(0);
         }
         Ok(())
     }
 
-    fn between(&mut self, phase: Phase, made: &mut PlanarFrame) -> Result<(), EngineError> {
-        let [first, second] = &self.0[..] else { return Err(EngineError::Order { pushed: self.0.len() as u32 }) };
+    fn submit(&mut self, phase: Phase) -> Result<(), EngineError> {
+        let [first, second] = &self.pushed[..] else {
+            return Err(EngineError::Order { pushed: self.pushed.len() as u32 });
+        };
+        self.asked.push_back(([first.clone(), second.clone()], phase));
+        Ok(())
+    }
+
+    fn collect(&mut self, made: &mut PlanarFrame) -> Result<(), EngineError> {
+        let out_of_turn = EngineError::OutOfTurn { in_flight: 0, room: self.room() };
+        let ([first, second], phase) = self.asked.pop_front().ok_or(out_of_turn)?;
         let weight = phase.q16();
         for ((made, first), second) in made.as_bytes_mut().iter_mut().zip(first.as_bytes()).zip(second.as_bytes()) {
             *made = ((u32::from(*first) * (65_536 - weight) + u32::from(*second) * weight) >> 16) as u8;
@@ -94,7 +108,17 @@ impl Interpolator for Blend {
         Ok(())
     }
 
+    fn room(&self) -> usize {
+        3
+    }
+
+    /// Never before it has to be: order must not depend on luck.
+    fn is_ready(&self) -> bool {
+        false
+    }
+
     fn reset(&mut self) {
-        self.0.clear();
+        self.pushed.clear();
+        self.asked.clear();
     }
 }
