@@ -3,9 +3,10 @@
 //! the first four of the file, or a moving texture. The device is the best one.
 
 use std::time::{Duration, Instant};
-use tweenfarm_shaders::{Device, Engine, EngineError, FrameSize, Memory, Phase, PlanarFrame, Quality, Settings};
+use tweenfarm_shaders::{Device, Engine, EngineError, FrameSize, Memory, PassTimes, Phase, PlanarFrame, Quality, Settings};
 
 const PAIRS: u32 = 12;
+const STEPWISE: u32 = 12;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -56,7 +57,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let spent = in_flight(&mut engine, &pictures, times, &mut out)?;
         println!("several in flight, x{times}: {} a made frame", spent.line_of(PAIRS * (times - 1)));
     }
-    let times = engine.run_stepwise(Phase::HALF, &mut || processor_time().unwrap_or_default())?;
+    // Other programs on the cores only ever add to a time: the least of several says most.
+    let mut least: Option<PassTimes> = None;
+    for _ in 0..STEPWISE {
+        let times = engine.run_stepwise(Phase::HALF, &mut || processor_time().unwrap_or_default())?;
+        match &mut least {
+            None => least = Some(times),
+            Some(least) => {
+                for (least, pass) in least.passes.iter_mut().zip(&times.passes) {
+                    least.total = least.total.min(pass.total);
+                }
+            }
+        }
+    }
+    let times = least.unwrap_or_default();
     for pass in &times.passes {
         let (often, ms) = (pass.often.name(), times.mean_ms(pass));
         println!("  {often:6} {:10} {:3} x {ms:8.3} ms of processor time", pass.name, pass.steps);
