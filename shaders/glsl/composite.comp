@@ -4,6 +4,7 @@
 // in   first_chroma, second_chroma  u8 x16  U and V planes, half the size    codes
 // in   choices                      u32 x2  cell rows x columns              as select.comp writes it
 // in   moment                    i32     the output time in 1/16384 of the way from the first frame to the second
+// in   overlays                      u32     tile rows x columns              as overlay.comp writes it
 // out  made                         u8 x4   Y, U, V without borders          codes, rows padded to whole words of the chroma
 // One invocation makes 8x2 luma and 4x1 pixels of each chroma plane: whole words. Bicubic with a = -0.75, 1/32 px.
 // Source: Keys 1981 for the kernel; a = -0.75 was best of those measured, but moves a picture by up to 0.048 px: see
@@ -20,6 +21,7 @@ layout(binding = 3) uniform usamplerBuffer second_chroma;
 layout(binding = 4) uniform usamplerBuffer choices;
 layout(std430, binding = 5) writeonly buffer Made { uint words[]; } made;
 layout(std140, binding = 6) uniform Moment { int time_q14; } moment;
+layout(binding = 7) uniform usamplerBuffer overlays;
 layout(push_constant) uniform Push {
     Plane luma;
     Plane chroma;       // U
@@ -47,9 +49,12 @@ ivec4 bicubic_weights(int phase) {
 int sum4(ivec4 v) { return v.x + v.y + v.z + v.w; }
 ivec4 bytes(uint word) { return ivec4(word, word >> 8, word >> 16, word >> 24) & 255; }
 
-// Mixes samples in 1/16 code as the cell's choice says; `still` is the unmoved mix. What `stays` is shown unmoved where
-// the motion would change it by more than a code.
-ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how, bool stays) {
+const int FAINT = 6 * 16; // 1/16 code
+
+// Mixes samples in 1/16 code as the cell's choice says; `still` is the unmoved mix. What rests is shown unmoved where the
+// motion would change it by more than a code and one of the samples is what stands there, or both nearly: something that
+// passes over it is in both. What is overlaid is shown unmoved whatever the samples.
+ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how, bvec4 rests, bvec4 overlaid) {
     int time = moment.time_q14;
     int visible = int(how & 1023u), unmoved = int((how >> 10) & 1023u), share = int((how >> 20) & 1023u);
     ivec4 mix_q4 = ((16384 - time) * a + time * b + 8192) >> 14;
@@ -60,8 +65,13 @@ ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how, bool stays
     ivec4 still = ((16384 - time) * (still_a << 4) + time * (still_b << 4) + 8192) >> 14;
     if (unmoved > 0) mix_q4 += (unmoved * (still - mix_q4) + 128) >> 8;
     ivec4 codes = clamp((mix_q4 + 8) >> 4, 0, 255), still_codes = (still + 8) >> 4;
-    bvec4 far = greaterThan(abs(codes - still_codes), ivec4(1));
-    return mix(codes, still_codes, stays ? far : bvec4(false));
+    if (!any(rests) && !any(overlaid)) return codes;
+    ivec4 off_a = abs(a - still), off_b = abs(b - still);
+    ivec4 least = min(off_a, off_b), most = max(off_a, off_b);
+    ivec4 one_sided = ivec4(lessThanEqual(4 * least, most)) | ivec4(lessThanEqual(most, ivec4(FAINT)));
+    ivec4 stays = ivec4(overlaid) | (ivec4(rests) & one_sided);
+    ivec4 far = ivec4(greaterThan(abs(codes - still_codes), ivec4(1)));
+    return mix(codes, still_codes, notEqual(stays & far, ivec4(0)));
 }
 
 TILE_COLUMN(column5, 5, 2)
@@ -124,6 +134,7 @@ void main() {
     if (uint(block.x) >= push.made_chroma_stride_words || 2 * block.y >= push.luma.height_px) return;
     uvec2 upper = uvec2(0), lower = uvec2(0);
     uint u_word = 0u, v_word = 0u;
+    int overlay_columns = int(push.luma.tiles_across) - 2 * PAD_TILES;
     for (int quad = 0; quad < 4; ++quad) {
         ivec2 pixel = ivec2(8 * block.x + 2 * quad, 2 * block.y);
         if (pixel.x >= push.luma.width_px) break;
@@ -131,17 +142,21 @@ void main() {
         uvec2 choice = texelFetch(choices, cell.y * push.cell_columns + cell.x).xy;
         ivec2 flow = unpack_vector(choice.x) << (push.finest + 1);
         ivec4 still_a = ivec4(0), still_b = ivec4(0);
-        bool stays = choice.y >> 31 == 1u, still = stays || ((choice.y >> 10) & 1023u) > 0u;
+        uint overlay = texelFetch(overlays, (pixel.y >> 2) * overlay_columns + (pixel.x >> 2)).x;
+        bool still = overlay != 0u || ((choice.y >> 10) & 1023u) > 0u;
+        bvec4 rests = bvec4(false), overlaid = bvec4(false);
         if (still) {
             still_a = still_block(first, pixel);
             still_b = still_block(second, pixel);
-            // A logo, a caption, a bar: what is the same in both frames among more of its like stays where it is.
-            stays = stays && is_same(still_a, still_b);
+            // A logo, a caption, a bar: what is the same in both frames. Of a stroke one pixel wide two of the four are.
+            bvec4 same = lessThanEqual(abs(still_a - still_b), ivec4(1));
+            rests = bvec4((overlay & 1u) != 0u && all(same));
+            if ((overlay & 2u) != 0u && sum4(ivec4(same)) >= 2) overlaid = same;
         }
 
         ivec2 back = (flow * moment.time_q14 + 8192) >> 14;
         ivec4 a = luma_block(first, pixel, -back), b = luma_block(second, pixel, flow - back);
-        uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y, stays));
+        uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y, rests, overlaid));
         uint place = uint(pixel.x & 3) * 8u;
         upper[quad >> 1] |= (codes.x | (codes.y << 8)) << place;
         lower[quad >> 1] |= (codes.z | (codes.w << 8)) << place;
@@ -155,7 +170,8 @@ void main() {
             still_a.xy = still_chroma(first_chroma, place_c);
             still_b.xy = still_chroma(second_chroma, place_c);
         }
-        uvec4 chroma_codes = uvec4(mixed(ivec4(ca, 0, 0), ivec4(cb, 0, 0), still_a, still_b, choice.y, stays));
+        uvec4 chroma_codes = uvec4(mixed(
+            ivec4(ca, 0, 0), ivec4(cb, 0, 0), still_a, still_b, choice.y, rests, bvec4(all(overlaid))));
         u_word |= chroma_codes.x << (8 * quad);
         v_word |= chroma_codes.y << (8 * quad);
     }

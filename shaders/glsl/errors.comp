@@ -4,7 +4,7 @@
 // in, out  projected      u32 x4  cell rows x columns                as resolve.comp writes it; holes get a vector
 // in       means          u32 x2  all levels, one after the other    as pull.comp writes them
 // in       moment         i32     the output time in 1/16384 of the way from the first frame to the second
-// out      errors         u32     cell rows x columns                three disagreements of at most 40 codes, 10 bits each; bit 30: unmoved
+// out      errors         u32     cell rows x columns                three disagreements of at most 40 codes, 10 bits each
 // Source: own; candidates per cell as in FidelityFX and MVTools' masks.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -19,11 +19,9 @@ layout(std430, binding = 4) writeonly buffer Errors { uint list[]; } errors;
 layout(std140, binding = 5) uniform Moment { int time_q14; } moment;
 layout(push_constant) uniform Push {
     Plane plane;
-    Plane full;      // full size
     ivec2 grid;      // columns, rows
     int cell_shift;  // log2 of a cell's side in px of the vectors' level
     int fill_levels; // coarser levels of means
-    int cell_level;  // log2 of a cell's side in full-size px
 } push;
 
 TILE_COLUMN(column2, 2, 2)
@@ -46,13 +44,6 @@ uint disagreement(ivec2 cell, ivec2 vector) {
     ivec2 a = 16 * cell - near, b = a + whole;
     int one = bilinear_q8(first, a), other = bilinear_q8(second, b);
     return uint(min((abs(one - other) + 128) >> 8, 40));
-}
-
-// Whether the 2x2 pixels at a cell's corner are the same in both frames, to a code.
-bool is_unmoved(ivec2 cell) {
-    ivec2 pixel = cell << push.cell_level;
-    int at = tile_at(push.full, pixel);
-    return is_same(block_of(texelFetch(first, at), pixel), block_of(texelFetch(second, at), pixel));
 }
 
 // Candidates within 1/8 px are not told apart.
@@ -83,5 +74,5 @@ void main() {
     uint merged = disagreement(cell, unpack_vector(own.x));
     uint of_first = is_close(own.y, own.x) ? merged : disagreement(cell, unpack_vector(own.y));
     uint of_second = is_close(own.z, own.x) ? merged : disagreement(cell, unpack_vector(own.z));
-    errors.list[at] = merged | (of_first << 10) | (of_second << 20) | (is_unmoved(cell) ? 1u << 30 : 0u);
+    errors.list[at] = merged | (of_first << 10) | (of_second << 20);
 }

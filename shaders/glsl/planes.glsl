@@ -59,8 +59,3 @@ ivec4 block_of(uvec4 tile, ivec2 pixel) {
     uint one = (lower ? tile.z : tile.x) >> shift, two = (lower ? tile.w : tile.y) >> shift;
     return ivec4(one & 255u, (one >> 8) & 255u, two & 255u, (two >> 8) & 255u);
 }
-
-// Equal to a code: what a compressed picture makes of a place that does not change.
-bool is_same(ivec4 one, ivec4 other) {
-    return all(lessThanEqual(abs(one - other), ivec4(1)));
-}

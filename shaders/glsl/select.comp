@@ -3,7 +3,7 @@
 // in   projected  u32 x4  cell rows x columns   as errors.comp leaves it
 // in   errors     u32     cell rows x columns   as errors.comp writes it
 // in   moment     i32     the output time in 1/16384 of the way from the first frame to the second
-// out  choices    u32 x2  cell rows x columns   vector in 1/16 px of the finest node level; visible, unmoved << 10, share << 20, each 0..256; bit 31: much around is unmoved
+// out  choices    u32 x2  cell rows x columns   vector in 1/16 px of the finest node level; visible, unmoved << 10, share << 20, each 0..256
 // One invocation makes 2x4 cells, so that most of a window is read once.
 // Source: own; the visibility weights follow SplatSyn's, used only where the frames disagree.
 #extension GL_GOOGLE_include_directive : require
@@ -17,7 +17,6 @@ layout(push_constant) uniform Push {
     ivec2 grid; // columns, rows
 } push;
 
-const uint UNMOVED = 9u; // of 25: from here on a place that looks unmoved is taken to be
 const uint MARGIN = 12u; // half a code a pixel over 5x5
 
 int index_at(int x, int y) {
@@ -41,7 +40,7 @@ uint share_of_first(ivec2 cell) {
     return min((256u * one + 1u) / (one + other + 1u), 256u);
 }
 
-void choose(ivec2 cell, uint sums, uint unmoved_cells) {
+void choose(ivec2 cell, uint sums) {
     if (any(greaterThanEqual(cell, push.grid))) return;
     int at = cell.y * push.grid.x + cell.x;
     uvec4 own = texelFetch(projected, at);
@@ -59,35 +58,28 @@ void choose(ivec2 cell, uint sums, uint unmoved_cells) {
     uint visible = uint(clamp(((int(sum) - 125) * 131) >> 7, 0, 256));
     uint unmoved = uint(clamp(((int(sum) - 300) * 131) >> 8, 0, 256));
     uint share = visible > 0u ? share_of_first(cell) : 0u;
-    choices.cells[at] = uvec2(flow, visible | (unmoved << 10) | (share << 20) | (unmoved_cells >= UNMOVED ? 1u << 31 : 0u));
+    choices.cells[at] = uvec2(flow, visible | (unmoved << 10) | (share << 20));
 }
 
 void main() {
     ivec2 corner = ivec2(gl_GlobalInvocationID.xy) * ivec2(2, 4);
     if (any(greaterThanEqual(corner, push.grid))) return;
     // Three fields of at most 25 * 40 = 1000 each: a word adds them all at once.
-    uvec2 rows[8], unmoved_rows[8];
+    uvec2 rows[8];
     [[unroll]] for (int row = 0; row < 8; ++row) {
-        uint window[6], unmoved[6];
+        uint window[6];
         [[unroll]] for (int column = 0; column < 6; ++column) {
-            uint word = texelFetch(errors, index_at(corner.x - 2 + column, corner.y - 2 + row)).x;
-            window[column] = word & 0x3fffffffu;
-            unmoved[column] = word >> 30;
+            window[column] = texelFetch(errors, index_at(corner.x - 2 + column, corner.y - 2 + row)).x;
         }
         uint middle = window[1] + window[2] + window[3] + window[4];
         rows[row] = uvec2(window[0] + middle, middle + window[5]);
-        uint unmoved_middle = unmoved[1] + unmoved[2] + unmoved[3] + unmoved[4];
-        unmoved_rows[row] = uvec2(unmoved[0] + unmoved_middle, unmoved_middle + unmoved[5]);
     }
     for (int row = 0; row < 4; ++row) {
-        uvec2 sums = uvec2(0), unmoved = uvec2(0);
+        uvec2 sums = uvec2(0);
         [[unroll]] for (int part = 0; part < 8; ++part) {
-            if (part >= row && part < row + 5) {
-                sums += rows[part];
-                unmoved += unmoved_rows[part];
-            }
+            if (part >= row && part < row + 5) sums += rows[part];
         }
-        choose(corner + ivec2(0, row), sums.x, unmoved.x);
-        choose(corner + ivec2(1, row), sums.y, unmoved.y);
+        choose(corner + ivec2(0, row), sums.x);
+        choose(corner + ivec2(1, row), sums.y);
     }
 }

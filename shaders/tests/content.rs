@@ -60,6 +60,35 @@ fn a_logo_stays_put_over_a_pan() {
     });
 }
 
+/// Letters of strokes `thick_px` wide and twelve high, eight apart, in two lines.
+fn captions(thick_px: i32) -> impl Fn(i32, i32) -> Option<u8> {
+    move |x, y| {
+        let line = (y - 100).rem_euclid(20);
+        if !(24..168).contains(&x) || !(100..140).contains(&y) || line >= 12 {
+            return None;
+        }
+        let (letter, across) = ((x - 24) / 12, (x - 24) % 12);
+        let inside = across < 8;
+        let upright = across < thick_px || (8 - thick_px..8).contains(&across);
+        let level = match letter % 3 {
+            0 => (5..5 + thick_px).contains(&line),
+            1 => line < thick_px || line >= 12 - thick_px,
+            _ => line < thick_px,
+        };
+        (inside && (upright || level)).then_some(235)
+    }
+}
+
+#[test]
+fn captions_of_strokes_of_two_pixels_stay_put_over_a_pan() {
+    stays_put("caption", captions(2));
+}
+
+#[test]
+fn captions_of_strokes_of_one_pixel_stay_put_over_a_pan() {
+    stays_put("caption", captions(1));
+}
+
 #[test]
 fn a_flash_repeats_the_nearer_frame() {
     let (first, _) = Scene::Crossing.pair(SIZE);

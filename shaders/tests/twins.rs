@@ -32,6 +32,13 @@ fn check(scene: Scene, width_px: u32, height_px: u32, quality: Quality) {
         same("flow", &engine.inspect(Slot::Flow(side)).unwrap(), &flow);
         same("priorities", &engine.inspect(Slot::Priorities(side)).unwrap(), &pair.priorities[index]);
     }
+    let standing_word =
+        |tile: &reference::Standing| tile.blocks | tile.kept << 8 | tile.touched << 16 | tile.pixels << 24;
+    let standing: Vec<u32> = pair.standing.iter().map(standing_word).collect();
+    same("standing", &engine.inspect(Slot::Standing).unwrap(), &standing);
+    let overlays: Vec<u32> =
+        pair.overlays.iter().map(|tile| u32::from(tile.rests) | u32::from(tile.overlaid) << 1).collect();
+    same("overlays", &engine.inspect(Slot::Overlays).unwrap(), &overlays);
     for q16 in [32768, 13107] {
         let phase = Phase::from_q16(q16).unwrap();
         let expected = reference::output(&plan, &sources[0], &sources[1], &pair, phase);
@@ -60,7 +67,7 @@ fn check(scene: Scene, width_px: u32, height_px: u32, quality: Quality) {
             .iter()
             .flat_map(|choice| {
                 let how = choice.visible | choice.unmoved << 10 | choice.share << 20;
-                [pack(choice.flow), how as u32 | u32::from(choice.among_unmoved) << 31]
+                [pack(choice.flow), how as u32]
             })
             .collect();
         same("choices", &engine.inspect(Slot::Choices).unwrap(), &choices);

@@ -98,6 +98,7 @@ impl Buffers {
             })
         };
         let mut slots = vec![Slot::Facts, Slot::Groups, Slot::Projected, Slot::Means, Slot::Errors, Slot::Choices];
+        slots.extend([Slot::Standing, Slot::Overlays]);
         for side in Side::BOTH {
             slots.extend([Slot::Nodes(side, 0), Slot::Nodes(side, 1)]);
             slots.extend([Slot::Flow(side), Slot::Priorities(side), Slot::Arrived(side)]);
@@ -152,6 +153,8 @@ pub(super) fn texel_format(slot: Slot) -> Format {
         | Slot::Arrived(_)
         | Slot::Errors
         | Slot::Facts
+        | Slot::Standing
+        | Slot::Overlays
         | Slot::Made
         | Slot::Moment
         | Slot::Groups => Format::R32_UINT,

@@ -60,6 +60,8 @@ fn code(shader: Shader) -> &'static [u32] {
         Shader::Confidence => spirv::CONFIDENCE,
         Shader::Facts => spirv::FACTS,
         Shader::Still => spirv::STILL,
+        Shader::Standing => spirv::STANDING,
+        Shader::Overlay => spirv::OVERLAY,
         Shader::Gate => spirv::GATE,
         Shader::Splat => spirv::SPLAT,
         Shader::Resolve => spirv::RESOLVE,

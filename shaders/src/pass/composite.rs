@@ -38,6 +38,7 @@ pub fn composite(plan: &Plan) -> Dispatch {
             Slot::Choices,
             Slot::Made,
             Slot::Moment,
+            Slot::Overlays,
         ],
         push: CompositePush {
             luma: plan.levels[0].into(),

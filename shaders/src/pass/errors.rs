@@ -9,14 +9,12 @@ push_block! {
     /// Push constants of `errors.comp`.
     ErrorsPush {
         plane: PlanePush,
-        full: PlanePush,
         grid: [u32; 2],
         cell_shift: u32,
         fill_levels: u32,
-        cell_level: u32,
     }
 }
-const _: () = assert!(size_of::<ErrorsPush>() == 52 && offset_of!(ErrorsPush, fill_levels) == 44);
+const _: () = assert!(size_of::<ErrorsPush>() == 32 && offset_of!(ErrorsPush, fill_levels) == 28);
 
 pub fn errors(plan: &Plan) -> Dispatch {
     let cells = plan.cell_grid();
@@ -32,11 +30,9 @@ pub fn errors(plan: &Plan) -> Dispatch {
         ],
         push: ErrorsPush {
             plane: plan.levels[plan.cells].into(),
-            full: plan.levels[0].into(),
             grid: cells.into(),
             cell_shift: plan.cell_shift(),
             fill_levels: FILL_LEVELS as u32,
-            cell_level: plan.cells as u32,
         }
         .words(),
         groups: groups(cells.columns, cells.rows),

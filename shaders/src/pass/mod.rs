@@ -8,6 +8,7 @@ mod densify;
 mod errors;
 mod facts;
 mod gate;
+mod overlay;
 mod propagate;
 mod pull;
 mod push;
@@ -16,6 +17,7 @@ mod resolve;
 mod search;
 mod select;
 mod splat;
+mod standing;
 mod still;
 
 pub use coarse::coarse;
@@ -25,6 +27,7 @@ pub use densify::densify;
 pub use errors::errors;
 pub use facts::facts;
 pub use gate::gate;
+pub use overlay::overlay;
 pub use propagate::propagate;
 pub use pull::pull;
 pub use push::{PUSH_WORDS, PlanePush};
@@ -33,6 +36,7 @@ pub use resolve::resolve;
 pub use search::search;
 pub use select::select;
 pub use splat::splat;
+pub use standing::standing;
 pub use still::still;
 
 /// Which of the two frames of a pair.
@@ -64,6 +68,9 @@ pub enum Slot {
     Flow(Side),
     Priorities(Side),
     Facts,
+    /// What of the full-size tiles stands still; what lies over the picture.
+    Standing,
+    Overlays,
     Arrived(Side),
     Projected,
     Means,
@@ -87,6 +94,8 @@ pub enum Shader {
     Confidence,
     Facts,
     Still,
+    Standing,
+    Overlay,
     Gate,
     Splat,
     Resolve,
@@ -97,7 +106,7 @@ pub enum Shader {
 }
 
 impl Shader {
-    pub const ALL: [Shader; 15] = [
+    pub const ALL: [Shader; 17] = [
         Shader::Pyramid,
         Shader::Coarse,
         Shader::Search,
@@ -106,6 +115,8 @@ impl Shader {
         Shader::Confidence,
         Shader::Facts,
         Shader::Still,
+        Shader::Standing,
+        Shader::Overlay,
         Shader::Gate,
         Shader::Splat,
         Shader::Resolve,
@@ -126,6 +137,8 @@ impl Shader {
             Shader::Confidence => "confidence",
             Shader::Facts => "facts",
             Shader::Still => "still",
+            Shader::Standing => "standing",
+            Shader::Overlay => "overlay",
             Shader::Gate => "gate",
             Shader::Splat => "splat",
             Shader::Resolve => "resolve",

@@ -100,6 +100,12 @@ impl Plan {
         Grid { columns: plane.width_px, rows: plane.height_px }
     }
 
+    /// Tiles of the full size, without border.
+    pub fn tile_grid(&self) -> Grid {
+        let plane = self.levels[0];
+        Grid { columns: plane.width_px.div_ceil(TILE_PX), rows: plane.height_px.div_ceil(TILE_PX) }
+    }
+
     /// log2 of a cell's side in px of the finest node level: 0 or 1.
     pub fn cell_shift(&self) -> u32 {
         (self.cells - self.finest) as u32

@@ -46,6 +46,8 @@ pub fn pair_steps(plan: &Plan) -> Vec<Step> {
     both(&|side| pass::densify(plan, side, now));
     both(&|side| pass::confidence(plan, side));
     steps.push(Step::Run(pass::still(plan)));
+    steps.push(Step::Run(pass::standing(plan)));
+    steps.push(Step::Run(pass::overlay(plan)));
     let groups = gated(plan).into_iter().flat_map(|dispatch| dispatch.groups).collect();
     steps.push(Step::Write(Slot::Groups, groups));
     steps.push(Step::Run(pass::gate(plan)));
@@ -99,6 +101,7 @@ pub fn slot_words(plan: &Plan, slot: Slot) -> u32 {
         Slot::Flow(_) | Slot::Choices => 2 * cells,
         Slot::Priorities(_) | Slot::Arrived(_) | Slot::Errors => cells,
         Slot::Facts => FACT_WORDS as u32,
+        Slot::Standing | Slot::Overlays => plan.tile_grid().count(),
         Slot::Projected => 4 * cells,
         Slot::Means => 2 * plan.fill_grids().iter().map(|grid| grid.count()).sum::<u32>(),
         Slot::Made => plan.made.words,
@@ -107,6 +110,6 @@ pub fn slot_words(plan: &Plan, slot: Slot) -> u32 {
     }
 }
 
-/// Two sums of the nodes, two of the pixels, one of the cells, five moments, two histograms, and whether both frames are
-/// the same.
-pub const FACT_WORDS: usize = 10 + 2 * crate::HISTOGRAM_BINS + 1;
+/// Two sums of the nodes, two of the pixels, one of the cells, five moments, two histograms, whether both frames are the
+/// same, and two sums of the edges.
+pub const FACT_WORDS: usize = 10 + 2 * crate::HISTOGRAM_BINS + 3;

@@ -1,9 +1,22 @@
 //! Twin of `composite.comp`: samples both frames along the chosen flow and mixes them into codes.
 
-use super::{Choice, Chroma, Plane, errors::is_unmoved, sample::bicubic_q4};
+use super::{Choice, Chroma, Overlay, Plane, sample::bicubic_q4};
 use crate::PlanarFrame;
 use crate::plan::Plan;
 use rayon::prelude::*;
+
+/// Whether a pixel may be shown where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stays {
+    /// It moves with the rest.
+    Never,
+    /// Where one of the two samples along the motion is what stands here.
+    IfOneSided,
+    Always,
+}
+
+/// What both samples may differ by from a place at rest without being something that passes over it: 6 codes.
+const FAINT_Q4: i32 = 6 * 16;
 
 /// The made frame.
 pub fn composite(
@@ -11,52 +24,77 @@ pub fn composite(
     luma: [&Plane; 2],
     chroma: [&Chroma; 2],
     choices: &[Choice],
+    overlays: &[Overlay],
     time_q14: i32,
 ) -> PlanarFrame {
     let mut frame = PlanarFrame::new(plan.size);
-    let cells = plan.cell_grid();
+    let (cells, tiles) = (plan.cell_grid(), plan.tile_grid());
     let [y, u, v] = frame.planes_mut();
-    // A logo, a caption, a bar: what is the same in both frames among more of its like stays where it is.
     let choice = |block_x: usize, block_y: usize| {
         let down = plan.cells - 1;
-        let choice = choices[(block_y >> down) * cells.columns as usize + (block_x >> down)];
-        Choice {
-            among_unmoved: choice.among_unmoved && is_unmoved(luma, 2 * block_x as i32, 2 * block_y as i32),
-            ..choice
-        }
+        choices[(block_y >> down) * cells.columns as usize + (block_x >> down)]
     };
-    plane(y, luma, plan, &choice, time_q14, 0);
-    plane(u, [&chroma[0].u, &chroma[1].u], plan, &choice, time_q14, 1);
-    plane(v, [&chroma[0].v, &chroma[1].v], plan, &choice, time_q14, 1);
+    let overlay = |block_x: usize, block_y: usize| overlays[(block_y >> 1) * tiles.columns as usize + (block_x >> 1)];
+    let halved = |block_x: usize, block_y: usize| {
+        let same = same_in_both(luma, block_x, block_y);
+        let all = same == [true; 4];
+        (choice(block_x, block_y), stays(overlay(block_x, block_y), all, all))
+    };
+    plane(y, luma, plan, time_q14, 0, &|x, y| {
+        let (block_x, block_y) = (x >> 1, y >> 1);
+        let same = same_in_both(luma, block_x, block_y);
+        // A stroke that is one pixel wide has two of the four.
+        let stroke = same[(x & 1) + 2 * (y & 1)] && same.iter().filter(|same| **same).count() >= 2;
+        (choice(block_x, block_y), stays(overlay(block_x, block_y), same == [true; 4], stroke))
+    });
+    plane(u, [&chroma[0].u, &chroma[1].u], plan, time_q14, 1, &halved);
+    plane(v, [&chroma[0].v, &chroma[1].v], plan, time_q14, 1, &halved);
     frame
 }
 
-/// One plane; `halved` is 1 for chroma.
+fn stays(overlay: Overlay, all: bool, stroke: bool) -> Stays {
+    if overlay.overlaid && stroke {
+        Stays::Always
+    } else if overlay.rests && all {
+        Stays::IfOneSided
+    } else {
+        Stays::Never
+    }
+}
+
+/// Which pixels of a 2x2 block are the same in both frames, to a code.
+fn same_in_both([first, second]: [&Plane; 2], block_x: usize, block_y: usize) -> [bool; 4] {
+    std::array::from_fn(|part| {
+        let (x, y) = ((2 * block_x + (part & 1)) as i32, (2 * block_y + (part >> 1)) as i32);
+        (first.code(x, y) - second.code(x, y)).abs() <= 1
+    })
+}
+
+/// One plane; `halved` is 1 for chroma. `how` gives a pixel's choice and whether it stays.
 fn plane(
     codes: &mut [u8],
     frames: [&Plane; 2],
     plan: &Plan,
-    choice: &(impl Fn(usize, usize) -> Choice + Sync),
     time_q14: i32,
     halved: u32,
+    how: &(impl Fn(usize, usize) -> (Choice, Stays) + Sync),
 ) {
     let width = frames[0].width as usize;
-    let to_block = 1 - halved;
     codes.par_chunks_mut(width).enumerate().for_each(|(y, row)| {
         for (x, code) in row.iter_mut().enumerate() {
-            *code = pixel(
-                frames,
-                choice(x >> to_block, y >> to_block),
-                [x as i32, y as i32],
-                plan.finest as u32,
-                halved,
-                time_q14,
-            );
+            *code = pixel(frames, how(x, y), [x as i32, y as i32], plan.finest as u32, halved, time_q14);
         }
     });
 }
 
-fn pixel(frames: [&Plane; 2], choice: Choice, [x, y]: [i32; 2], finest: u32, halved: u32, time_q14: i32) -> u8 {
+fn pixel(
+    frames: [&Plane; 2],
+    (choice, stays): (Choice, Stays),
+    [x, y]: [i32; 2],
+    finest: u32,
+    halved: u32,
+    time_q14: i32,
+) -> u8 {
     // 1/32 px of this plane from 1/16 px of the finest node level.
     let whole = choice.flow.map(|axis| (axis << (finest + 1)) >> halved);
     let back = whole.map(|axis| (axis * time_q14 + 8192) >> 14);
@@ -67,12 +105,19 @@ fn pixel(frames: [&Plane; 2], choice: Choice, [x, y]: [i32; 2], finest: u32, hal
         let shown = (choice.share * a + (256 - choice.share) * b + 128) >> 8;
         mixed += (choice.visible * (shown - mixed) + 128) >> 8;
     }
-    let (a, b) = (frames[0].code(x, y) << 4, frames[1].code(x, y) << 4);
-    let still = ((16384 - time_q14) * a + time_q14 * b + 8192) >> 14;
+    let (still_a, still_b) = (frames[0].code(x, y) << 4, frames[1].code(x, y) << 4);
+    let still = ((16384 - time_q14) * still_a + time_q14 * still_b + 8192) >> 14;
     if choice.unmoved > 0 {
         mixed += (choice.unmoved * (still - mixed) + 128) >> 8;
     }
-    let (code, still) = (((mixed + 8) >> 4).clamp(0, 255), (still + 8) >> 4);
-    let shown = if choice.among_unmoved && (code - still).abs() > 1 { still } else { code };
+    let (code, still_code) = (((mixed + 8) >> 4).clamp(0, 255), (still + 8) >> 4);
+    let (off_a, off_b) = ((a - still).abs(), (b - still).abs());
+    let held = match stays {
+        Stays::Never => false,
+        // Something that passes over a place at rest is in both samples; the edge of a bar only in one.
+        Stays::IfOneSided => 4 * off_a.min(off_b) <= off_a.max(off_b) || off_a.max(off_b) <= FAINT_Q4,
+        Stays::Always => true,
+    };
+    let shown = if held && (code - still_code).abs() > 1 { still_code } else { code };
     shown as u8
 }

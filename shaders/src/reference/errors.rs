@@ -4,20 +4,15 @@ use super::{Mean, Plane, Projected, Vector, sample::bilinear_q8};
 use crate::plan::Grid;
 use rayon::prelude::*;
 
-/// Candidates with holes filled, and three disagreements of at most 40 codes in 10 bits each, bit 30 where the 2x2
-/// full-size pixels at the cell's corner are unmoved. `level` is the cells', `levels` of both frames start at full size.
-#[allow(clippy::too_many_arguments)] // As many as the shader has.
+/// Candidates with holes filled, and three disagreements of at most 40 codes in 10 bits each. The planes are the cells'.
 pub fn errors(
-    levels: [&[Plane]; 2],
-    level: usize,
+    [first, second]: [&Plane; 2],
     projected: &[Projected],
     means: &[Vec<Mean>],
     cells: Grid,
     shift: u32,
     time_q14: i32,
 ) -> (Vec<Projected>, Vec<u32>) {
-    let [first, second] = levels.map(|levels| &levels[level]);
-    let full = levels.map(|levels| &levels[0]);
     (0..cells.count() as usize)
         .into_par_iter()
         .map(|index| {
@@ -37,18 +32,9 @@ pub fn errors(
             let merged = error(cell.merged);
             let of_first = if close(cell.first, cell.merged) { merged } else { error(cell.first) };
             let of_second = if close(cell.second, cell.merged) { merged } else { error(cell.second) };
-            let unmoved = u32::from(is_unmoved(full, x << level, y << level));
-            (cell, merged | of_first << 10 | of_second << 20 | unmoved << 30)
+            (cell, merged | of_first << 10 | of_second << 20)
         })
         .unzip()
-}
-
-/// Whether the 2x2 pixels at an even place are the same in both frames, to a code.
-pub(super) fn is_unmoved([first, second]: [&Plane; 2], x: i32, y: i32) -> bool {
-    (0..4).all(|part| {
-        let (x, y) = (x + (part & 1), y + (part >> 1));
-        (first.code(x, y) - second.code(x, y)).abs() <= 1
-    })
 }
 
 /// The nearest level of means that knows something about this place.

@@ -24,6 +24,8 @@ pub struct Pair {
     pub nodes: [Vec<Node>; 2],
     pub flow: [Vec<Dense>; 2],
     pub priorities: [Vec<u32>; 2],
+    pub standing: Vec<Standing>,
+    pub overlays: Vec<Overlay>,
     pub facts: PairFacts,
 }
 
@@ -55,7 +57,10 @@ pub fn pair(plan: &Plan, first: &Source, second: &Source) -> Pair {
     trust_facts(&mut facts, &priorities[0]);
     trust_facts(&mut facts, &priorities[1]);
     still_facts(&mut facts, &first.levels[plan.overview], &second.levels[plan.overview]);
-    Pair { nodes, flow, priorities, facts }
+    let tiles = plan.tile_grid();
+    let (standing, edges) = standing(&first.levels[0], &second.levels[0], tiles);
+    let overlays = overlays(&standing, edges, tiles);
+    Pair { nodes, flow, priorities, standing, overlays, facts }
 }
 
 /// Everything made for one output time.
@@ -82,11 +87,11 @@ pub fn output(plan: &Plan, first: &Source, second: &Source, pair: &Pair, phase: 
         let next = pull(&means[means.len() - 1], *grid);
         means.push(next);
     }
-    let levels = [first.levels.as_slice(), second.levels.as_slice()];
-    let (filled, errors) = errors(levels, plan.cells, &projected, &means, cells, shift, time);
+    let planes = [&first.levels[plan.cells], &second.levels[plan.cells]];
+    let (filled, errors) = errors(planes, &projected, &means, cells, shift, time);
     let choices = select(&filled, &errors, cells, time);
     let luma = [&first.levels[0], &second.levels[0]];
-    let frame = composite(plan, luma, [&first.chroma, &second.chroma], &choices, time);
+    let frame = composite(plan, luma, [&first.chroma, &second.chroma], &choices, &pair.overlays, time);
     Output { arrived, projected, means, filled, errors, choices, frame }
 }
 
@@ -114,5 +119,6 @@ pub fn mix(plan: &Plan, first: &Source, second: &Source, phase: Phase) -> Planar
     let unmoved = Choice::UNMOVED;
     let choices = vec![unmoved; plan.cell_grid().count() as usize];
     let luma = [&first.levels[0], &second.levels[0]];
-    composite(plan, luma, [&first.chroma, &second.chroma], &choices, phase.q14())
+    let overlays = vec![Overlay::default(); plan.tile_grid().count() as usize];
+    composite(plan, luma, [&first.chroma, &second.chroma], &choices, &overlays, phase.q14())
 }

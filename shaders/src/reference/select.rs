@@ -15,17 +15,12 @@ pub struct Choice {
     pub unmoved: i32,
     /// The first frame's share where only one frame shows the place, 0..=256; 0 where `visible` is.
     pub share: i32,
-    /// Whether much of what is around is unmoved: then what looks unmoved here is.
-    pub among_unmoved: bool,
 }
 
 impl Choice {
     /// Both frames where they stand, mixed.
-    pub const UNMOVED: Choice = Choice { flow: [0, 0], visible: 0, unmoved: 256, share: 0, among_unmoved: false };
+    pub const UNMOVED: Choice = Choice { flow: [0, 0], visible: 0, unmoved: 256, share: 0 };
 }
-
-/// Cells of 25 that make a neighbourhood unmoved.
-const UNMOVED_CELLS: u32 = 9;
 
 /// A challenger has to win by half a code a pixel over the 5x5 window: 12.5.
 const MARGIN: u32 = 12;
@@ -40,12 +35,10 @@ pub fn select(projected: &[Projected], errors: &[u32], cells: Grid, time_q14: i3
         .map(|index| {
             let (x, y) = ((index % cells.columns) as i32, (index / cells.columns) as i32);
             // Three fields of at most 25 * 40 = 1000 each: the word adds them all at once.
-            let (mut sums, mut unmoved_cells) = (0, 0);
+            let mut sums = 0;
             for dy in -2..=2 {
                 for dx in -2..=2 {
-                    let word = errors[at(x + dx, y + dy)];
-                    sums += word & 0x3fff_ffff;
-                    unmoved_cells += word >> 30;
+                    sums += errors[at(x + dx, y + dy)];
                 }
             }
             let cell = projected[index as usize];
@@ -67,7 +60,7 @@ pub fn select(projected: &[Projected], errors: &[u32], cells: Grid, time_q14: i3
                 }
             }
             let share = if visible > 0 { share(covered, time_q14) } else { 0 };
-            Choice { flow, visible, unmoved, share, among_unmoved: unmoved_cells >= UNMOVED_CELLS }
+            Choice { flow, visible, unmoved, share }
         })
         .collect()
 }
