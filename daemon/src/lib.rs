@@ -10,6 +10,7 @@ pub mod http;
 pub mod ledger;
 pub mod logging;
 pub mod model;
+pub mod open_files;
 pub mod outbound;
 pub mod pricing;
 pub mod probe;

@@ -27,7 +27,7 @@ use tweenfarm_daemon::{
         self, HttpParts, HttpState, apiframe::rates::PlanRules, auth::tokens::Tokens, limits::RateRules,
         payments::PaymentSecret,
     },
-    logging,
+    logging, open_files,
     outbound::Outbound,
     rpc::{self, RpcSettings},
     store,
@@ -85,6 +85,7 @@ fn complain(error: &anyhow::Error, status: u8) -> ExitCode {
 
 fn start(config: Config) -> anyhow::Result<()> {
     logging::start(&config.log)?;
+    open_files::raise(config.http_connections_max);
     let state_folder = &config.state_folder;
     fs::DirBuilder::new()
         .recursive(true)
