@@ -5,6 +5,7 @@
 
 use crate::{
     http::auth::tokens::{KeysFrom, TokenSettings},
+    model::WebhookRules,
     outbound::OutboundRules,
     pricing,
     retention::Lifetimes,
@@ -74,6 +75,7 @@ pub struct Config {
     pub tokens: TokenSettings,
     pub payments_secret_file: Option<PathBuf>,
     pub outbound: OutboundRules,
+    pub webhooks: WebhookRules,
     pub log: LogConfig,
 }
 
@@ -138,6 +140,7 @@ struct Raw {
     auth: RawAuth,
     payments: RawPayments,
     outbound: RawOutbound,
+    webhooks: RawWebhooks,
     log: RawLog,
 }
 
@@ -199,6 +202,7 @@ section!(RawAuth {
 });
 section!(RawPayments { secret_file: Option<PathBuf> = None });
 section!(RawOutbound { allow_lan: bool = false, networks: Vec<String> = Vec::new() });
+section!(RawWebhooks { attempts_max: u64 = 1, keep_log: bool = false });
 section!(RawLog { level: String = "info".into(), format: String = "text".into() });
 
 impl Config {
@@ -312,6 +316,10 @@ impl Check<'_> {
             tokens: self.tokens(raw.auth)?,
             payments_secret_file: raw.payments.secret_file,
             outbound: self.outbound(raw.outbound)?,
+            webhooks: WebhookRules {
+                attempts_max: self.within("webhooks.attempts_max", raw.webhooks.attempts_max, 1..=20)? as u32,
+                keep_log: raw.webhooks.keep_log,
+            },
             log: self.log(raw.log)?,
         })
     }

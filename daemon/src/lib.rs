@@ -19,3 +19,4 @@ pub mod rpc;
 pub mod schedule;
 pub mod store;
 pub mod sweep;
+pub mod webhooks;

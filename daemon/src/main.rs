@@ -32,6 +32,7 @@ use tweenfarm_daemon::{
     rpc::{self, RpcSettings},
     store,
     sweep::{audit, key_uses, leases, orphans, retention},
+    webhooks::Deliveries,
 };
 
 /// How long running requests and transfers get after a stop.
@@ -117,6 +118,7 @@ fn rules(config: &Config) -> FarmRules {
         queue_jobs_max: config.queue_jobs_max,
         idempotency_for: IDEMPOTENCY_FOR,
         keep: config.keep,
+        webhooks: config.webhooks,
     }
 }
 
@@ -150,7 +152,7 @@ async fn serve(
         signer,
         look: tweenfarm_media::probe,
         upload_bytes_max: config.upload_bytes_max,
-        outbound,
+        outbound: outbound.clone(),
         audit,
         tokens,
         payments,
@@ -166,6 +168,7 @@ async fn serve(
         studio_origin: config.studio_origin.as_deref().map(str::parse).transpose()?,
     });
 
+    let describe = http::describer(state.clone());
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
     let public = http::router(state.clone());
@@ -178,7 +181,10 @@ async fn serve(
     tasks.spawn(audit::run(farm.clone(), audited, stop.clone()));
     tasks.spawn(retention::run(farm.clone(), blobs.clone(), stop.clone()));
     tasks.spawn(orphans::run(farm.clone(), blobs.clone(), disk, stop.clone()));
-    let effects = tokio::spawn(orphans::run_effects(farm.clone(), blobs, effects_due));
+    let (news, news_due) = mpsc::channel(EFFECTS_MAX);
+    let deliveries = Deliveries::new(farm.clone(), outbound, describe, stop.clone());
+    tasks.spawn(deliveries.run(news_due));
+    let effects = tokio::spawn(orphans::run_effects(farm.clone(), blobs, effects_due, news));
 
     let addresses_file = config.state_folder.join(ADDRESSES_FILE);
     addresses.write(&addresses_file)?;

@@ -141,6 +141,12 @@ impl Store for Breaking {
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
         self.inner.open_jobs()
     }
+    fn webhook(&self, job: JobId) -> Result<Option<Webhook>, StoreError> {
+        self.inner.webhook(job)
+    }
+    fn open_webhooks(&self) -> Result<Vec<JobId>, StoreError> {
+        self.inner.open_webhooks()
+    }
     fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, StoreError> {
         self.inner.answer(account, route, key)
     }

@@ -3,9 +3,9 @@
 use super::{
     error::FarmError,
     request::{Bought, MoneyBack, NewAccount, NewKey, NewUpload, Payment, Reversed, SignedIn, Submission, Submitted},
-    view::{LeaseSweep, LeasedWork},
+    view::{ClaimedNews, LeaseSweep, LeasedWork},
 };
-use crate::model::{Account, ApiKey, Credit, Job, KeyHash, MediaFile, ObjectKey, Project, ShareToken};
+use crate::model::{Account, ApiKey, Credit, Job, KeyHash, MediaFile, News, ObjectKey, Project, ShareToken, Webhook};
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
@@ -139,6 +139,20 @@ pub(super) enum Command {
     },
     /// A restarted farm gives every lease its full time again: its agents could not renew while it was away.
     ExtendLeases {
+        reply: Reply<()>,
+    },
+    ClaimNews {
+        job: JobId,
+        reply: Reply<Option<ClaimedNews>>,
+    },
+    SettleNews {
+        job: JobId,
+        news: News,
+        outcome: Result<u16, String>,
+        reply: Reply<Webhook>,
+    },
+    /// What a process that died was sending is settled as failed.
+    RecoverNews {
         reply: Reply<()>,
     },
     ExpireFiles {

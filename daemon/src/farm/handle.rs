@@ -13,10 +13,10 @@ pub use super::{
     clock::{Clock, SystemClock},
     error::FarmError,
     request::{
-        Asked, Bought, Home, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, Payer, Payment, Reversed, SignedIn,
-        Submission, Submitted,
+        Asked, Bought, Home, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, NewWebhook, Payer, Payment,
+        Reversed, SignedIn, Submission, Submitted,
     },
-    view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece},
+    view::{AgentView, Audit, ClaimedNews, JobView, LeaseSweep, LeasedWork, Load, Piece},
 };
 use crate::{model::*, retention::Lifetimes, schedule::RetryRules, store::Store};
 use std::{
@@ -56,6 +56,7 @@ pub struct FarmRules {
     /// How long the first answer under an `Idempotency-Key` is given again.
     pub idempotency_for: Duration,
     pub keep: Lifetimes,
+    pub webhooks: WebhookRules,
 }
 
 impl FarmRules {
@@ -70,6 +71,8 @@ impl FarmRules {
 pub enum Effect {
     /// The job ended: delete its `work/{job}/`.
     DeleteWork(JobId),
+    /// There is something to be said to the webhook of this job.
+    TellWebhook(JobId),
     /// The project was deleted: delete what was uploaded to it and rendered in it.
     DeleteProject(ProjectId),
 }
@@ -370,6 +373,21 @@ impl Farm {
     /// Pieces whose lease ran out go back to ready, or fail their job.
     pub async fn expire_leases(&self) -> Result<LeaseSweep, FarmError> {
         self.send(|reply| Command::ExpireLeases { reply }).await
+    }
+
+    /// Takes what is to be said to a job's webhook now; whoever takes it sends it, and says what became of it.
+    pub async fn claim_news(&self, job: JobId) -> Result<Option<ClaimedNews>, FarmError> {
+        self.send(|reply| Command::ClaimNews { job, reply }).await
+    }
+
+    /// `outcome`: the status of the answer, or why there was none.
+    pub async fn settle_news(
+        &self,
+        job: JobId,
+        news: News,
+        outcome: Result<u16, String>,
+    ) -> Result<Webhook, FarmError> {
+        self.send(|reply| Command::SettleNews { job, news, outcome, reply }).await
     }
 
     /// The bytes of these files are gone: those past their time are marked deleted; how many there were.

@@ -3,13 +3,13 @@
 use super::{
     error::FarmError,
     handle::{Effect, FarmRules},
-    request::{Asked, Idempotency, Submission, Submitted},
+    request::{Asked, Idempotency, NewWebhook, Submission, Submitted},
     transaction::Transaction,
 };
 use crate::{
     model::{
         Abandoned, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, Master, MediaFile, ObjectKey, Origin,
-        Segment, SegmentState, Tier,
+        Segment, SegmentState, Tier, Webhook,
     },
     schedule::{
         advance::{Marked, Outputs},
@@ -70,7 +70,10 @@ pub(super) fn submit(
         state: JobState::Rendering { segments },
     };
     tx.put(Write::PutFile(input));
-    let job = tx.put_job(job);
+    if let Some(NewWebhook { url, events, signed_with }) = submission.webhook {
+        tx.put(Write::PutWebhook(Webhook::new(job.id, url, events, signed_with)));
+    }
+    let job = tx.put_job(job)?;
     tx.made.jobs += 1;
     if let Some(Asked { model, params }) = submission.asked {
         tx.put(Write::PutOrigin(Origin { job: job.id, model, params }));
@@ -184,7 +187,7 @@ fn put_output(
 fn end(tx: &mut Transaction, mut job: Job, end: JobEnd) -> Result<Job, FarmError> {
     job.state = JobState::Ended { at: tx.now, end };
     tx.effects.push(Effect::DeleteWork(job.id));
-    Ok(tx.put_job(job))
+    tx.put_job(job)
 }
 
 /// Forgets first answers past their time, so that their number follows the jobs of one day.

@@ -161,7 +161,7 @@ fn moved(
     let job = match advance(job.state.clone(), job.watermarked, tx.now) {
         Advance::Go(state) => {
             job.state = state;
-            tx.put_job(job)
+            tx.put_job(job)?
         }
         Advance::Finish(made) => jobs::finish(tx, rules, job, made)?,
         Advance::Fail(abandoned) => jobs::fail(tx, job, &abandoned)?,

@@ -19,13 +19,14 @@ mod request;
 mod transaction;
 mod uploads;
 mod view;
+mod webhooks;
 mod writer;
 
 pub use clock::{Clock, SystemClock};
 pub use error::FarmError;
 pub use handle::{Effect, Farm, FarmRules};
 pub use request::{
-    Asked, Bought, Home, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, Payer, Payment, Reversed, SignedIn,
-    Submission, Submitted,
+    Asked, Bought, Home, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, NewWebhook, Payer, Payment, Reversed,
+    SignedIn, Submission, Submitted,
 };
-pub use view::{AgentView, Audit, JobView, LeaseSweep, LeasedWork, Load, Piece};
+pub use view::{AgentView, Audit, ClaimedNews, JobView, LeaseSweep, LeasedWork, Load, Piece};

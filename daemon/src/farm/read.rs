@@ -126,6 +126,15 @@ impl Farm {
         Ok(self.stored()?.job(id)?.map(|job| view(job, self.load())))
     }
 
+    pub fn webhook(&self, job: JobId) -> Result<Option<Webhook>, FarmError> {
+        Ok(self.stored()?.webhook(job)?)
+    }
+
+    /// Jobs whose webhook has something due, now or later.
+    pub fn open_webhooks(&self) -> Result<Vec<JobId>, FarmError> {
+        Ok(self.stored()?.open_webhooks()?)
+    }
+
     /// Newest first, by time and then id; only jobs that come after `after` in that order.
     pub fn jobs_of(&self, id: AccountId, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, FarmError> {
         Ok(self.stored()?.jobs_of(id, limit, after)?)

@@ -1,7 +1,7 @@
 //! What callers ask of the farm, and what it answers to a submission.
 
 use crate::{
-    model::{Currency, Job, KeyHash, ObjectKey},
+    model::{Currency, Job, KeyHash, ObjectKey, WebhookEvents},
     pricing::CreditPack,
 };
 use tweenfarm_media::SourceFacts;
@@ -115,6 +115,7 @@ pub struct Submission {
     pub source: SourceFacts,
     pub price: Xeconds,
     pub idempotency: Option<Idempotency>,
+    pub webhook: Option<NewWebhook>,
     pub asked: Option<Asked>,
 }
 
@@ -124,6 +125,16 @@ pub struct Asked {
     pub model: String,
     /// JSON text.
     pub params: String,
+}
+
+/// What the client of a job asks to be told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWebhook {
+    /// Checked, as far as its text tells.
+    pub url: String,
+    pub events: WebhookEvents,
+    /// The key that the job comes with, or the one that stands for a token's user.
+    pub signed_with: Option<KeyHash>,
 }
 
 /// An `Idempotency-Key` as a client sent it, scoped by account and route.

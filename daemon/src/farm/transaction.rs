@@ -52,11 +52,17 @@ impl<'a> Transaction<'a> {
         self.writes.push(write);
     }
 
-    /// Stores a job with its progress brought up to date.
-    pub(super) fn put_job(&mut self, mut job: Job) -> Job {
+    /// Stores a job with its progress brought up to date, and what its webhook is to tell of it.
+    pub(super) fn put_job(&mut self, mut job: Job) -> Result<Job, FarmError> {
         job.progress_percent = progress::percent(&job);
         self.put(Write::PutJob(job.clone()));
-        job
+        if let Some(mut webhook) = self.webhook(job.id)?
+            && webhook.follow(&job, self.now)
+        {
+            self.effects.push(Effect::TellWebhook(job.id));
+            self.put(Write::PutWebhook(webhook));
+        }
+        Ok(job)
     }
 
     pub(super) fn account(&self, id: AccountId) -> Result<Account, FarmError> {
@@ -122,6 +128,15 @@ impl<'a> Transaction<'a> {
     pub(super) fn job(&self, id: JobId) -> Result<Job, FarmError> {
         let found = self.written.job(id).map_or_else(|| self.store.job(id), |own| Ok(Some(own)))?;
         found.ok_or(FarmError::NotFound { what: "job" })
+    }
+
+    pub(super) fn webhook(&self, job: JobId) -> Result<Option<Webhook>, FarmError> {
+        Ok(self.written.webhook(job).map_or_else(|| self.store.webhook(job), |own| Ok(Some(own)))?)
+    }
+
+    /// As they were before this command.
+    pub(super) fn open_webhooks(&self) -> Result<Vec<JobId>, FarmError> {
+        Ok(self.store.open_webhooks()?)
     }
 
     pub(super) fn payment(&self, event: &str) -> Result<Option<LedgerEntry>, FarmError> {

@@ -1,6 +1,6 @@
 //! What the farm shows of itself: load, jobs with their progress, agents, leased work, findings of sweeps.
 
-use crate::model::{Job, Master, MediaFile, ObjectKey, Segment};
+use crate::model::{Job, Master, MediaFile, News, ObjectKey, Segment, Webhook};
 use std::time::Duration;
 use tweenfarm_protocol::{AccountId, JobId, LeaseId, SlotRange, Timestamp, service::Hello};
 
@@ -11,6 +11,14 @@ pub struct Load {
     pub workers_running: u32,
     /// Jobs accepted of which nothing is leased or rendered.
     pub queue_depth: u64,
+}
+
+/// Something to be said of a job, taken by who is to say it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimedNews {
+    pub webhook: Webhook,
+    pub news: News,
+    pub job: Job,
 }
 
 /// A leased piece of a job with all that `rpc` needs to make a `Task` of it (it adds presigned URLs).

@@ -10,6 +10,7 @@ use super::{
     transaction::Transaction,
     uploads,
     view::LeaseSweep,
+    webhooks,
 };
 use crate::{
     model::Spot,
@@ -61,8 +62,11 @@ impl Writer {
     pub(super) fn start(mut self, started: std::sync::mpsc::SyncSender<Result<(), FarmError>>) {
         let (reply, mut extended) = oneshot::channel();
         self.apply(Command::ExtendLeases { reply });
+        let (reply, mut recovered) = oneshot::channel();
+        self.apply(Command::RecoverNews { reply });
         self.settle();
-        let extended = extended.try_recv().unwrap_or(Err(FarmError::Unavailable));
+        let mut taken = [extended.try_recv(), recovered.try_recv()].into_iter();
+        let extended = taken.try_for_each(|result| result.unwrap_or(Err(FarmError::Unavailable)));
         let serves = extended.is_ok();
         // Nobody listens when opening was abandoned; then every handle is gone and `run` ends at once.
         let _ = started.send(extended);
@@ -226,6 +230,11 @@ impl Writer {
                 let leased = self.shared.board().leased_jobs();
                 self.answer(reply, |tx| leased.into_iter().try_for_each(|job| leases::extend(tx, &rules, job)));
             }
+            Command::ClaimNews { job, reply } => self.answer(reply, |tx| webhooks::claim(tx, job)),
+            Command::SettleNews { job, news, outcome, reply } => {
+                self.answer(reply, |tx| webhooks::settle(tx, rules.webhooks, job, news, outcome));
+            }
+            Command::RecoverNews { reply } => self.answer(reply, |tx| webhooks::recover(tx, rules.webhooks)),
             Command::ExpireFiles { files, reply } => self.answer(reply, |tx| uploads::expire(tx, &files)),
             Command::ForgetAnswers { reply } => self.answer(reply, |tx| jobs::forget_answers(tx, &rules)),
             Command::Close { .. } => unreachable!("run() ends at a close"),

@@ -23,9 +23,11 @@ mod tests;
 
 use crate::{
     blobs::{Blobs, DiskStore, Signer},
-    farm::{Audit, Farm},
+    farm::{Audit, Farm, FarmError},
+    model::Job,
     outbound::Outbound,
     probe::Prober,
+    webhooks::Described,
 };
 use apiframe::rates::{PlanLimits, PlanRules};
 use auth::tokens::Tokens;
@@ -117,6 +119,11 @@ pub fn router(state: HttpState) -> Router {
     let routes = surface(state.signer.bucket_name()).with_document(&reframefx::book(), &state.signer.origin());
     let routes = routes.merge(apiframe::routes(&state.signer.origin()));
     edged(routes, Port::Public, &state).with_state(state)
+}
+
+/// Gives a job the words of the surface that has webhooks.
+pub fn describer(state: HttpState) -> impl Fn(&Job) -> Result<Described, FarmError> + Send + Sync + 'static {
+    move |job| apiframe::described(&state, job)
 }
 
 /// Everything that the public port serves and the document describes.

@@ -7,6 +7,7 @@ pub mod job;
 pub mod ledger;
 pub mod origin;
 pub mod project;
+pub mod webhook;
 
 pub use account::{Account, ApiKey, KeyHash, KeyKind, KeyLabel, Tier};
 pub use answer::FirstAnswer;
@@ -17,3 +18,4 @@ pub use job::{
 pub use ledger::{Credit, Currency, EntryKind, LedgerEntry, Purchase, Reversal};
 pub use origin::Origin;
 pub use project::{Project, ProjectState, ShareToken};
+pub use webhook::{EndNews, News, ProgressNews, Webhook, WebhookAttempt, WebhookEvents, WebhookRules, WebhookStatus};

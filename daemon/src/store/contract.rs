@@ -339,6 +339,24 @@ fn a_first_answer_is_kept_by_account_route_and_key_until_it_is_forgotten() {
 }
 
 #[test]
+fn a_webhook_is_open_while_something_is_due_or_being_sent() {
+    both(|store| {
+        let due = EndNews::Due { attempt: 1, not_before: Timestamp(3) };
+        let put = |of, end| store.commit(&[Write::PutWebhook(webhook(of, end))]).unwrap();
+        put(2, due);
+        put(1, EndNews::Sending { attempt: 1 });
+        put(3, EndNews::Open);
+        let open = || store.open_webhooks().unwrap().iter().map(|job| job.0.as_u128()).collect::<Vec<_>>();
+        assert_eq!(open(), [1, 2]);
+        put(2, EndNews::Delivered);
+        put(1, due);
+        assert_eq!(open(), [1]);
+        assert_eq!(store.webhook(JobId(id(1))).unwrap(), Some(webhook(1, due)));
+        assert_eq!(store.webhook(JobId(id(4))).unwrap(), None);
+    });
+}
+
+#[test]
 fn later_writes_of_one_commit_win() {
     both(|store| {
         store.commit(&[Write::PutJob(job(1, 1, 10, rendering())), Write::PutJob(job(1, 1, 10, cancelled()))]).unwrap();
@@ -479,16 +497,18 @@ fn everything(store: &dyn Store) -> String {
         let file = store.file_with_key(&input(number, 1, 1).key).unwrap();
         let refund = store.refund_of(EntryId(id(number))).unwrap();
         let bought = store.payment(&number.to_string()).unwrap();
+        let hook = store.webhook(JobId(id(number))).unwrap();
         let project = ProjectId(id(number));
         let in_it = (store.files_of(project).unwrap(), store.jobs_in(project).unwrap());
         let shared = (store.project_with_share(share(number)).unwrap(), store.origin(JobId(id(number))).unwrap());
-        format!("{file:?} {refund:?} {bought:?} {:?} {in_it:?} {shared:?}", store.project(project).unwrap())
+        format!("{hook:?} {file:?} {refund:?} {bought:?} {:?} {in_it:?} {shared:?}", store.project(project).unwrap())
     });
     let addresses = ["a@x", "b@x"].map(|email| store.account_with_email(email).unwrap());
     let due = store.files_due(Timestamp(i64::MAX - 1), None, 9).unwrap();
     let whole = (
         addresses,
         due,
+        store.open_webhooks().unwrap(),
         store.totals().unwrap(),
         store.jobs_recent(9).unwrap(),
         store.open_jobs().unwrap(),
@@ -512,6 +532,8 @@ fn any_write() -> impl Strategy<Value = Write> {
         (number(), 0_u64..3, number()).prop_map(|(of, sequence, charge)| {
             Write::PutEntry(entry(of, sequence, EntryKind::Refund { charge: EntryId(id(charge)), job: JobId(id(1)) }))
         }),
+        (number(), prop_oneof![Just(EndNews::Open), Just(EndNews::Failed), Just(EndNews::Sending { attempt: 1 })])
+            .prop_map(|(of, end)| Write::PutWebhook(webhook(of, end))),
         (number(), 0_u64..3, number()).prop_map(|(of, sequence, event)| Write::PutEntry(entry(
             of,
             sequence,

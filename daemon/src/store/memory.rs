@@ -4,7 +4,7 @@ use super::{Store, StoreError, Tables, Write};
 use crate::{
     model::{
         Account, ApiKey, FirstAnswer, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
-        ShareToken,
+        ShareToken, Webhook,
     },
     retention,
 };
@@ -188,6 +188,14 @@ impl Store for MemoryStore {
 
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
         self.tables(|tables| tables.jobs.values().filter(|job| !job.has_ended()).cloned().collect())
+    }
+
+    fn webhook(&self, job: JobId) -> Result<Option<Webhook>, StoreError> {
+        self.tables(|tables| tables.webhook(job))
+    }
+
+    fn open_webhooks(&self) -> Result<Vec<JobId>, StoreError> {
+        self.tables(|tables| tables.webhooks.values().filter(|hook| hook.is_open()).map(|hook| hook.job).collect())
     }
 
     fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, StoreError> {

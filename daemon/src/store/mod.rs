@@ -17,7 +17,7 @@ pub use tables::Tables;
 
 use crate::model::{
     Account, ApiKey, FirstAnswer, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
-    ShareToken,
+    ShareToken, Webhook,
 };
 use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
 
@@ -66,6 +66,7 @@ pub enum Write {
     PutOrigin(Origin),
     PutFile(MediaFile),
     PutJob(Job),
+    PutWebhook(Webhook),
     PutAnswer(FirstAnswer),
     ForgetAnswer {
         account: AccountId,
@@ -132,6 +133,10 @@ pub trait Store: Send + Sync + 'static {
     fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError>;
     /// Jobs that have not ended, in order of id.
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError>;
+
+    fn webhook(&self, job: JobId) -> Result<Option<Webhook>, StoreError>;
+    /// Jobs whose webhook has something due or being sent.
+    fn open_webhooks(&self) -> Result<Vec<JobId>, StoreError>;
 
     fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, StoreError>;
     fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, StoreError>;

@@ -81,6 +81,17 @@ pub(crate) fn reversal(purchase: EntryId, event: &str) -> EntryKind {
     EntryKind::Reversal(Reversal { purchase, due, event: event.into(), reason })
 }
 
+pub(crate) fn webhook(of: u128, end: EndNews) -> Webhook {
+    let events = WebhookEvents { progress: true, completed: true, failed: false };
+    let progress = ProgressNews { percent: 40, is_due: false, delivered: Some(false) };
+    let log = vec![
+        WebhookAttempt { at: Timestamp(5), news: News::Progress { percent: 40 }, outcome: Ok(500) },
+        WebhookAttempt { at: Timestamp(6), news: News::End, outcome: Err("it did not answer in time".into()) },
+    ];
+    let (url, signed_with) = ("https://hooks.example.org/x?token=1".into(), Some(KeyHash([3; 32])));
+    Webhook { job: JobId(id(of)), url, events, signed_with, progress, end, log }
+}
+
 pub(crate) fn facts() -> SourceFacts {
     let seconds = |num, den| Rational::new(num, den).unwrap();
     SourceFacts {

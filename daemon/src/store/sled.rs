@@ -1,4 +1,4 @@
-//! The store on disk, in one sled tree. The only file that knows sled.
+//! The store on disk, in one sled tree. This file and its folder alone know sled.
 //!
 //! What sled 0.34 does decides what stands here. It flushes every 500 ms by itself unless told not to, and its flush
 //! loses acknowledged writes in a power cut: `sync` therefore flushes and then syncs the data file through a handle
@@ -7,21 +7,24 @@
 //! are big-endian. A batch applies whole or not at all, but a reader that takes two steps may see one in between.
 
 mod keys;
+mod write;
 
-use keys::{answer_key, due_key, job_in_key, key, kind, of_owner, segment_key, shown, time_bytes};
+use keys::{answer_key, due_key, job_in_key, key, kind, of_owner, shown, time_bytes};
+
+use write::add;
 
 use super::{
     Store, StoreError, Write,
     record::{self, JobRecord, SegmentRecord, Stored},
 };
 use crate::model::{
-    Account, ApiKey, EntryKind, FileState, FirstAnswer, Job, JobPlace, KeyHash, KeyKind, LedgerEntry, MediaFile,
-    ObjectKey, Origin, Project, ShareToken,
+    Account, ApiKey, FirstAnswer, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
+    ShareToken, Webhook,
 };
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     ffi::OsString,
     fs::File,
     io,
@@ -40,13 +43,6 @@ const FORMAT_KEY: &[u8] = b"format";
 const INDEXES_KEY: &[u8] = b"format-indexes";
 /// Empty stood for those of projects; 2: and of files that are due.
 const INDEXES: &[u8] = &[2];
-
-/// What a batch has changed so far of who has which address.
-#[derive(Default)]
-struct Addresses<'a> {
-    of: HashMap<AccountId, &'a str>,
-    owners: HashMap<String, Option<AccountId>>,
-}
 
 /// sled's own threads may hold its lock for a moment after a store was closed in the same process.
 const LOCK_TRIES: u32 = 20;
@@ -171,74 +167,6 @@ impl SledStore {
             read(&key, &bytes)
         })
         .collect()
-    }
-
-    /// Adds an account; its address, unless another account had it first, in place of the one it had before.
-    fn add_account<'a>(
-        &self,
-        batch: &mut Batch,
-        addresses: &mut Addresses<'a>,
-        account: &'a Account,
-    ) -> Result<(), StoreError> {
-        let at = key(kind::ACCOUNT, &[account.id.as_bytes()]);
-        let before = match addresses.of.insert(account.id, &account.email) {
-            Some(before) => Some(before.to_owned()),
-            None => self.record(&at)?.map(|before: Account| before.email),
-        };
-        let address = |email: &str| key(kind::EMAIL, &[email.as_bytes()]);
-        if let Some(before) = before.filter(|before| *before != account.email)
-            && self.address_owner(addresses, &before)? == Some(account.id)
-        {
-            batch.remove(address(&before));
-            addresses.owners.insert(before, None);
-        }
-        if self.address_owner(addresses, &account.email)?.is_none() {
-            batch.insert(address(&account.email), account.id.as_bytes());
-            addresses.owners.insert(account.email.clone(), Some(account.id));
-        }
-        put(batch, at, account)
-    }
-
-    fn address_owner(&self, addresses: &Addresses, email: &str) -> Result<Option<AccountId>, StoreError> {
-        addresses.owners.get(email).map_or_else(|| self.account_with_email(email), |owner| Ok(*owner))
-    }
-
-    /// Adds when the bytes of a file are due, in place of when they were.
-    fn add_due(&self, batch: &mut Batch, file: &MediaFile) -> Result<(), StoreError> {
-        if let Some(before) = Store::file(self, file.id)? {
-            batch.remove(due_key(&before));
-        }
-        if !matches!(file.state, FileState::Deleted { .. }) {
-            batch.insert(due_key(file), &[]);
-        }
-        Ok(())
-    }
-
-    /// Adds a job and those of its segments that changed. Its segments are removed once it has ended.
-    fn add_job(&self, batch: &mut Batch, job: &Job) -> Result<(), StoreError> {
-        let (id, at) = (job.id.as_bytes(), time_bytes(job.created_at));
-        batch.insert(key(kind::JOB_OF, &[job.account.as_bytes(), &at, id]), &[]);
-        batch.insert(key(kind::JOB_BY_TIME, &[&at, id]), &[]);
-        batch.insert(job_in_key(job), &[]);
-        let open = key(kind::OPEN_JOB, &[id]);
-        if job.has_ended() {
-            batch.remove(open)
-        } else {
-            batch.insert(open, &[])
-        }
-        let (head, segments) = record::split(job);
-        for (position, segment) in (0_u64..).zip(&segments) {
-            let (at, bytes) = (segment_key(job.id, position), encode(segment)?);
-            if self.bytes(&at)?.is_none_or(|stored| stored != bytes) {
-                batch.insert(at, bytes);
-            }
-        }
-        let left_over = self.db.range(segment_key(job.id, segments.len() as u64)..=segment_key(job.id, u64::MAX));
-        for at in left_over.keys() {
-            batch.remove(at.map_err(|source| io_error("read", source))?);
-        }
-        batch.insert(key(kind::JOB, &[id]), encode(&head)?);
-        Ok(())
     }
 
     fn sync_blobs(&self) -> Result<(), StoreError> {
@@ -471,6 +399,20 @@ impl Store for SledStore {
         self.jobs_at(self.db.scan_prefix([kind::OPEN_JOB]).keys())
     }
 
+    fn webhook(&self, job: JobId) -> Result<Option<Webhook>, StoreError> {
+        self.record(&key(kind::WEBHOOK, &[job.as_bytes()]))
+    }
+
+    fn open_webhooks(&self) -> Result<Vec<JobId>, StoreError> {
+        let open = self.db.scan_prefix([kind::OPEN_WEBHOOK]).keys();
+        open.map(|at| {
+            let at = at.map_err(|source| io_error("read", source))?;
+            let id = at.get(1..).unwrap_or_default();
+            Uuid::from_slice(id).map(JobId).map_err(|cause| corrupt(&at, cause))
+        })
+        .collect()
+    }
+
     fn answer(&self, account: AccountId, route: &str, name: &str) -> Result<Option<FirstAnswer>, StoreError> {
         self.record(&answer_key(account, route, name))
     }
@@ -482,30 +424,7 @@ impl Store for SledStore {
     }
 
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
-        let mut batch = Batch::default();
-        // Only a job's last state counts, and only what it changed of the stored one is written.
-        let mut jobs: HashMap<JobId, &Job> = HashMap::new();
-        let mut files: HashMap<FileId, &MediaFile> = HashMap::new();
-        let mut addresses = Addresses::default();
-        for write in writes {
-            match write {
-                Write::PutJob(job) => {
-                    jobs.insert(job.id, job);
-                }
-                Write::PutAccount(account) => self.add_account(&mut batch, &mut addresses, account)?,
-                write => add(&mut batch, write)?,
-            }
-            if let Write::PutFile(file) = write {
-                files.insert(file.id, file);
-            }
-        }
-        for file in files.into_values() {
-            self.add_due(&mut batch, file)?;
-        }
-        for job in jobs.into_values() {
-            self.add_job(&mut batch, job)?;
-        }
-        self.db.apply_batch(batch).map_err(|source| io_error("write", source))
+        self.write(writes)
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -513,81 +432,4 @@ impl Store for SledStore {
         self.sync_blobs()?;
         self.data.sync_data().map_err(|source| io_error("sync", source))
     }
-}
-
-/// A write and the index entries that follow from it.
-fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
-    match write {
-        Write::PutKey(api_key) => {
-            let (account, hash) = (api_key.account.as_bytes(), &api_key.hash.0);
-            match api_key.kind {
-                KeyKind::Rfx if api_key.is_active() => batch.insert(key(kind::NEWEST_KEY, &[account]), hash),
-                KeyKind::Rfx => {}
-                KeyKind::Afk(_) => {
-                    batch.insert(key(kind::KEY_OF, &[account, &time_bytes(api_key.created_at), hash]), &[]);
-                }
-            }
-            put(batch, key(kind::KEY, &[&api_key.hash.0]), api_key)
-        }
-        Write::PutKeyUse { key: used, at } => {
-            batch.insert(key(kind::KEY_USED, &[&used.0]), &at.0.to_be_bytes());
-            Ok(())
-        }
-        Write::PutEntry(entry) => {
-            let place: [&[u8]; 2] = [entry.account.as_bytes(), &entry.sequence.to_be_bytes()];
-            match &entry.kind {
-                EntryKind::Refund { charge, .. } => {
-                    batch.insert(key(kind::REFUND, &[charge.as_bytes()]), entry.id.as_bytes());
-                }
-                EntryKind::Purchase(purchase) => {
-                    batch.insert(key(kind::PAYMENT, &[purchase.event.as_bytes()]), place.concat());
-                }
-                EntryKind::Reversal(reversal) => {
-                    batch.insert(key(kind::REFUND, &[reversal.purchase.as_bytes()]), entry.id.as_bytes());
-                    batch.insert(key(kind::PAYMENT, &[reversal.event.as_bytes()]), place.concat());
-                }
-                EntryKind::TrialGrant
-                | EntryKind::OperatorGrant { .. }
-                | EntryKind::Adjustment { .. }
-                | EntryKind::Charge { .. } => {}
-            }
-            put(batch, key(kind::ENTRY, &place), entry)
-        }
-        Write::PutProject(project) => {
-            let (id, at) = (project.id.as_bytes(), time_bytes(project.created_at));
-            let account = project.account.as_bytes();
-            let (found_at, holds): (_, &[u8]) = match project.listed {
-                true => (key(kind::PROJECT_OF, &[account, &at, id]), &[]),
-                false => (key(kind::DEFAULT_PROJECT, &[account]), id),
-            };
-            if project.is_deleted() {
-                batch.remove(found_at)
-            } else {
-                batch.insert(found_at, holds)
-            }
-            if let Some(token) = project.share() {
-                batch.insert(key(kind::SHARE, &[&token.0]), id);
-            }
-            put(batch, key(kind::PROJECT, &[id]), project)
-        }
-        Write::PutOrigin(origin) => put(batch, key(kind::ORIGIN, &[origin.job.as_bytes()]), origin),
-        Write::PutFile(file) => {
-            batch.insert(key(kind::OBJECT, &[file.key.as_str().as_bytes()]), file.id.as_bytes());
-            let (project, at) = (file.project.as_bytes(), time_bytes(file.created_at));
-            batch.insert(key(kind::FILE_OF, &[project, &at, file.id.as_bytes()]), &[]);
-            put(batch, key(kind::FILE, &[file.id.as_bytes()]), file)
-        }
-        // `add_account` and `add_job` do these: they look at what is stored.
-        Write::PutAccount(_) | Write::PutJob(_) => Ok(()),
-        Write::PutAnswer(answer) => put(batch, answer_key(answer.account, &answer.route, &answer.key), answer),
-        Write::ForgetAnswer { account, route, key } => {
-            batch.remove(answer_key(*account, route, key));
-            Ok(())
-        }
-    }
-}
-
-fn put<T: Stored>(batch: &mut Batch, at: Vec<u8>, value: &T) -> Result<(), StoreError> {
-    batch.insert(at, encode(&value.to_record())?);
-    Ok(())
 }

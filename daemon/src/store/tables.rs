@@ -3,6 +3,7 @@
 use super::Write;
 use crate::model::{
     Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
+    Webhook,
 };
 use std::collections::BTreeMap;
 use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
@@ -23,6 +24,7 @@ pub struct Tables {
     pub(super) objects: BTreeMap<ObjectKey, FileId>,
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) origins: BTreeMap<JobId, Origin>,
+    pub(super) webhooks: BTreeMap<JobId, Webhook>,
     pub(super) answers: BTreeMap<(AccountId, String, String), FirstAnswer>,
 }
 
@@ -85,6 +87,9 @@ impl Tables {
             Write::PutJob(job) => {
                 self.jobs.insert(job.id, job);
             }
+            Write::PutWebhook(webhook) => {
+                self.webhooks.insert(webhook.job, webhook);
+            }
             Write::PutAnswer(answer) => {
                 self.answers.insert((answer.account, answer.route.clone(), answer.key.clone()), answer);
             }
@@ -137,6 +142,10 @@ impl Tables {
 
     pub fn job(&self, id: JobId) -> Option<Job> {
         self.jobs.get(&id).cloned()
+    }
+
+    pub fn webhook(&self, job: JobId) -> Option<Webhook> {
+        self.webhooks.get(&job).cloned()
     }
 
     pub fn answer(&self, account: AccountId, route: &str, key: &str) -> Option<FirstAnswer> {

@@ -93,13 +93,18 @@ pub async fn run(farm: Farm, blobs: Blobs, disk: DiskStore, stop: CancellationTo
 }
 
 /// Carries out the farm's effects until the farm is closed. What fails here is found by the next pass.
-pub async fn run_effects(farm: Farm, blobs: Blobs, mut effects: mpsc::Receiver<Effect>) {
+/// News for webhooks is passed on.
+pub async fn run_effects(farm: Farm, blobs: Blobs, mut effects: mpsc::Receiver<Effect>, webhooks: mpsc::Sender<JobId>) {
     while let Some(effect) = effects.recv().await {
         match effect {
             Effect::DeleteWork(job) => {
                 if let Err(error) = clean_up_after(&farm, &blobs, job).await {
                     warn(&error, "the work of an ended job could not be deleted yet");
                 }
+            }
+            Effect::TellWebhook(job) => {
+                // When its queue is full, the deliverer finds it by itself.
+                let _ = webhooks.try_send(job);
             }
             Effect::DeleteProject(project) => {
                 if let Err(error) = projects::clean_up_after(&farm, &blobs, project).await {

@@ -16,7 +16,7 @@ use tweenfarm_daemon::{
         Clock, Effect, Farm, FarmError, FarmRules, Home, Idempotency, LeasedWork, NewAccount, NewUpload, Piece,
         Submission, Submitted,
     },
-    model::{Account, JobEnd, JobState, KeyHash, MediaFile, ObjectKey},
+    model::{Account, JobEnd, JobState, KeyHash, MediaFile, ObjectKey, WebhookRules},
     retention::Lifetimes,
     store::{MemoryStore, Store},
 };
@@ -71,6 +71,7 @@ pub const RULES: FarmRules = FarmRules {
     queue_jobs_max: 1_000,
     idempotency_for: Duration::from_secs(24 * 60 * 60),
     keep: Lifetimes::by_tier(Duration::from_secs(3 * 24 * 60 * 60), Duration::from_secs(90 * 24 * 60 * 60)),
+    webhooks: WebhookRules { attempts_max: 1, keep_log: false },
 };
 
 pub const AGENT: AgentId = AgentId(Uuid::from_u128(0xA6E7));
@@ -201,6 +202,7 @@ pub fn submission(clip: &MediaFile, seconds: i64, price: i64) -> Submission {
         price: Xeconds(price),
         idempotency: None,
         asked: None,
+        webhook: None,
     }
 }
 

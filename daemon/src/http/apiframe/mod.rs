@@ -9,8 +9,10 @@ mod models;
 pub mod rates;
 mod refused;
 mod surface;
+mod told;
 
 pub use surface::surface;
+pub use told::described;
 
 use super::{HttpState, openapi};
 use axum::{Router, body::Bytes, http::header, middleware, routing::get};

@@ -90,6 +90,7 @@ async fn accept(state: HttpState, request: Request) -> Result<Value, Failure> {
         price,
         idempotency,
         asked: None,
+        webhook: None,
     };
     let submitted = state.farm.submit(submission).await?;
     Ok(json!({

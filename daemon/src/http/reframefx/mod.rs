@@ -15,6 +15,7 @@ mod uploads;
 
 pub use document::book;
 pub use surface::surface;
+pub use uploads::URL_LIFE;
 
 use super::openapi::Operation;
 use serde_json::Number;

@@ -55,7 +55,7 @@ async fn the_end_of_a_job_deletes_its_work_at_once() {
     bench.farm.cancel(id).await.unwrap();
     let (_, nothing) = mpsc::channel(1);
     let effects = std::mem::replace(&mut bench.effects, nothing);
-    let work = tokio::spawn(orphans::run_effects(bench.farm.clone(), bench.blobs.clone(), effects));
+    let work = tokio::spawn(orphans::run_effects(bench.farm.clone(), bench.blobs.clone(), effects, mpsc::channel(1).0));
     // The writer drops its end of the channel when it closes, and the effects end after the last one.
     bench.farm.clone().close().await;
     work.await.unwrap();

@@ -151,6 +151,7 @@ impl Bench {
             queue_jobs_max: 100,
             idempotency_for: DAY,
             keep: Lifetimes::by_tier(3 * DAY, 90 * DAY),
+            webhooks: crate::model::WebhookRules { attempts_max: 1, keep_log: true },
         };
         let (effects, receiver) = mpsc::channel(16);
         let clock = HandClock(Arc::new(AtomicI64::new(Timestamp::now().0)));

@@ -167,7 +167,12 @@ async fn a_deleted_project_is_gone_at_once_with_its_objects_and_its_share() {
     let path = format!("/projects/{}", spared["project_id"].as_str().unwrap());
     assert_eq!(bench.delete(&path, &other).await.status, StatusCode::OK);
     let effects = std::mem::replace(&mut bench.effects, mpsc::channel(1).1);
-    let work = tokio::spawn(crate::sweep::orphans::run_effects(bench.farm.clone(), bench.blobs.clone(), effects));
+    let work = tokio::spawn(crate::sweep::orphans::run_effects(
+        bench.farm.clone(),
+        bench.blobs.clone(),
+        effects,
+        mpsc::channel(1).0,
+    ));
     bench.farm.clone().close().await;
     work.await.unwrap();
     assert!(bench.blobs.stat(&spared["key"].as_str().unwrap().parse().unwrap()).await.unwrap().is_none());

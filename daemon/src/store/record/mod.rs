@@ -7,6 +7,7 @@ mod account;
 mod facts;
 mod file;
 mod job;
+mod webhook;
 
 pub(super) use job::{JobRecord, SegmentRecord, split, unite};
 

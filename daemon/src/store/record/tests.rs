@@ -38,6 +38,7 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
         plain("key.v2", &samples::key(1, 2, Some(3))),
         plain("key.afk.v2", &samples::named_key(1, 2, Some(3))),
         plain("file.v1", &samples::input(1, 2, 3)),
+        plain("webhook.v1", &samples::webhook(1, EndNews::Due { attempt: 2, not_before: Timestamp(9) })),
         plain("answer.v1", &samples::answer("/jobs", "k", 4)),
     ];
     for (number, state) in samples::every_state().into_iter().enumerate() {
@@ -117,6 +118,8 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
     }
     let read = |name| MediaFile::from_record(decode(&released(name)).unwrap()).unwrap();
     assert_eq!(read("file.v1"), samples::input(1, 2, 3));
+    let webhook = Webhook::from_record(decode(&released("webhook.v1")).unwrap()).unwrap();
+    assert_eq!(webhook, samples::webhook(1, EndNews::Due { attempt: 2, not_before: Timestamp(9) }));
     let read = |name| Account::from_record(decode(&released(name)).unwrap()).unwrap();
     let account = samples::account(1, "ada@example.org");
     assert_eq!(read("account.v2"), account);

@@ -48,6 +48,10 @@ pub(super) mod kind {
     pub const JOB_BY_TIME: u8 = b't';
     /// Job, while it has not ended.
     pub const OPEN_JOB: u8 = b'q';
+    /// Job → its webhook.
+    pub const WEBHOOK: u8 = b'W';
+    /// Job, while its webhook has something due or being sent.
+    pub const OPEN_WEBHOOK: u8 = b'V';
     /// Account, route, 0, idempotency key → first answer.
     pub const ANSWER: u8 = b'i';
 }
