@@ -3,7 +3,9 @@
 //! the first four of the file, or a moving texture. The device is the best one.
 
 use std::time::{Duration, Instant};
-use tweenfarm_shaders::{Device, Engine, EngineError, FrameSize, Memory, PassTimes, Phase, PlanarFrame, Quality, Settings};
+use tweenfarm_shaders::{
+    Device, Engine, EngineError, FrameSize, Memory, PassTimes, Phase, PlanarFrame, Quality, Settings,
+};
 
 const PAIRS: u32 = 12;
 const STEPWISE: u32 = 12;

@@ -13,6 +13,9 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "planes.glsl"
 #include "vectors.glsl"
+const int CODE = 1;
+const int CODE_MAX = 255;
+#include "mixing.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
 layout(binding = 0) uniform usamplerBuffer first;
 layout(binding = 1) uniform usamplerBuffer second;
@@ -34,45 +37,7 @@ layout(push_constant) uniform Push {
     uint made_chroma_stride_words; // luma's is twice that
 } push;
 
-// What an outer tap takes away, in 1/128: Keys' kernel of a = -0.75, its phase bent so that its centre is where it should be.
-int outer(int p, int rest) {
-    return (p * rest * rest * (1024 + 80 * p - 3 * p * p) + (1 << 18)) >> 19;
-}
-
-// The four weights of a phase in 1/32 px, in 1/128; they sum to 128, and their centre is the phase exactly.
-ivec4 bicubic_weights(int phase) {
-    int rest = 32 - phase;
-    int left = outer(phase, rest), right = outer(rest, phase);
-    return ivec4(-left, 4 * rest + 2 * left - right, 4 * phase + 2 * right - left, -right);
-}
-
-int sum4(ivec4 v) { return v.x + v.y + v.z + v.w; }
 ivec4 bytes(uint word) { return ivec4(word, word >> 8, word >> 16, word >> 24) & 255; }
-
-const int FAINT = 6 * 16; // 1/16 code
-
-// Mixes samples in 1/16 code as the cell's choice says; `still` is the unmoved mix. What rests is shown unmoved where the
-// motion would change it by more than a code and one of the samples is what stands there, or both nearly: something that
-// passes over it is in both. What is overlaid is shown unmoved whatever the samples.
-ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how, bvec4 rests, bvec4 overlaid) {
-    int time = moment.time_q14;
-    int visible = int(how & 1023u), unmoved = int((how >> 10) & 1023u), share = int((how >> 20) & 1023u);
-    ivec4 mix_q4 = ((16384 - time) * a + time * b + 8192) >> 14;
-    if (visible > 0) {
-        ivec4 shown = (share * a + (256 - share) * b + 128) >> 8;
-        mix_q4 += (visible * (shown - mix_q4) + 128) >> 8;
-    }
-    ivec4 still = ((16384 - time) * (still_a << 4) + time * (still_b << 4) + 8192) >> 14;
-    if (unmoved > 0) mix_q4 += (unmoved * (still - mix_q4) + 128) >> 8;
-    ivec4 codes = clamp((mix_q4 + 8) >> 4, 0, 255), still_codes = (still + 8) >> 4;
-    if (!any(rests) && !any(overlaid)) return codes;
-    ivec4 off_a = abs(a - still), off_b = abs(b - still);
-    ivec4 least = min(off_a, off_b), most = max(off_a, off_b);
-    ivec4 one_sided = ivec4(lessThanEqual(4 * least, most)) | ivec4(lessThanEqual(most, ivec4(FAINT)));
-    ivec4 stays = ivec4(overlaid) | (ivec4(rests) & one_sided);
-    ivec4 far = ivec4(greaterThan(abs(codes - still_codes), ivec4(1)));
-    return mix(codes, still_codes, notEqual(stays & far, ivec4(0)));
-}
 
 TILE_COLUMN(column5, 5, 2)
 TILE_COLUMN(column4, 4, 2)
@@ -149,14 +114,14 @@ void main() {
             still_a = still_block(first, pixel);
             still_b = still_block(second, pixel);
             // A logo, a caption, a bar: what is the same in both frames. Of a stroke one pixel wide two of the four are.
-            bvec4 same = lessThanEqual(abs(still_a - still_b), ivec4(1));
+            bvec4 same = lessThanEqual(abs(still_a - still_b), ivec4(CODE));
             rests = bvec4((overlay & 1u) != 0u && all(same));
             if ((overlay & 2u) != 0u && sum4(ivec4(same)) >= 2) overlaid = same;
         }
 
         ivec2 back = (flow * moment.time_q14 + 8192) >> 14;
         ivec4 a = luma_block(first, pixel, -back), b = luma_block(second, pixel, flow - back);
-        uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y, rests, overlaid));
+        uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y, rests, overlaid, moment.time_q14));
         uint place = uint(pixel.x & 3) * 8u;
         upper[quad >> 1] |= (codes.x | (codes.y << 8)) << place;
         lower[quad >> 1] |= (codes.z | (codes.w << 8)) << place;
@@ -171,7 +136,8 @@ void main() {
             still_b.xy = still_chroma(second_chroma, place_c);
         }
         uvec4 chroma_codes = uvec4(mixed(
-            ivec4(ca, 0, 0), ivec4(cb, 0, 0), still_a, still_b, choice.y, rests, bvec4(all(overlaid))));
+            ivec4(ca, 0, 0), ivec4(cb, 0, 0), still_a, still_b, choice.y, rests, bvec4(all(overlaid)),
+            moment.time_q14));
         u_word |= chroma_codes.x << (8 * quad);
         v_word |= chroma_codes.y << (8 * quad);
     }

@@ -8,7 +8,7 @@ use crate::pass::{Side, Slot};
 use crate::pass_times::{Often, PassTimes};
 use crate::plan::{Plan, Step, frame_steps, mix_steps, output_steps, pair_steps};
 use crate::verdict::{PairFacts, PairVerdict};
-use crate::{EngineError, FrameSize, Phase, PlanarFrame, Settings};
+use crate::{Depth, EngineError, FrameSize, Phase, PlanarFrame, Settings};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,10 +86,15 @@ impl Engine {
     /// Frames that can be asked for before the first of them is collected.
     pub const IN_FLIGHT: usize = OUTPUTS;
 
+    /// For frames of 8 bits.
     pub fn new(device: &Device, size: FrameSize, settings: Settings) -> Result<Engine, EngineError> {
-        let plan = Plan::new(size.check()?, settings);
+        Engine::of_depth(device, size, Depth::Eight, settings)
+    }
+
+    pub fn of_depth(device: &Device, size: FrameSize, depth: Depth, settings: Settings) -> Result<Engine, EngineError> {
+        let plan = Plan::of_depth(size.check()?, depth, settings);
         let machine = Machine::new(device, &plan)?;
-        let place = || Place { frame: Arc::new(PlanarFrame::new(size)), touched: None, pair: Pair::Idle };
+        let place = || Place { frame: Arc::new(PlanarFrame::of_depth(size, depth)), touched: None, pair: Pair::Idle };
         Ok(Engine {
             plan,
             settings,
@@ -116,14 +121,25 @@ impl Engine {
                 found_height_px: found.height_px,
             });
         }
+        if frame.depth() != self.plan.depth() {
+            let (bits, found_bits) = (self.plan.depth().bits(), frame.depth().bits());
+            return Err(EngineError::FrameDepth { bits, found_bits });
+        }
         let place = (self.second + 1) % SOURCES;
         self.clear(place)?;
         let [y, u, v] = frame.planes();
         let plan = &self.plan;
-        self.machine.write_frame(place, |luma, chroma| {
-            plan.levels[0].lay_out(y, luma);
-            plan.chroma.u.lay_out(u, chroma);
-            plan.chroma.v.lay_out(v, chroma);
+        self.machine.write_frame(place, |luma, planes| match plan.deep {
+            None => {
+                plan.levels[0].lay_out(y, luma);
+                plan.chroma.u.lay_out(u, planes);
+                plan.chroma.v.lay_out(v, planes);
+            }
+            Some(deep) => {
+                for (plane, codes) in deep.planes.iter().zip([y, u, v]) {
+                    plane.lay_out(codes, planes);
+                }
+            }
         })?;
         match Arc::get_mut(&mut self.places[place].frame) {
             Some(kept) => kept.as_bytes_mut().copy_from_slice(frame.as_bytes()),
@@ -185,8 +201,8 @@ impl Engine {
     /// Waits for the frame that was asked for first and brings it to `out`.
     pub fn collect(&mut self, out: &mut PlanarFrame) -> Result<(), EngineError> {
         let mut making = self.making.pop_front().ok_or_else(|| self.out_of_turn())?;
-        if out.size() != self.plan.size {
-            *out = PlanarFrame::new(self.plan.size);
+        if (out.size(), out.depth()) != (self.plan.size, self.plan.depth()) {
+            *out = PlanarFrame::of_depth(self.plan.size, self.plan.depth());
         }
         self.land(&mut making)?;
         if let State::Repeats(frame) = &making.state {
@@ -197,7 +213,7 @@ impl Engine {
         self.machine.read_made(making.at.output, |made| {
             let stride = 4 * plan.made.chroma_stride_words as usize;
             let [y, u, v] = out.planes_mut();
-            let width = plan.size.width_px as usize;
+            let width = plan.depth().code_bytes() * plan.size.width_px as usize;
             take_in(made, 0, 2 * stride, y, width);
             take_in(made, 4 * plan.made.u_word as usize, stride, u, width / 2);
             take_in(made, 4 * plan.made.v_word as usize, stride, v, width / 2);
@@ -432,7 +448,7 @@ impl Work {
     }
 }
 
-/// Copies a plane of a made frame into a tight one.
+/// Copies a plane of a made frame into a tight one; `width` in bytes.
 fn take_in(made: &[u8], start: usize, stride: usize, codes: &mut [u8], width: usize) {
     for (row, codes) in made[start..].chunks_exact(stride).zip(codes.chunks_exact_mut(width)) {
         codes.copy_from_slice(&row[..width]);

@@ -21,6 +21,8 @@ pub enum EngineError {
     Size { width_px: u32, height_px: u32, minimum: u32, maximum: u32 },
     #[error("a frame of {found_width_px}x{found_height_px} does not fit an engine made for {width_px}x{height_px}")]
     FrameSize { width_px: u32, height_px: u32, found_width_px: u32, found_height_px: u32 },
+    #[error("a frame of {found_bits} bits does not fit an engine made for {bits}")]
+    FrameDepth { bits: u8, found_bits: u8 },
     #[error("a frame between two needs two frames first: {pushed} pushed so far")]
     Order { pushed: u32 },
     #[error("the engine is making {in_flight} frames and has room for {room}: submit and collect in turn")]

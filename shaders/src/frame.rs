@@ -1,4 +1,4 @@
-//! Pictures and times as the engine takes them: 8-bit planar 4:2:0 and a time between two frames.
+//! Pictures and times as the engine takes them: planar 4:2:0 of 8 or 10 bits and a time between two frames.
 //! Knows nothing of colour: codes go in, codes come out, whatever their range and matrix.
 
 use crate::EngineError;
@@ -30,54 +30,85 @@ impl FrameSize {
         })
     }
 
-    pub fn luma_bytes(self) -> usize {
+    fn luma_codes(self) -> usize {
         self.width_px as usize * self.height_px as usize
-    }
-
-    pub fn chroma_bytes(self) -> usize {
-        self.luma_bytes() / 4
     }
 }
 
-/// An 8-bit 4:2:0 picture, tightly packed: Y, then U, then V, in one block.
+/// Bits of a code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Depth {
+    #[default]
+    Eight,
+    /// In two bytes, the lower one first.
+    Ten,
+}
+
+impl Depth {
+    pub const fn bits(self) -> u8 {
+        match self {
+            Depth::Eight => 8,
+            Depth::Ten => 10,
+        }
+    }
+
+    pub const fn code_bytes(self) -> usize {
+        match self {
+            Depth::Eight => 1,
+            Depth::Ten => 2,
+        }
+    }
+}
+
+/// A 4:2:0 picture, tightly packed: Y, then U, then V, in one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanarFrame {
     size: FrameSize,
-    codes: Vec<u8>,
+    depth: Depth,
+    bytes: Vec<u8>,
 }
 
 impl PlanarFrame {
-    /// A black-coded (all zero) picture to be filled through [`PlanarFrame::planes_mut`].
+    /// A picture of 8 bits, all codes zero, to be filled through [`PlanarFrame::planes_mut`].
     pub fn new(size: FrameSize) -> PlanarFrame {
-        PlanarFrame { size, codes: vec![0; size.luma_bytes() + 2 * size.chroma_bytes()] }
+        PlanarFrame::of_depth(size, Depth::Eight)
+    }
+
+    pub fn of_depth(size: FrameSize, depth: Depth) -> PlanarFrame {
+        PlanarFrame { size, depth, bytes: vec![0; depth.code_bytes() * size.luma_codes() * 3 / 2] }
     }
 
     pub fn size(&self) -> FrameSize {
         self.size
     }
 
+    pub fn depth(&self) -> Depth {
+        self.depth
+    }
+
     /// Y, U and V.
     pub fn planes(&self) -> [&[u8]; 3] {
-        let (y, chroma) = self.codes.split_at(self.size.luma_bytes());
-        let (u, v) = chroma.split_at(self.size.chroma_bytes());
+        let (y, chroma) = self.bytes.split_at(self.bytes.len() / 3 * 2);
+        let (u, v) = chroma.split_at(chroma.len() / 2);
         [y, u, v]
     }
 
     /// Y, U and V, to be written.
     pub fn planes_mut(&mut self) -> [&mut [u8]; 3] {
-        let (y, chroma) = self.codes.split_at_mut(self.size.luma_bytes());
-        let (u, v) = chroma.split_at_mut(self.size.chroma_bytes());
+        let luma = self.bytes.len() / 3 * 2;
+        let (y, chroma) = self.bytes.split_at_mut(luma);
+        let (u, v) = chroma.split_at_mut(chroma.len() / 2);
         [y, u, v]
     }
 
-    /// The whole picture as it lies in memory: I420.
+    /// The whole picture as it lies in memory: I420, or I420_10LE.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.codes
+        &self.bytes
     }
 
-    /// The whole picture as it lies in memory, to be written: I420.
+    /// The whole picture as it lies in memory, to be written.
     pub fn as_bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.codes
+        &mut self.bytes
     }
 }
 

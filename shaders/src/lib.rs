@@ -16,7 +16,7 @@ mod verdict;
 
 pub use engine::Engine;
 pub use error::EngineError;
-pub use frame::{FrameSize, Phase, PlanarFrame};
+pub use frame::{Depth, FrameSize, Phase, PlanarFrame};
 pub use gpu::{Device, DeviceFacts, DeviceKind, Memory, devices};
 pub use pass_times::{Often, PassTime, PassTimes};
 pub use settings::{ENGINE, Quality, Settings};

@@ -2,20 +2,27 @@
 
 mod pictures;
 
-use pictures::{Scene, software_device};
+use pictures::{Scene, deepened, software_device};
 use std::time::Duration;
 use tweenfarm_shaders::pass::{Side, Slot};
 use tweenfarm_shaders::plan::{Plan, finest_nodes};
 use tweenfarm_shaders::reference::{self, Dense, Mean, Plane, Source, pack};
-use tweenfarm_shaders::{Engine, FrameSize, Phase, PlanarFrame, Quality, Settings};
+use tweenfarm_shaders::{Depth, Engine, FrameSize, Phase, PlanarFrame, Quality, Settings};
 
 /// Compares every buffer of a pair and of two outputs with the twins, and the made frames with them too.
 fn check(scene: Scene, width_px: u32, height_px: u32, quality: Quality) {
+    check_depth(scene, width_px, height_px, quality, Depth::Eight);
+}
+
+fn check_depth(scene: Scene, width_px: u32, height_px: u32, quality: Quality, depth: Depth) {
     let size = FrameSize { width_px, height_px };
     let settings = Settings { quality, scene_cuts: false };
-    let plan = Plan::new(size, settings);
-    let (first, second) = scene.pair(size);
-    let mut engine = Engine::new(&software_device(), size, settings).unwrap();
+    let plan = Plan::of_depth(size, depth, settings);
+    let (mut first, mut second) = scene.pair(size);
+    if depth == Depth::Ten {
+        (first, second) = (deepened(&first, 1), deepened(&second, 2));
+    }
+    let mut engine = Engine::of_depth(&software_device(), size, depth, settings).unwrap();
     engine.push(&first).unwrap();
     engine.push(&second).unwrap();
     let verdict = engine.verdict().unwrap();
@@ -127,4 +134,13 @@ fn every_pass_equals_its_twin_at_the_fast_and_high_settings() {
 #[test]
 fn every_pass_equals_its_twin_on_an_upright_picture_whose_flow_is_coarse() {
     check(Scene::Crossing, 578, 580, Quality::Fast);
+}
+
+#[test]
+fn every_pass_equals_its_twin_on_frames_of_10_bits() {
+    check_depth(Scene::Crossing, 176, 144, Quality::Balanced, Depth::Ten);
+    check_depth(Scene::Crossing, 98, 62, Quality::High, Depth::Ten);
+    check_depth(Scene::Pan { x_px: 5, y_px: -3 }, 66, 50, Quality::Fast, Depth::Ten);
+    check_depth(Scene::Pan { x_px: 1, y_px: 1 }, 16, 16, Quality::Balanced, Depth::Ten);
+    check_depth(Scene::Noise, 98, 62, Quality::Balanced, Depth::Ten);
 }

@@ -45,7 +45,8 @@ impl At {
 pub(super) struct Source {
     pub staging: Bytes,
     pub luma: Words,
-    pub chroma: Words,
+    /// Chroma, or all planes of a frame of 10 bits.
+    pub planes: Words,
     pub facts: Bytes,
 }
 
@@ -71,22 +72,26 @@ pub(super) struct Buffers {
     pub sources: [Source; SOURCES],
     pub outputs: [Output; OUTPUTS],
     work: HashMap<Slot, Words>,
-    /// Where the full-size luma plane and the chroma planes lie in `staging`.
+    /// Where the full-size luma plane lies in `staging`, if it is of 8 bits, and where the other planes do.
     pub luma_bytes: Range<u64>,
-    pub chroma_bytes: Range<u64>,
+    pub plane_bytes: Range<u64>,
 }
 
 impl Buffers {
     pub fn new(shared: &Shared, plan: &Plan) -> Result<Buffers, EngineError> {
         let local = |slot| device_buffer(shared, slot_words(plan, slot));
-        let luma_bytes = 0..4 * u64::from(plan.levels[0].words());
-        let chroma_bytes = luma_bytes.end..luma_bytes.end + 4 * u64::from(plan.chroma.words());
+        let (luma_words, planes) = match plan.deep {
+            None => (plan.levels[0].words(), Slot::Chroma(Side::First)),
+            Some(_) => (0, Slot::Deep(Side::First)),
+        };
+        let luma_bytes = 0..4 * u64::from(luma_words);
+        let plane_bytes = luma_bytes.end..luma_bytes.end + 4 * u64::from(slot_words(plan, planes));
         let fact_bytes = 4 * u64::from(slot_words(plan, Slot::Facts));
         let source = || -> Result<Source, EngineError> {
             Ok(Source {
-                staging: host_buffer(shared, chroma_bytes.end, Towards::Device)?,
+                staging: host_buffer(shared, plane_bytes.end, Towards::Device)?,
                 luma: local(Slot::Luma(Side::First))?,
-                chroma: local(Slot::Chroma(Side::First))?,
+                planes: local(planes)?,
                 facts: host_buffer(shared, fact_bytes, Towards::Host)?,
             })
         };
@@ -112,14 +117,14 @@ impl Buffers {
             outputs: [output()?, output()?, output()?],
             work,
             luma_bytes,
-            chroma_bytes,
+            plane_bytes,
         })
     }
 
     pub fn of(&self, slot: Slot, at: At) -> &Words {
         match slot {
             Slot::Luma(side) => &self.sources[at.of(side)].luma,
-            Slot::Chroma(side) => &self.sources[at.of(side)].chroma,
+            Slot::Chroma(side) | Slot::Deep(side) => &self.sources[at.of(side)].planes,
             Slot::Made => &self.outputs[at.output].made,
             Slot::Moment => &self.outputs[at.output].moment,
             other => &self.work[&other],
@@ -132,7 +137,7 @@ impl Buffers {
     }
 
     pub fn memory(&self) -> Memory {
-        let sources: u64 = self.sources.iter().map(|source| source.luma.size() + source.chroma.size()).sum();
+        let sources: u64 = self.sources.iter().map(|source| source.luma.size() + source.planes.size()).sum();
         let outputs: u64 = self.outputs.iter().map(|output| output.made.size()).sum();
         let staging: u64 = self.sources.iter().map(|source| source.staging.size() + source.facts.size()).sum();
         let taken: u64 = self.outputs.iter().map(|output| output.taken.size() + output.moment.size()).sum();
@@ -144,11 +149,11 @@ impl Buffers {
     }
 }
 
-/// What one read of a texel buffer brings: a tile of a plane, or one entry of a list.
+/// What one read of a texel buffer brings: a tile of a plane, four deep codes, or one entry of a list.
 pub(super) fn texel_format(slot: Slot) -> Format {
     match slot {
         Slot::Luma(_) | Slot::Chroma(_) | Slot::Projected => Format::R32G32B32A32_UINT,
-        Slot::Nodes(..) | Slot::Flow(_) | Slot::Means | Slot::Choices => Format::R32G32_UINT,
+        Slot::Deep(_) | Slot::Nodes(..) | Slot::Flow(_) | Slot::Means | Slot::Choices => Format::R32G32_UINT,
         Slot::Priorities(_)
         | Slot::Arrived(_)
         | Slot::Errors

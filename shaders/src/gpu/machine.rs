@@ -44,12 +44,13 @@ impl Machine {
         Ok(Machine { shared, buffers })
     }
 
-    /// Lets the host write a place's planes: luma level 0 and chroma, each as laid out on the device.
+    /// Lets the host write a place's planes as laid out on the device: luma level 0 and chroma, or nothing and all planes
+    /// of a frame of 10 bits.
     pub fn write_frame(&self, place: usize, write: impl FnOnce(&mut [u8], &mut [u8])) -> Result<(), EngineError> {
         let doing = "writing a frame for upload";
         let mut bytes = self.buffers.sources[place].staging.write().map_err(|error| driver(doing, &error))?;
-        let (luma, chroma) = bytes.split_at_mut(self.buffers.luma_bytes.end as usize);
-        write(luma, chroma);
+        let (luma, planes) = bytes.split_at_mut(self.buffers.luma_bytes.end as usize);
+        write(luma, planes);
         Ok(())
     }
 

@@ -52,6 +52,7 @@ impl Pipelines {
 
 fn code(shader: Shader) -> &'static [u32] {
     match shader {
+        Shader::Reduce => spirv::REDUCE,
         Shader::Pyramid => spirv::PYRAMID,
         Shader::Coarse => spirv::COARSE,
         Shader::Search => spirv::SEARCH,
@@ -69,6 +70,7 @@ fn code(shader: Shader) -> &'static [u32] {
         Shader::Errors => spirv::ERRORS,
         Shader::Select => spirv::SELECT,
         Shader::Composite => spirv::COMPOSITE,
+        Shader::Composite10 => spirv::COMPOSITE10,
     }
 }
 

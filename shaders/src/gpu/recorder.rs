@@ -160,15 +160,20 @@ impl<'a> Recorder<'a> {
     fn append(&mut self, step: &Step) -> Result<(), EngineError> {
         match step {
             Step::Upload(side) => {
-                let slots = [Slot::Luma(*side), Slot::Chroma(*side)];
+                let (luma_bytes, plane_bytes) = (&self.buffers.luma_bytes, &self.buffers.plane_bytes);
+                let slots = match luma_bytes.is_empty() {
+                    false => [Slot::Luma(*side), Slot::Chroma(*side)],
+                    true => [Slot::Luma(*side), Slot::Deep(*side)],
+                };
                 self.wait_for(Stage::Copy, &slots.map(|slot| (slot, Access::Write)))?;
                 let source = &self.buffers.sources[self.at.of(*side)];
-                let (luma_bytes, chroma_bytes) = (&self.buffers.luma_bytes, &self.buffers.chroma_bytes);
-                let luma = source.luma.clone().into_bytes().slice(luma_bytes.clone());
-                let chroma = source.chroma.clone().into_bytes();
-                for (from, to) in [(luma_bytes, luma), (chroma_bytes, chroma)] {
-                    self.copy(CopyBufferInfo::buffers(source.staging.clone().slice(from.clone()), to))?;
+                if !luma_bytes.is_empty() {
+                    let luma = source.luma.clone().into_bytes().slice(luma_bytes.clone());
+                    let staged = source.staging.clone().slice(luma_bytes.clone());
+                    self.copy(CopyBufferInfo::buffers(staged, luma))?;
                 }
+                let staged = source.staging.clone().slice(plane_bytes.clone());
+                self.copy(CopyBufferInfo::buffers(staged, source.planes.clone().into_bytes()))?;
             }
             Step::Fill(slot, word) => {
                 self.wait_for(Stage::Copy, &[(*slot, Access::Write)])?;

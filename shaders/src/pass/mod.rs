@@ -13,6 +13,7 @@ mod propagate;
 mod pull;
 mod push;
 mod pyramid;
+mod reduce;
 mod resolve;
 mod search;
 mod select;
@@ -30,8 +31,9 @@ pub use gate::gate;
 pub use overlay::overlay;
 pub use propagate::propagate;
 pub use pull::pull;
-pub use push::{PUSH_WORDS, PlanePush};
+pub use push::{DeepPush, PUSH_WORDS, PlanePush};
 pub use pyramid::pyramid;
+pub use reduce::reduce;
 pub use resolve::resolve;
 pub use search::search;
 pub use select::select;
@@ -63,6 +65,8 @@ pub enum Slot {
     /// The luma pyramid.
     Luma(Side),
     Chroma(Side),
+    /// All planes of a frame of 10 bits.
+    Deep(Side),
     /// Two lists of nodes a direction, read and written in turn.
     Nodes(Side, usize),
     Flow(Side),
@@ -86,6 +90,7 @@ pub enum Slot {
 /// A shader by its pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shader {
+    Reduce,
     Pyramid,
     Coarse,
     Search,
@@ -103,10 +108,12 @@ pub enum Shader {
     Errors,
     Select,
     Composite,
+    Composite10,
 }
 
 impl Shader {
-    pub const ALL: [Shader; 17] = [
+    pub const ALL: [Shader; 19] = [
+        Shader::Reduce,
         Shader::Pyramid,
         Shader::Coarse,
         Shader::Search,
@@ -124,11 +131,13 @@ impl Shader {
         Shader::Errors,
         Shader::Select,
         Shader::Composite,
+        Shader::Composite10,
     ];
 
     /// The name of its file in `glsl/`.
     pub fn name(self) -> &'static str {
         match self {
+            Shader::Reduce => "reduce",
             Shader::Pyramid => "pyramid",
             Shader::Coarse => "coarse",
             Shader::Search => "search",
@@ -146,6 +155,7 @@ impl Shader {
             Shader::Errors => "errors",
             Shader::Select => "select",
             Shader::Composite => "composite",
+            Shader::Composite10 => "composite10",
         }
     }
 }

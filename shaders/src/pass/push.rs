@@ -1,6 +1,6 @@
 //! Push constants as the device reads them: words in the order of the shader's block.
 
-use crate::plan::{Grid, PlaneLayout};
+use crate::plan::{DeepPlane, Grid, PlaneLayout};
 
 /// Room for the longest block; the pipelines' layouts all name this range. 128 bytes are guaranteed.
 pub const PUSH_WORDS: usize = 16;
@@ -32,6 +32,33 @@ impl Words for [u32; 2] {
 impl From<Grid> for [u32; 2] {
     fn from(grid: Grid) -> [u32; 2] {
         [grid.columns, grid.rows]
+    }
+}
+
+/// `DeepPlane` of `deep.glsl`, byte for byte.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub struct DeepPush {
+    pub first_texel: u32,
+    pub texels_across: u32,
+    pub width_px: u32,
+    pub height_px: u32,
+}
+
+impl From<DeepPlane> for DeepPush {
+    fn from(plane: DeepPlane) -> DeepPush {
+        DeepPush {
+            first_texel: plane.first_texel,
+            texels_across: plane.texels_across,
+            width_px: plane.width_px,
+            height_px: plane.height_px,
+        }
+    }
+}
+
+impl Words for DeepPush {
+    fn append(&self, words: &mut Vec<u32>) {
+        words.extend([self.first_texel, self.texels_across, self.width_px, self.height_px]);
     }
 }
 

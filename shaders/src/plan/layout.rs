@@ -1,7 +1,7 @@
 //! How planes lie in memory: in tiles of 4x4 pixels, sixteen bytes each, inside a border of repeated edge pixels, so
 //! that a window of up to 9x9 pixels may start anywhere without a clamp per pixel and is read in nine pieces.
 
-use crate::FrameSize;
+use crate::{Depth, FrameSize};
 
 /// Side of a tile, px. A tile is four words, a word for each row.
 pub const TILE_PX: u32 = 4;
@@ -122,8 +122,8 @@ pub struct MadeLayout {
 }
 
 impl MadeLayout {
-    pub fn new(size: FrameSize) -> MadeLayout {
-        let chroma_stride_words = size.width_px.div_ceil(8);
+    pub fn new(size: FrameSize, depth: Depth) -> MadeLayout {
+        let chroma_stride_words = depth.code_bytes() as u32 * size.width_px.div_ceil(8);
         let u_word = 2 * chroma_stride_words * size.height_px;
         let chroma_words = chroma_stride_words * (size.height_px / 2);
         MadeLayout { chroma_stride_words, u_word, v_word: u_word + chroma_words, words: u_word + 2 * chroma_words }

@@ -1,17 +1,19 @@
 //! Everything that follows from the picture's size and the settings alone: levels, grids, layouts, and the work of a
 //! frame, a pair and an output as lists of passes. Pure data; nothing here touches a device.
 
+mod deep;
 mod layout;
 mod recording;
 mod waits;
 
+pub use deep::{DeepLayout, DeepPlane};
 pub use layout::{ChromaLayout, Grid, MadeLayout, PAD_TILES, PlaneLayout, TILE_PX};
 pub use recording::{
     FACT_WORDS, Step, finest_nodes, frame_steps, gated_words, mix_steps, output_steps, pair_steps, slot_words,
 };
 pub use waits::{Access, Stage, Stages, Waits};
 
-use crate::{FrameSize, Quality, Settings};
+use crate::{Depth, FrameSize, Quality, Settings};
 
 /// Spacing of the search nodes, px of their level.
 pub const NODE_PITCH_PX: u32 = 4;
@@ -24,8 +26,10 @@ pub struct Plan {
     pub size: FrameSize,
     /// The luma pyramid, full size first, one after the other in one buffer.
     pub levels: Vec<PlaneLayout>,
-    /// U and V in one buffer.
+    /// U and V in one buffer, of frames of 8 bits.
     pub chroma: ChromaLayout,
+    /// All planes of a frame of more; motion is searched on what is left of its luma in 8.
+    pub deep: Option<DeepLayout>,
     /// A made frame.
     pub made: MadeLayout,
     /// The level of the exhaustive search.
@@ -43,7 +47,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// For frames of 8 bits.
     pub fn new(size: FrameSize, settings: Settings) -> Plan {
+        Plan::of_depth(size, Depth::Eight, settings)
+    }
+
+    pub fn of_depth(size: FrameSize, depth: Depth, settings: Settings) -> Plan {
         let short_px = size.width_px.min(size.height_px);
         let mut coarsest = 0;
         while short_px >> (coarsest + 1) >= 24 {
@@ -78,7 +87,8 @@ impl Plan {
             size,
             levels,
             chroma: ChromaLayout::new(size),
-            made: MadeLayout::new(size),
+            deep: (depth == Depth::Ten).then(|| DeepLayout::new(size)),
+            made: MadeLayout::new(size, depth),
             coarsest,
             finest,
             cells,
@@ -86,6 +96,11 @@ impl Plan {
             steps: if fast { 2 } else { 3 },
             propagate: !fast,
         }
+    }
+
+    /// Bits of the frames' codes.
+    pub fn depth(&self) -> Depth {
+        if self.deep.is_some() { Depth::Ten } else { Depth::Eight }
     }
 
     /// Nodes of one level.

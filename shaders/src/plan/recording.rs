@@ -23,6 +23,7 @@ pub enum Step {
 /// A new source frame: upload and pyramid.
 pub fn frame_steps(plan: &Plan, side: Side) -> Vec<Step> {
     let mut steps = vec![Step::Upload(side)];
+    steps.extend(plan.deep.as_ref().map(|deep| Step::Run(pass::reduce(plan, deep, side))));
     steps.extend((1..plan.levels.len()).map(|level| Step::Run(pass::pyramid(plan, side, level))));
     steps
 }
@@ -97,6 +98,7 @@ pub fn slot_words(plan: &Plan, slot: Slot) -> u32 {
     match slot {
         Slot::Luma(_) => plan.levels.last().map_or(0, super::PlaneLayout::end_word),
         Slot::Chroma(_) => plan.chroma.words(),
+        Slot::Deep(_) => plan.deep.map_or(0, |deep| deep.words()),
         Slot::Nodes(..) => 2 * plan.nodes(plan.finest).count(),
         Slot::Flow(_) | Slot::Choices => 2 * cells,
         Slot::Priorities(_) | Slot::Arrived(_) | Slot::Errors => cells,

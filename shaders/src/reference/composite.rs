@@ -1,6 +1,6 @@
-//! Twin of `composite.comp`: samples both frames along the chosen flow and mixes them into codes.
+//! Twin of `composite.comp` and `composite10.comp`: samples both frames along the chosen flow and mixes them into codes.
 
-use super::{Choice, Chroma, Overlay, Plane, sample::bicubic_q4};
+use super::{Choice, Code, Overlay, Plane, Planes, sample::bicubic_q4};
 use crate::PlanarFrame;
 use crate::plan::Plan;
 use rayon::prelude::*;
@@ -15,21 +15,36 @@ enum Stays {
     Always,
 }
 
-/// What both samples may differ by from a place at rest without being something that passes over it: 6 codes.
+/// What both samples may differ by from a place at rest without being something that passes over it: 6 codes of 8 bits.
 const FAINT_Q4: i32 = 6 * 16;
 
 /// The made frame.
 pub fn composite(
     plan: &Plan,
-    luma: [&Plane; 2],
-    chroma: [&Chroma; 2],
+    frames: [&Planes; 2],
     choices: &[Choice],
     overlays: &[Overlay],
     time_q14: i32,
 ) -> PlanarFrame {
-    let mut frame = PlanarFrame::new(plan.size);
+    match frames {
+        [Planes::Eight(first), Planes::Eight(second)] => of_codes(plan, [first, second], choices, overlays, time_q14),
+        [Planes::Ten(first), Planes::Ten(second)] => of_codes(plan, [first, second], choices, overlays, time_q14),
+        _ => panic!("both frames of a pair have the same bits"),
+    }
+}
+
+fn of_codes<C: Code>(
+    plan: &Plan,
+    frames: [&[Plane<C>; 3]; 2],
+    choices: &[Choice],
+    overlays: &[Overlay],
+    time_q14: i32,
+) -> PlanarFrame {
+    let mut frame = PlanarFrame::of_depth(plan.size, plan.depth());
     let (cells, tiles) = (plan.cell_grid(), plan.tile_grid());
     let [y, u, v] = frame.planes_mut();
+    let of = |plane: usize| frames.map(|planes| &planes[plane]);
+    let luma = of(0);
     let choice = |block_x: usize, block_y: usize| {
         let down = plan.cells - 1;
         choices[(block_y >> down) * cells.columns as usize + (block_x >> down)]
@@ -47,8 +62,8 @@ pub fn composite(
         let stroke = same[(x & 1) + 2 * (y & 1)] && same.iter().filter(|same| **same).count() >= 2;
         (choice(block_x, block_y), stays(overlay(block_x, block_y), same == [true; 4], stroke))
     });
-    plane(u, [&chroma[0].u, &chroma[1].u], plan, time_q14, 1, &halved);
-    plane(v, [&chroma[0].v, &chroma[1].v], plan, time_q14, 1, &halved);
+    plane(u, of(1), plan, time_q14, 1, &halved);
+    plane(v, of(2), plan, time_q14, 1, &halved);
     frame
 }
 
@@ -62,39 +77,40 @@ fn stays(overlay: Overlay, all: bool, stroke: bool) -> Stays {
     }
 }
 
-/// Which pixels of a 2x2 block are the same in both frames, to a code.
-fn same_in_both([first, second]: [&Plane; 2], block_x: usize, block_y: usize) -> [bool; 4] {
+/// Which pixels of a 2x2 block are the same in both frames, to a code of 8 bits.
+fn same_in_both<C: Code>([first, second]: [&Plane<C>; 2], block_x: usize, block_y: usize) -> [bool; 4] {
     std::array::from_fn(|part| {
         let (x, y) = ((2 * block_x + (part & 1)) as i32, (2 * block_y + (part >> 1)) as i32);
-        (first.code(x, y) - second.code(x, y)).abs() <= 1
+        (first.code(x, y) - second.code(x, y)).abs() <= C::UNIT
     })
 }
 
 /// One plane; `halved` is 1 for chroma. `how` gives a pixel's choice and whether it stays.
-fn plane(
-    codes: &mut [u8],
-    frames: [&Plane; 2],
+fn plane<C: Code>(
+    bytes: &mut [u8],
+    frames: [&Plane<C>; 2],
     plan: &Plan,
     time_q14: i32,
     halved: u32,
     how: &(impl Fn(usize, usize) -> (Choice, Stays) + Sync),
 ) {
     let width = frames[0].width as usize;
-    codes.par_chunks_mut(width).enumerate().for_each(|(y, row)| {
-        for (x, code) in row.iter_mut().enumerate() {
-            *code = pixel(frames, how(x, y), [x as i32, y as i32], plan.finest as u32, halved, time_q14);
+    bytes.par_chunks_mut(C::BYTES * width).enumerate().for_each(|(y, row)| {
+        for (x, code) in row.chunks_exact_mut(C::BYTES).enumerate() {
+            let place = [x as i32, y as i32];
+            C::write(pixel(frames, how(x, y), place, plan.finest as u32, halved, time_q14), code);
         }
     });
 }
 
-fn pixel(
-    frames: [&Plane; 2],
+fn pixel<C: Code>(
+    frames: [&Plane<C>; 2],
     (choice, stays): (Choice, Stays),
     [x, y]: [i32; 2],
     finest: u32,
     halved: u32,
     time_q14: i32,
-) -> u8 {
+) -> i32 {
     // 1/32 px of this plane from 1/16 px of the finest node level.
     let whole = choice.flow.map(|axis| (axis << (finest + 1)) >> halved);
     let back = whole.map(|axis| (axis * time_q14 + 8192) >> 14);
@@ -110,14 +126,13 @@ fn pixel(
     if choice.unmoved > 0 {
         mixed += (choice.unmoved * (still - mixed) + 128) >> 8;
     }
-    let (code, still_code) = (((mixed + 8) >> 4).clamp(0, 255), (still + 8) >> 4);
+    let (code, still_code) = (((mixed + 8) >> 4).clamp(0, C::MOST), (still + 8) >> 4);
     let (off_a, off_b) = ((a - still).abs(), (b - still).abs());
     let held = match stays {
         Stays::Never => false,
         // Something that passes over a place at rest is in both samples; the edge of a bar only in one.
-        Stays::IfOneSided => 4 * off_a.min(off_b) <= off_a.max(off_b) || off_a.max(off_b) <= FAINT_Q4,
+        Stays::IfOneSided => 4 * off_a.min(off_b) <= off_a.max(off_b) || off_a.max(off_b) <= FAINT_Q4 * C::UNIT,
         Stays::Always => true,
     };
-    let shown = if held && (code - still_code).abs() > 1 { still_code } else { code };
-    shown as u8
+    if held && (code - still_code).abs() > C::UNIT { still_code } else { code }
 }

@@ -8,14 +8,19 @@ use crate::{Phase, PlanarFrame, Settings};
 /// A source frame with its pyramid.
 pub struct Source {
     pub frame: PlanarFrame,
+    /// The luma pyramid that motion is searched on, of 8 bits.
     pub levels: Vec<Plane>,
-    pub chroma: Chroma,
+    pub planes: Planes,
 }
 
 impl Source {
     pub fn new(plan: &Plan, frame: &PlanarFrame) -> Source {
-        let [y, u, v] = frame.planes();
-        Source { frame: frame.clone(), levels: pyramid(&plan.levels, y), chroma: Chroma::from_codes(plan.chroma, u, v) }
+        let planes = Planes::of(frame);
+        let luma = match &planes {
+            Planes::Eight([y, ..]) => y.clone(),
+            Planes::Ten([y, ..]) => reduce(y),
+        };
+        Source { frame: frame.clone(), levels: pyramid(&plan.levels, luma), planes }
     }
 }
 
@@ -90,8 +95,7 @@ pub fn output(plan: &Plan, first: &Source, second: &Source, pair: &Pair, phase: 
     let planes = [&first.levels[plan.cells], &second.levels[plan.cells]];
     let (filled, errors) = errors(planes, &projected, &means, cells, shift, time);
     let choices = select(&filled, &errors, cells, time);
-    let luma = [&first.levels[0], &second.levels[0]];
-    let frame = composite(plan, luma, [&first.chroma, &second.chroma], &choices, &pair.overlays, time);
+    let frame = composite(plan, [&first.planes, &second.planes], &choices, &pair.overlays, time);
     Output { arrived, projected, means, filled, errors, choices, frame }
 }
 
@@ -118,7 +122,6 @@ pub fn interpolate(
 pub fn mix(plan: &Plan, first: &Source, second: &Source, phase: Phase) -> PlanarFrame {
     let unmoved = Choice::UNMOVED;
     let choices = vec![unmoved; plan.cell_grid().count() as usize];
-    let luma = [&first.levels[0], &second.levels[0]];
     let overlays = vec![Overlay::default(); plan.tile_grid().count() as usize];
-    composite(plan, luma, [&first.chroma, &second.chroma], &choices, &overlays, phase.q14())
+    composite(plan, [&first.planes, &second.planes], &choices, &overlays, phase.q14())
 }

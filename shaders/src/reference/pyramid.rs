@@ -1,4 +1,4 @@
-//! Twin of `pyramid.comp`: one level from the one above it, [1 3 3 1]/8 both ways, rounded once.
+//! Twin of `reduce.comp`: luma of 10 bits in 8; and of `pyramid.comp`: one level from the one above it, [1 3 3 1]/8 both ways, rounded once.
 
 use super::Plane;
 use crate::plan::PlaneLayout;
@@ -17,9 +17,14 @@ pub fn half(above: &Plane) -> Plane {
     })
 }
 
+/// Luma as motion is searched on it.
+pub fn reduce(deep: &Plane<u16>) -> Plane {
+    Plane::from_fn(deep.width as u32, deep.height as u32, |x, y| ((deep.code(x, y) + 2) >> 2).min(255) as u8)
+}
+
 /// All levels of a luma plane.
-pub fn pyramid(levels: &[PlaneLayout], luma: &[u8]) -> Vec<Plane> {
-    let mut planes = vec![Plane::from_codes(levels[0].width_px, levels[0].height_px, luma)];
+pub fn pyramid(levels: &[PlaneLayout], luma: Plane) -> Vec<Plane> {
+    let mut planes = vec![luma];
     for level in 1..levels.len() {
         let next = half(&planes[level - 1]);
         planes.push(next);

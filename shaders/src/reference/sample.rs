@@ -1,6 +1,6 @@
 //! Twin of `sample.glsl`: bilinear and bicubic samples at positions between pixels.
 
-use super::Plane;
+use super::{Code, Plane};
 
 /// Bilinear, position in 1/16 px, result in Q8.
 pub(super) fn bilinear_q8(plane: &Plane, x16: i32, y16: i32) -> i32 {
@@ -21,7 +21,7 @@ pub(super) fn bicubic_weights(phase: i32) -> [i32; 4] {
 }
 
 /// Bicubic at (x, y) + offset in 1/32 px, result in Q4, not clamped to the code range.
-pub(super) fn bicubic_q4(plane: &Plane, x: i32, y: i32, offset_32: [i32; 2]) -> i32 {
+pub(super) fn bicubic_q4<C: Code>(plane: &Plane<C>, x: i32, y: i32, offset_32: [i32; 2]) -> i32 {
     let (left, top) = (x + (offset_32[0] >> 5) - 1, y + (offset_32[1] >> 5) - 1);
     let (across, down) = (bicubic_weights(offset_32[0] & 31), bicubic_weights(offset_32[1] & 31));
     let mut sum = 512;

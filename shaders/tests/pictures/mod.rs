@@ -1,7 +1,7 @@
 //! Small procedural pictures whose motion is known, and the software device to try them on.
 #![allow(dead_code)] // Each test program uses its own part.
 
-use tweenfarm_shaders::{Device, DeviceKind, FrameSize, PlanarFrame, devices};
+use tweenfarm_shaders::{Depth, Device, DeviceKind, FrameSize, PlanarFrame, devices};
 
 /// The software device, whatever else there is. Panics, naming the package, where there is none.
 pub fn software_device() -> Device {
@@ -86,4 +86,16 @@ fn hash(x: u32, y: u32, seed: u32) -> u32 {
     word = (word ^ (word >> 15)).wrapping_mul(0x2c1b_3c6d);
     word = (word ^ (word >> 12)).wrapping_mul(0x297a_2d39);
     word ^ (word >> 15)
+}
+
+/// The same picture in 10 bits, with something in the lowest two: dither that differs from frame to frame, and codes at
+/// both ends of their range.
+pub fn deepened(frame: &PlanarFrame, seed: u32) -> PlanarFrame {
+    let mut deep = PlanarFrame::of_depth(frame.size(), Depth::Ten);
+    let pairs = deep.as_bytes_mut().chunks_exact_mut(2).zip(frame.as_bytes());
+    for (index, (code, shallow)) in (0_u32..).zip(pairs) {
+        let noise = (index ^ seed.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b) >> 30;
+        code.copy_from_slice(&((u16::from(*shallow) << 2) + noise as u16).to_le_bytes());
+    }
+    deep
 }
