@@ -57,23 +57,25 @@ impl Amount {
         Amount { submits_alone: 500, submits_at_once: 4000, polls: 4000, render_fps: 240, rounds: 3, ..Amount::SHORT };
 }
 
-/// Milliseconds.
+/// The same request again and again.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Latency {
+pub struct Load {
+    pub per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
+    /// Processor time of the daemon for each: what the rate would be limited by on a machine that does nothing else.
+    pub daemon_cpu_ms: Option<f64>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Report {
     /// Writing a block into a file and syncing it, in turn with the submits of one client.
-    pub fsync: Latency,
-    pub submit: Latency,
+    pub fsync: Load,
+    pub submit: Load,
     /// With so many clients at once.
     pub submitters: usize,
-    pub submits_per_second: f64,
-    pub submit_at_once: Latency,
-    pub poll: Latency,
+    pub submit_at_once: Load,
+    pub poll: Load,
     pub beside: BesideRender,
 }
 
@@ -100,16 +102,18 @@ pub fn measure(amount: Amount, said: impl Fn(&str)) -> Result<Report> {
         said("submits");
         let client = farm.client("submits@bench.example", i64::from(u32::MAX)).await?;
         let key = small_upload(&farm, &client).await?;
+        let daemon = farm.daemon_id();
         // In turn, so that what else the disk does meets both.
         let (mut alone, mut fsyncs, mut floor) = (Vec::new(), Vec::new(), Floor::new(farm.folder())?);
-        let mut job = String::new();
+        let (mut job, before) = (String::new(), cpu_of(daemon)?);
         for _ in 0..amount.submits_alone {
             fsyncs.push(floor.write()?);
             let started = Instant::now();
             job = client.submit(&key, 60).await?.job_id;
             alone.push(started.elapsed());
         }
-        let started = Instant::now();
+        let submit = one_after_another(&alone)?.with_cpu(cpu_of(daemon)? - before, alone.len());
+        let (started, before) = (Instant::now(), cpu_of(daemon)?);
         let at_once: Vec<Duration> = stream::iter(0..amount.submits_at_once)
             .map(|_| async {
                 let started = Instant::now();
@@ -118,22 +122,24 @@ pub fn measure(amount: Amount, said: impl Fn(&str)) -> Result<Report> {
             .buffer_unordered(amount.submitters)
             .try_collect()
             .await?;
-        let submits_per_second = amount.submits_at_once as f64 / started.elapsed().as_secs_f64();
+        let per_second = at_once.len() as f64 / started.elapsed().as_secs_f64();
+        let submit_at_once = Load { per_second, ..one_after_another(&at_once)? };
+        let submit_at_once = submit_at_once.with_cpu(cpu_of(daemon)? - before, at_once.len());
         said("polls");
-        let mut polls = Vec::new();
+        let (mut polls, before) = (Vec::new(), cpu_of(daemon)?);
         for _ in 0..amount.polls {
             let started = Instant::now();
             client.job(&job).await?;
             polls.push(started.elapsed());
         }
+        let poll = one_after_another(&polls)?.with_cpu(cpu_of(daemon)? - before, polls.len());
         drop(farm);
         Ok(Report {
-            fsync: latency(&fsyncs)?,
-            submit: latency(&alone)?,
+            fsync: one_after_another(&fsyncs)?,
+            submit,
             submitters: amount.submitters,
-            submits_per_second,
-            submit_at_once: latency(&at_once)?,
-            poll: latency(&polls)?,
+            submit_at_once,
+            poll,
             beside: beside_render(amount, said).await?,
         })
     })
@@ -171,12 +177,21 @@ impl Floor {
     }
 }
 
-fn latency(measured: &[Duration]) -> Result<Latency> {
+/// Percentiles, and the rate of one client that waits for each.
+fn one_after_another(measured: &[Duration]) -> Result<Load> {
     let at = |percent| {
         let milliseconds = measured.iter().map(|duration| 1e3 * duration.as_secs_f64());
         percentile(milliseconds, percent).context("nothing was measured")
     };
-    Ok(Latency { p50_ms: at(50.0)?, p99_ms: at(99.0)? })
+    let total: Duration = measured.iter().sum();
+    let per_second = measured.len() as f64 / total.as_secs_f64().max(1e-9);
+    Ok(Load { per_second, p50_ms: at(50.0)?, p99_ms: at(99.0)?, daemon_cpu_ms: None })
+}
+
+impl Load {
+    fn with_cpu(self, spent: Duration, count: usize) -> Load {
+        Load { daemon_cpu_ms: Some(1e3 * spent.as_secs_f64() / count as f64), ..self }
+    }
 }
 
 /// Renders the shipped clip without and with the pollers, in turn; with the limits a farm has by default.
@@ -201,7 +216,7 @@ async fn beside_render(amount: Amount, said: impl Fn(&str)) -> Result<BesideRend
         sum.refused += polled.refused;
         latencies.extend(polled.latencies);
     }
-    let seen = latency(&latencies)?;
+    let seen = one_after_another(&latencies)?;
     Ok(BesideRender { polls: latencies.len(), poll_p50_ms: seen.p50_ms, poll_p99_ms: seen.p99_ms, ..sum })
 }
 
