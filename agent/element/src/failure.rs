@@ -36,9 +36,10 @@ pub fn of_engine(error: &EngineError) -> Failure {
         | EngineError::NoDevice { .. }
         | EngineError::DeviceLost { .. }
         | EngineError::Driver { .. } => FailureClass::Worker,
-        EngineError::FrameSize { .. } | EngineError::Order { .. } | EngineError::OutOfTurn { .. } => {
-            FailureClass::Internal
-        }
+        EngineError::FrameSize { .. }
+        | EngineError::FrameDepth { .. }
+        | EngineError::Order { .. }
+        | EngineError::OutOfTurn { .. } => FailureClass::Internal,
     };
     failure(class, sentence(&error.to_string()))
 }
