@@ -58,6 +58,10 @@ struct Cli {
     /// Check the configuration and stop
     #[arg(long)]
     check_config: bool,
+    /// For tests: die at this point of the farm's work
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "WORK:POINT", hide = true)]
+    die_at: Option<String>,
     #[command(flatten)]
     flags: Flags,
 }
@@ -71,6 +75,10 @@ fn main() -> ExitCode {
     if cli.check_config {
         println!("the configuration is good");
         return ExitCode::SUCCESS;
+    }
+    #[cfg(debug_assertions)]
+    if let Some(point) = cli.die_at {
+        tweenfarm_daemon::farm::crash::die_at(point);
     }
     match start(config) {
         Ok(()) => ExitCode::SUCCESS,

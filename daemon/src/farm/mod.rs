@@ -7,6 +7,7 @@ mod accounts;
 mod board;
 mod clock;
 mod command;
+pub mod crash;
 mod error;
 pub mod handle;
 mod jobs;

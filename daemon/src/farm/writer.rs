@@ -4,6 +4,7 @@ use super::{
     accounts,
     clock::Clock,
     command::{Command, Handed, NextWork, Reply},
+    crash,
     error::FarmError,
     handle::{Effect, FarmRules, Shared},
     jobs, leases, money, projects,
@@ -43,6 +44,7 @@ pub(super) struct Group {
     effects: Vec<Effect>,
     needs_sync: bool,
     wakes_workers: bool,
+    works: Vec<&'static str>,
 }
 
 /// Sends a reply that has waited for the sync; told whether the sync succeeded.
@@ -121,6 +123,7 @@ impl Writer {
     fn settle(&mut self) {
         let group = std::mem::take(&mut self.group);
         let durable = !group.needs_sync || self.shared.may_write() && self.sync();
+        group.works.iter().for_each(|work| crash::reach(Some(work), "synced"));
         for answer in group.answers {
             answer(durable);
         }
@@ -135,6 +138,7 @@ impl Writer {
         if group.wakes_workers {
             self.shared.work.notify_waiters();
         }
+        group.works.iter().for_each(|work| crash::reach(Some(work), "answered"));
     }
 
     fn sync(&self) -> bool {
@@ -311,11 +315,15 @@ impl Writer {
         if writes.is_empty() {
             return Ok(value);
         }
+        let work = crash::work(&writes);
+        crash::reach(work, "decided");
         if let Err(error) = self.store.commit(&writes) {
             // Whether the write is in the store is unknown: go no further on a guess.
             self.shared.fail();
             return Err(error.into());
         }
+        crash::reach(work, "committed");
+        self.group.works.extend(work);
         self.shared.board().observe(writes);
         self.shared.totals.add(made);
         self.group.effects.extend(effects);
