@@ -6,7 +6,7 @@ use axum::{
     extract::{FromRequest, Request, rejection::BytesRejection},
     http::StatusCode,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Number, Value};
 use std::{str::FromStr, time::Duration};
 
@@ -17,7 +17,7 @@ pub const JSON_BYTES_MAX: usize = 64 * 1024;
 const BODY_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// The body as a JSON object.
-pub struct Fields(Map<String, Value>);
+pub struct Fields(pub Map<String, Value>);
 
 impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Failure;
@@ -138,11 +138,6 @@ fn as_integer(value: &Value) -> Option<i64> {
     // Exact below 2^53; nothing the API takes comes near.
     let whole = |float: f64| (float.fract() == 0.0 && float.abs() < 9.0e15).then_some(float as i64);
     value.as_i64().or_else(|| value.as_f64().filter(|_| value.is_f64()).and_then(whole))
-}
-
-/// The JSON text of a value that cannot fail to serialize, such as a canonical request.
-pub fn json_bytes(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl Failure {
     }
 
     /// The status, for each API; no `_` for the failure: a new one has to choose.
-    fn status(&self, api: Api) -> StatusCode {
+    pub fn status(&self, api: Api) -> StatusCode {
         match (self, api) {
             (Failure::Invalid(_) | Failure::Fields(_) | Failure::CutOff, _) => StatusCode::BAD_REQUEST,
             (Failure::NoCredentials | Failure::BadCredentials | Failure::BadToken(_), _) => StatusCode::UNAUTHORIZED,

@@ -7,6 +7,7 @@ pub mod auth;
 mod body;
 mod cors;
 pub mod error;
+mod idempotency;
 pub mod limits;
 mod linger;
 mod locks;
@@ -201,12 +202,13 @@ async fn observe(request: Request, next: Next) -> Response {
 
 /// A path without what opens something by itself.
 fn loggable(path: &str) -> String {
-    for prefix in ["/share/", "/v2/files/"] {
-        if let Some(rest) = path.strip_prefix(prefix) {
-            return format!("{prefix}…{}", rest.find('/').map_or("", |at| &rest[at..]));
-        }
+    if path.starts_with(apiframe::FILES) {
+        return format!("{}…", apiframe::FILES);
     }
-    path.to_owned()
+    match path.strip_prefix("/share/") {
+        Some(rest) => format!("/share/…{}", rest.find('/').map_or("", |at| &rest[at..])),
+        None => path.to_owned(),
+    }
 }
 
 /// Cheap on purpose: it says that the process answers, not that agents are there.

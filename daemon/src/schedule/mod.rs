@@ -5,6 +5,7 @@ pub mod plan;
 pub mod progress;
 pub mod queue;
 pub mod retry;
+pub mod stage;
 pub mod step;
 
 pub use retry::RetryRules;

@@ -5,12 +5,21 @@ mod account;
 mod caller;
 mod document;
 mod flaws;
+mod job_body;
+mod jobs;
+mod links;
+mod list;
 mod models;
+mod order;
 pub mod rates;
 mod refused;
+mod sniff;
+mod sources;
 mod surface;
 mod told;
+mod uploads;
 
+pub use links::PREFIX as FILES;
 pub use surface::surface;
 pub use told::described;
 

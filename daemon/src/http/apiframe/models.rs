@@ -29,6 +29,18 @@ impl Model {
         }
     }
 
+    /// The field that its parameters are in.
+    pub fn params_field(self) -> &'static str {
+        match self {
+            Model::TopazVideoUpscale => "topazVideoParams",
+            Model::FrameInterpolate => "frameInterpolateParams",
+        }
+    }
+
+    pub fn with_id(id: &str) -> Option<Model> {
+        Model::ALL.into_iter().find(|model| model.id() == id)
+    }
+
     fn entry(self) -> Value {
         let (label, description, dearest) = match self {
             Model::TopazVideoUpscale => (

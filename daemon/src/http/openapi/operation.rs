@@ -101,6 +101,14 @@ impl Operation {
         self.refuses(413, "the body is larger than 65536 bytes").refuses(408, "the body stopped coming")
     }
 
+    /// A form with a file in it.
+    pub fn takes_file(mut self, part: &str) -> Operation {
+        let file = json!({ "type": "string", "format": "binary" });
+        let schema = json!({ "type": "object", "required": [part], "properties": { part: file } });
+        self.request = Some(json!({ "required": true, "content": { "multipart/form-data": { "schema": schema } } }));
+        self
+    }
+
     /// A body of bytes.
     pub fn takes_bytes(mut self, media: &str) -> Operation {
         let content = json!({ media: { "schema": { "type": "string", "format": "binary" } } });
@@ -215,6 +223,9 @@ fn path_parameters(path: &str) -> Vec<Value> {
     let describe = |name: &str| {
         let (description, schema) = match name {
             "token" => ("The share token", pattern("^[0-9a-f]{40}$")),
+            "kind" => ("u of an upload, o of a result", pattern("^[uo]$")),
+            "link" => ("What nobody can guess", pattern("^[0-9a-f]{72}$")),
+            "name" => ("A name for people", json!({ "type": "string", "minLength": 1 })),
             "key" => ("The storage key, with its slashes", json!({ "type": "string", "minLength": 1 })),
             _ => ("The id", json!({ "type": "string", "format": "uuid" })),
         };

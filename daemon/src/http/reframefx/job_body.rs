@@ -8,7 +8,8 @@ use super::{
 use crate::{
     farm::{FarmError, JobView, Load},
     http::HttpState,
-    model::{Job, JobEnd, JobState, ObjectKey, Segment, SegmentState, Tier},
+    model::{Job, JobEnd, JobState, ObjectKey, Tier},
+    schedule::stage::Stage,
 };
 use serde::Serialize;
 use serde_json::Number;
@@ -108,9 +109,9 @@ impl JobBody {
 impl LiveJobBody {
     pub fn of(state: &HttpState, view: &JobView, tier: Tier) -> Result<LiveJobBody, FarmError> {
         let Load { workers_idle, workers_running, queue_depth } = view.load;
-        let started = Start::of(&view.job);
+        let started = Stage::of(&view.job);
         // Jobs before which this one waits: itself not counted.
-        let others = if started == Start::Waiting { queue_depth.saturating_sub(1) } else { queue_depth };
+        let others = if started == Stage::Waiting { queue_depth.saturating_sub(1) } else { queue_depth };
         Ok(LiveJobBody {
             job: JobBody::of(state, &view.job, Viewer::Owner, tier)?,
             live_status: live_status(started, workers_idle),
@@ -121,83 +122,31 @@ impl LiveJobBody {
     }
 }
 
-/// How far a job has come, in the steps that `live_status` tells apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
-    Waiting,
-    Claimed,
-    Running,
-    Done,
-    Failed,
-}
-
-impl Start {
-    fn of(job: &Job) -> Start {
-        match &job.state {
-            JobState::Ended { end: JobEnd::Done { .. }, .. } => Start::Done,
-            JobState::Ended { end: JobEnd::Failed { .. } | JobEnd::Cancelled { .. }, .. } => Start::Failed,
-            JobState::Joining { .. } | JobState::Marking { .. } => Start::Running,
-            JobState::Rendering { segments } => {
-                segments.iter().map(Start::of_segment).max_by_key(|start| *start as u8).unwrap_or(Start::Waiting)
-            }
-        }
-    }
-
-    fn of_segment(segment: &Segment) -> Start {
-        match &segment.state {
-            SegmentState::Ready { .. } | SegmentState::Abandoned(_) => Start::Waiting,
-            // No frame yet: the worker still fetches the source and starts its engine.
-            SegmentState::Leased { progress, .. } if progress.frames_done == 0 => Start::Claimed,
-            SegmentState::Leased { .. } | SegmentState::Rendered { .. } => Start::Running,
-        }
-    }
-}
-
-fn live_status(start: Start, workers_idle: u32) -> &'static str {
-    match start {
-        Start::Done => "done",
-        Start::Failed => "failed",
-        Start::Running => "processing",
-        Start::Claimed => "cold_start",
-        Start::Waiting if workers_idle == 0 => "no_workers",
-        Start::Waiting => "queued",
+fn live_status(stage: Stage, workers_idle: u32) -> &'static str {
+    match stage {
+        Stage::Done => "done",
+        // The surface has no word of its own for what the operator cancelled.
+        Stage::Failed | Stage::Cancelled => "failed",
+        Stage::Running => "processing",
+        Stage::Claimed => "cold_start",
+        Stage::Waiting if workers_idle == 0 => "no_workers",
+        Stage::Waiting => "queued",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tweenfarm_protocol::{AgentId, LeaseId, SlotRange, Timestamp, task::Progress};
-
-    fn segment(state: SegmentState) -> Segment {
-        Segment { slots: SlotRange::new(0, 10), state }
-    }
-
-    fn leased(frames_done: u64) -> SegmentState {
-        SegmentState::Leased {
-            lease: LeaseId(uuid::Uuid::nil()),
-            agent: AgentId(uuid::Uuid::nil()),
-            worker: 0,
-            deadline: Timestamp(0),
-            attempt: 1,
-            progress: Progress { frames_done, frames_total: 10 },
-        }
-    }
 
     #[test]
     fn the_live_status_follows_the_contracts_table() {
-        let ready = || SegmentState::Ready { attempt: 1, not_before: Timestamp(0) };
-        let check = |states: Vec<SegmentState>, idle: u32, expected: &str| {
-            let start = states.into_iter().map(|state| Start::of_segment(&segment(state)));
-            let start = start.max_by_key(|start| *start as u8).unwrap();
-            assert_eq!(live_status(start, idle), expected);
-        };
-        check(vec![ready()], 0, "no_workers");
-        check(vec![ready()], 1, "queued");
-        check(vec![leased(0)], 0, "cold_start");
-        check(vec![leased(0), ready()], 1, "cold_start");
-        check(vec![ready(), leased(1), leased(0)], 0, "processing");
-        assert_eq!(live_status(Start::Done, 0), "done");
-        assert_eq!(live_status(Start::Failed, 0), "failed");
+        let check = |stage: Stage, idle: u32, expected: &str| assert_eq!(live_status(stage, idle), expected);
+        check(Stage::Waiting, 0, "no_workers");
+        check(Stage::Waiting, 1, "queued");
+        check(Stage::Claimed, 0, "cold_start");
+        check(Stage::Running, 0, "processing");
+        check(Stage::Done, 0, "done");
+        check(Stage::Failed, 0, "failed");
+        check(Stage::Cancelled, 1, "failed");
     }
 }

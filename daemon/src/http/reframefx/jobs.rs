@@ -7,13 +7,8 @@ use super::{
     project_body::Viewer,
 };
 use crate::{
-    farm::{FarmError, Idempotency, Submission},
-    http::{
-        HttpState,
-        auth::Caller,
-        body::{Fields, json_bytes},
-        error::Failure,
-    },
+    farm::{FarmError, Idempotency, Submission, Submitted},
+    http::{HttpState, auth::Caller, body::Fields, error::Failure, idempotency},
     model::{Account, JobPlace, ObjectKey},
     pricing,
 };
@@ -23,11 +18,9 @@ use axum::{
     http::HeaderMap,
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tweenfarm_protocol::{JobId, ProjectId, output::OutputFormat};
 
 const ROUTE: &str = "POST /jobs";
-const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 
 /// A submission whose fields are checked, before the clip was looked at.
 struct Request {
@@ -49,15 +42,15 @@ pub async fn submit(
     let target_fps = clip::target_fps(fields.integer("target_fps")?, "target_fps")?;
     let project: Option<ProjectId> = fields.optional_id("project_id")?;
     let watermark = fields.optional_bool("watermark")?.unwrap_or(false);
-    let idempotency = match idempotency_key(&headers)? {
-        Some(text) => {
-            // What the client meant, independent of the order of fields, of blanks and of fields that are ignored.
-            let canonical = json!([key.as_str(), target_fps, project, watermark]);
-            let request = Sha256::digest(json_bytes(&canonical)).into();
-            Some(Idempotency { route: ROUTE, key: text, request })
-        }
-        None => None,
-    };
+    // What the client meant, independent of the order of fields, of blanks and of fields that are ignored.
+    let meant = json!([key.as_str(), target_fps, project, watermark]);
+    let idempotency = idempotency::read(&headers, ROUTE, &meant)?;
+    // Before the clip is looked at: it may be gone by now.
+    if let Some(asked) = &idempotency
+        && let Some(first) = state.farm.first_answer(account.id, asked)?
+    {
+        return Ok(Json(body_of(&first)));
+    }
     let request = Request { account, key, target_fps, project, watermark, idempotency };
     // A client that leaves loses its answer; the key stays held until the farm has decided.
     let accepted = tokio::spawn(accept(state, request)).await;
@@ -92,25 +85,16 @@ async fn accept(state: HttpState, request: Request) -> Result<Value, Failure> {
         asked: None,
         webhook: None,
     };
-    let submitted = state.farm.submit(submission).await?;
-    Ok(json!({
+    Ok(body_of(&state.farm.submit(submission).await?))
+}
+
+fn body_of(submitted: &Submitted) -> Value {
+    json!({
         "job_id": submitted.job.id,
         "status": "pending",
         "xeconds_charged": submitted.job.charged,
         "balance_after": submitted.balance_after,
-    }))
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let plain = |text: &&str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    let short = |text: &&str| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&text.len());
-    let text = value.to_str().ok().filter(plain).filter(short);
-    let wrong =
-        || Failure::invalid(format!("Idempotency-Key must be 1 to {IDEMPOTENCY_KEY_BYTES_MAX} ASCII characters"));
-    text.map(|text| Some(text.to_owned())).ok_or_else(wrong)
+    })
 }
 
 pub async fn list(State(state): State<HttpState>, Caller(account): Caller, page: Page) -> Result<Json<Value>, Failure> {

@@ -212,7 +212,7 @@ fn job_routes() -> Surface {
     live["workers"] = json!({ "idle": 0, "running": 1 });
     live["queue_depth"] = 0.into();
     // Blanks around a header are not part of its value.
-    let key = pattern("^[ \\t]*[!-~]([ -~]{0,253}[!-~])?[ \\t]*$");
+    let key = pattern("^[ \\t]*([!-~]([ -~]{0,253}[!-~])?)?[ \\t]*$");
     let submit = own(Method::POST, "/jobs", ("Jobs", "createJob"), "Submits a job and charges it")
         .says("A repeated request with the same Idempotency-Key gets the first answer again for a day.")
         .parameter("header", "Idempotency-Key", false, "A name for this submission", key)

@@ -3,7 +3,7 @@
 use super::*;
 
 impl Bench {
-    async fn sweep(&self, dry_run: bool) -> Value {
+    pub(super) async fn sweep(&self, dry_run: bool) -> Value {
         let request = Request::builder().method(Method::POST).uri("/operator/sweeps/retention");
         let body = json!({ "dry_run": dry_run }).to_string();
         let answer = answer_of(&self.operator, request.body(body.into()).unwrap()).await;
@@ -11,7 +11,7 @@ impl Bench {
         answer.json()
     }
 
-    fn later(&self, span: Duration) {
+    pub(super) fn later(&self, span: Duration) {
         self.clock.0.fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
     }
 

@@ -57,6 +57,11 @@ pub fn misfit(document: &Value, schema: &Value, value: &Value, at: &str) -> Opti
                 let fields = value.as_object().unwrap().iter();
                 fields.filter_map(|(name, field)| misfit(document, rule, field, &format!("{at}.{name}"))).next()
             }
+            "oneOf" => {
+                let choices = rule.as_array().unwrap().iter();
+                let fits = choices.filter(|one| misfit(document, one, value, at).is_none()).count();
+                if fits == 1 { None } else { wrong(&format!("fits {fits} of the choices")) }
+            }
             "properties" => {
                 let fields = value.as_object().unwrap().iter();
                 fields
