@@ -5,7 +5,9 @@ mod keys;
 use super::{HttpState, auth, body::Strict, error::Failure};
 use crate::{
     farm::{AgentView, FarmError, JobView, NewAccount},
-    model::{Credit, EntryKind, JobEnd, JobState, LedgerEntry, Reversal},
+    model::{
+        Credit, EntryKind, JobEnd, JobState, LedgerEntry, News, Reversal, WebhookAttempt, WebhookEvents, WebhookStatus,
+    },
     sweep::retention::{self, Mode, RetentionSweep},
 };
 use axum::{
@@ -19,7 +21,7 @@ use tweenfarm_protocol::{
     AccountId, JobId, Xeconds,
     operator::{
         AddUser, AddedUser, Adjust, AgentRow, CreditKind, Grant, Granted, JobRow, LedgerRow, Status, Sweep, Swept,
-        UserRow, WorkerRow,
+        UserRow, WebhookAttemptRow, WebhookView, WorkerRow,
     },
 };
 
@@ -40,6 +42,7 @@ pub fn routes() -> Router<HttpState> {
         .route("/operator/jobs", get(jobs))
         .route("/operator/jobs/{job}", get(job))
         .route("/operator/jobs/{job}/cancel", post(cancel))
+        .route("/operator/jobs/{job}/webhook", get(webhook))
         .route("/operator/sweeps/retention", post(sweep))
         .route("/operator/agents", get(agents))
         .route("/operator/status", get(status))
@@ -185,6 +188,38 @@ async fn cancel(State(state): State<HttpState>, Path(job): Path<String>) -> Resu
     state.farm.cancel(id).await?;
     let view = state.farm.job(id)?.ok_or(FarmError::NotFound { what: "job" })?;
     Ok(Json(row_of_job(&view)))
+}
+
+async fn webhook(State(state): State<HttpState>, Path(job): Path<String>) -> Result<Json<WebhookView>, Failure> {
+    let webhook = state.farm.webhook(job_id(&job)?)?.ok_or(FarmError::NotFound { what: "webhook" })?;
+    let WebhookEvents { progress, completed, failed } = webhook.events;
+    let events = [("progress", progress), ("completed", completed), ("failed", failed)];
+    let receiver =
+        url::Url::parse(&webhook.url).map_or_else(|_| String::new(), |url| url.origin().ascii_serialization());
+    let status = match webhook.status() {
+        WebhookStatus::Pending => "pending",
+        WebhookStatus::Delivered => "delivered",
+        WebhookStatus::Failed => "failed",
+    };
+    Ok(Json(WebhookView {
+        job: webhook.job,
+        receiver,
+        events: events.into_iter().filter(|(_, asked)| *asked).map(|(event, _)| event.to_owned()).collect(),
+        signed: webhook.signed_with.is_some(),
+        status: status.to_owned(),
+        attempts: webhook.log.into_iter().map(row_of_attempt).collect(),
+    }))
+}
+
+fn row_of_attempt(attempt: WebhookAttempt) -> WebhookAttemptRow {
+    WebhookAttemptRow {
+        at: attempt.at.to_iso_seconds(),
+        news: match attempt.news {
+            News::Progress { percent } => format!("{percent} %"),
+            News::End => "end".to_owned(),
+        },
+        outcome: attempt.outcome.map_or_else(|failure| failure, |status| format!("answered {status}")),
+    }
 }
 
 fn job_id(text: &str) -> Result<JobId, Failure> {

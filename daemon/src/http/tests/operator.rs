@@ -173,6 +173,44 @@ async fn the_operators_routes_are_not_on_the_public_port() {
 }
 
 #[tokio::test]
+async fn the_operator_sees_what_became_of_a_webhook_and_nothing_of_its_secret() {
+    use crate::{farm::NewWebhook, model::*};
+    let bench = Bench::new();
+    let user = bench.user("ann@example.org", 100).await;
+    let upload = bench.upload(&user, "clip 24 12000").await;
+    let job = bench.submit(&user, &upload).await;
+    let path = format!("/operator/jobs/{job}/webhook");
+    assert_eq!(bench.operate(Method::GET, &path, Value::Null).await.status, StatusCode::NOT_FOUND);
+    let key = upload["key"].as_str().unwrap().parse().unwrap();
+    let source = bench.farm.job(job.parse().unwrap()).unwrap().unwrap().job.source;
+    let events = WebhookEvents { progress: false, completed: true, failed: true };
+    let url = "https://hooks.example.org/in?token=of-the-client".to_owned();
+    let submission = crate::farm::Submission {
+        account: user.account.id,
+        input_key: key,
+        project: None,
+        target_fps: 60,
+        format: Default::default(),
+        watermark: false,
+        source,
+        price: Xeconds(1),
+        idempotency: None,
+        asked: None,
+        webhook: Some(NewWebhook { url, events, signed_with: None }),
+    };
+    let job = bench.farm.submit(submission).await.unwrap().job.id;
+    bench.farm.cancel(job).await.unwrap();
+    bench.farm.claim_news(job).await.unwrap();
+    bench.farm.settle_news(job, News::End, Ok(500)).await.unwrap();
+    let view = bench.operate(Method::GET, &format!("/operator/jobs/{job}/webhook"), Value::Null).await.json();
+    let expected = json!({
+        "job": job, "receiver": "https://hooks.example.org", "events": ["completed", "failed"], "signed": false,
+        "status": "failed", "attempts": [{ "at": view["attempts"][0]["at"], "news": "end", "outcome": "answered 500" }],
+    });
+    assert_eq!(view, expected);
+}
+
+#[tokio::test]
 async fn a_job_is_cancelled_once() {
     let bench = Bench::new();
     let user = bench.user("ann@example.org", 100).await;
