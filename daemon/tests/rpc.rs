@@ -83,7 +83,7 @@ async fn an_agent_takes_tasks_delivers_and_the_job_is_done() {
     let job = door.scene.submit(&clip, 1, 8).await.unwrap().job;
     let agent = door.connect().await;
     let welcome = agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
-    assert_eq!((welcome.protocol, welcome.renew_every_ms, welcome.leases), (1, 10_000, vec![]));
+    assert_eq!((welcome.protocol, welcome.renew_every_ms, welcome.leases), (1, 2_000, vec![]));
 
     let task = next(&agent).await.unwrap();
     let Work::Render(render) = task.work else { panic!("expected a piece to render") };

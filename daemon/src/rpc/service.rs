@@ -19,6 +19,8 @@ use uuid::Uuid;
 
 /// Renewals per lease time: two may be lost before the lease is.
 const RENEWALS_PER_LEASE: u32 = 3;
+/// A renewal carries the progress, and clients ask for it every 3 to 5 s: older than this it would stand still for them.
+const RENEWAL_EVERY_MAX: Duration = Duration::from_secs(2);
 
 /// A long poll ends this long before its caller's deadline, so that the answer still arrives.
 const ANSWER_EARLY: Duration = Duration::from_millis(500);
@@ -94,7 +96,7 @@ impl service::Farm for Session {
             self.farm.agent_gone(before);
         }
         tracing::info!(%agent, name, version, workers, leases = leases.len(), "an agent said hello");
-        let renew_every = self.farm.rules().lease_for / RENEWALS_PER_LEASE;
+        let renew_every = (self.farm.rules().lease_for / RENEWALS_PER_LEASE).min(RENEWAL_EVERY_MAX);
         Ok(Welcome {
             protocol,
             daemon_version: env!("CARGO_PKG_VERSION").into(),

@@ -51,10 +51,10 @@ impl Amount {
         polls: 1000,
         pollers: 1000,
         render_fps: 120,
-        rounds: 1,
+        rounds: 2,
     };
     pub const FULL: Amount =
-        Amount { submits_alone: 500, submits_at_once: 4000, polls: 4000, render_fps: 240, rounds: 3, ..Amount::SHORT };
+        Amount { submits_alone: 500, submits_at_once: 4000, polls: 4000, render_fps: 240, rounds: 4, ..Amount::SHORT };
 }
 
 /// The same request again and again.
@@ -205,9 +205,12 @@ async fn beside_render(amount: Amount, said: impl Fn(&str)) -> Result<BesideRend
     // The first render compiles shaders; it is not counted.
     render(&mut farm, &client, &upload.key, 60, 0).await?;
     let mut latencies = Vec::new();
-    for _ in 0..amount.rounds {
-        let alone = render(&mut farm, &client, &upload.key, amount.render_fps, 0).await?;
-        let polled = render(&mut farm, &client, &upload.key, amount.render_fps, amount.pollers).await?;
+    for round in 0..amount.rounds {
+        // One after the other, then the other way round: what the machine does meanwhile seldom follows that.
+        let order = if round % 2 == 0 { [0, amount.pollers] } else { [amount.pollers, 0] };
+        let first = render(&mut farm, &client, &upload.key, amount.render_fps, order[0]).await?;
+        let second = render(&mut farm, &client, &upload.key, amount.render_fps, order[1]).await?;
+        let (alone, polled) = if order[0] == 0 { (first, second) } else { (second, first) };
         let share = 1.0 / amount.rounds as f64;
         sum.frames_per_second_alone += share * alone.frames_per_second;
         sum.frames_per_second_polled += share * polled.frames_per_second;
