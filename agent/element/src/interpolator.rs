@@ -1,8 +1,8 @@
 //! What the element asks of an engine: two frames in, a frame between them out.
 
-use tweenfarm_shaders::{Device, Engine, EngineError, FrameSize, Phase, PlanarFrame, Settings};
+use tweenfarm_shaders::{Depth, Device, Engine, EngineError, FrameSize, Phase, PlanarFrame, Settings};
 
-/// An engine made for one picture size. A frame depends on the two pushed last when it was asked for, and on nothing else.
+/// An engine made for one picture size and one number of bits. A frame depends on the two pushed last when it was asked for, and on nothing else.
 pub trait Interpolator: Send {
     fn push(&mut self, frame: &PlanarFrame) -> Result<(), EngineError>;
     /// Asks for the frame at `phase`, without waiting for it.
@@ -17,13 +17,13 @@ pub trait Interpolator: Send {
     fn reset(&mut self);
 }
 
-/// Makes the engine once the picture size is known.
-pub type MakeInterpolator = Box<dyn FnOnce(FrameSize) -> Result<Box<dyn Interpolator>, EngineError> + Send>;
+/// Makes the engine once the picture's size and bits are known.
+pub type MakeInterpolator = Box<dyn FnOnce(FrameSize, Depth) -> Result<Box<dyn Interpolator>, EngineError> + Send>;
 
-/// The engine on `device`, made when the size is known.
+/// The engine on `device`, made when size and bits are known.
 pub fn on_device(device: Device, settings: Settings) -> MakeInterpolator {
-    Box::new(move |size| {
-        let engine = Engine::new(&device, size, settings)?;
+    Box::new(move |size, depth| {
+        let engine = Engine::of_depth(&device, size, depth, settings)?;
         Ok(Box::new(OnDevice { engine, _device: device }))
     })
 }

@@ -1,22 +1,27 @@
 //! A decoded picture: GStreamer's buffer, and its planes for the engine once someone asks for them.
 
-use crate::planes::{self, Layout};
+use crate::{
+    planes::{self, Layout},
+    shape,
+};
 use gstreamer as gst;
 use gstreamer_video::{VideoFrameRef, VideoInfo, prelude::*};
 use std::cell::OnceCell;
-use tweenfarm_shaders::{FrameSize, PlanarFrame};
+use tweenfarm_protocol::output;
+use tweenfarm_shaders::{Depth, FrameSize, PlanarFrame};
 
 pub struct Picture {
     buffer: gst::Buffer,
     info: VideoInfo,
     size: FrameSize,
+    depth: Depth,
     planar: OnceCell<PlanarFrame>,
 }
 
 impl Picture {
-    /// A picture of layout `info` that is shown at `size`: its own size, rounded up to even.
-    pub fn new(buffer: gst::Buffer, info: VideoInfo, size: FrameSize) -> Picture {
-        Picture { buffer, info, size, planar: OnceCell::new() }
+    /// A picture of layout `info`, which says `depth`, that is shown at `size`: its own size, rounded up to even.
+    pub fn new(buffer: gst::Buffer, info: VideoInfo, size: FrameSize, depth: Depth) -> Picture {
+        Picture { buffer, info, size, depth, planar: OnceCell::new() }
     }
 
     /// The picture in tight planes; copied once.
@@ -25,13 +30,22 @@ impl Picture {
             return Ok(planar);
         }
         let frame = VideoFrameRef::from_buffer_ref_readable(&self.buffer, &self.info)?;
-        let mut planar = PlanarFrame::new(self.size);
+        let mut planar = PlanarFrame::of_depth(self.size, self.depth);
         for (plane, tight) in planar.planes_mut().into_iter().enumerate() {
             let width = plane_width(self.size, plane);
-            planes::tighten(frame.plane_data(plane as u32)?, layout(&frame, plane), tight, width);
+            let bytes = self.depth.code_bytes();
+            planes::tighten(frame.plane_data(plane as u32)?, layout(&frame, plane), tight, width, bytes);
         }
         Ok(self.planar.get_or_init(|| planar))
     }
+}
+
+/// The bits of pictures of a format, as the engine names them; none for a format that it does not take.
+pub fn engine_depth(info: &VideoInfo) -> Option<Depth> {
+    shape::depth_of(info).map(|depth| match depth {
+        output::Depth::Eight => Depth::Eight,
+        output::Depth::Ten => Depth::Ten,
+    })
 }
 
 /// A new buffer of layout `info` that holds `planar`.
@@ -42,14 +56,14 @@ pub fn buffer_of(planar: &PlanarFrame, info: &VideoInfo) -> Result<gst::Buffer, 
         let mut frame = VideoFrameRef::from_buffer_ref_writable(buffer, info)?;
         for (plane, tight) in planar.planes().into_iter().enumerate() {
             let layout = layout(&frame, plane);
-            planes::spread(tight, frame.plane_data_mut(plane as u32)?, layout);
+            planes::spread(tight, frame.plane_data_mut(plane as u32)?, layout, planar.depth().code_bytes());
         }
     }
     Ok(buffer)
 }
 
 fn layout<T>(frame: &VideoFrameRef<T>, plane: usize) -> Layout {
-    // I420: each plane is one component of one byte a pixel.
+    // I420: each plane is one component.
     let component = plane as u32;
     Layout {
         width: frame.comp_width(component) as usize,

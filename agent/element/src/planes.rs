@@ -36,27 +36,30 @@ pub fn change(row: &mut [u8], depth: Depth, new: impl Fn(usize, u32) -> u32) {
 }
 
 /// Copies a plane with a stride into a tight one that is as large or larger; what is missing at the right and at the
-/// bottom repeats the edge, so that nothing of the picture is lost and nothing foreign borders it.
-pub fn tighten(source: &[u8], from: Layout, tight: &mut [u8], width: usize) {
+/// bottom repeats the edge, so that nothing of the picture is lost and nothing foreign borders it. `bytes` are those of a
+/// code.
+pub fn tighten(source: &[u8], from: Layout, tight: &mut [u8], width: usize, bytes: usize) {
     if from.width == 0 || width == 0 {
         return;
     }
-    for (y, row) in tight.chunks_exact_mut(width).enumerate() {
+    for (y, row) in tight.chunks_exact_mut(width * bytes).enumerate() {
         let start = y.min(from.height.saturating_sub(1)) * from.stride;
-        let Some(line) = source.get(start..start + from.width) else { return };
-        let (inside, beyond) = row.split_at_mut(from.width.min(width));
+        let Some(line) = source.get(start..start + from.width * bytes) else { return };
+        let (inside, beyond) = row.split_at_mut(from.width.min(width) * bytes);
         inside.copy_from_slice(&line[..inside.len()]);
-        beyond.fill(line[from.width - 1]);
+        let edge = &line[line.len() - bytes..];
+        beyond.chunks_exact_mut(bytes).for_each(|code| code.copy_from_slice(edge));
     }
 }
 
 /// Copies a tight plane into one with a stride.
-pub fn spread(tight: &[u8], target: &mut [u8], to: Layout) {
+pub fn spread(tight: &[u8], target: &mut [u8], to: Layout, bytes: usize) {
     if to.width == 0 || to.stride == 0 {
         return;
     }
-    for (line, row) in tight.chunks_exact(to.width).zip(target.chunks_mut(to.stride)).take(to.height) {
-        if let Some(row) = row.get_mut(..to.width) {
+    let row_bytes = to.width * bytes;
+    for (line, row) in tight.chunks_exact(row_bytes).zip(target.chunks_mut(to.stride)).take(to.height) {
+        if let Some(row) = row.get_mut(..row_bytes) {
             row.copy_from_slice(line);
         }
     }
@@ -70,7 +73,7 @@ mod tests {
     fn an_odd_plane_grows_by_its_own_edge() {
         let source = [1, 2, 3, 99, 4, 5, 6, 99, 7, 8, 9, 99];
         let mut tight = [0; 16];
-        tighten(&source, Layout { width: 3, height: 3, stride: 4 }, &mut tight, 4);
+        tighten(&source, Layout { width: 3, height: 3, stride: 4 }, &mut tight, 4, 1);
         assert_eq!(tight, [1, 2, 3, 3, 4, 5, 6, 6, 7, 8, 9, 9, 7, 8, 9, 9]);
     }
 
@@ -78,7 +81,7 @@ mod tests {
     fn a_last_row_without_its_padding_is_read() {
         let source = [1, 2, 0, 3, 4];
         let mut tight = [0; 4];
-        tighten(&source, Layout { width: 2, height: 2, stride: 3 }, &mut tight, 2);
+        tighten(&source, Layout { width: 2, height: 2, stride: 3 }, &mut tight, 2, 1);
         assert_eq!(tight, [1, 2, 3, 4]);
     }
 
@@ -87,9 +90,21 @@ mod tests {
         let tight: Vec<u8> = (0..12).collect();
         let layout = Layout { width: 4, height: 3, stride: 7 };
         let mut spread_out = [0; 7 * 3];
-        spread(&tight, &mut spread_out, layout);
+        spread(&tight, &mut spread_out, layout, 1);
         let mut back = vec![0; 12];
-        tighten(&spread_out, layout, &mut back, 4);
+        tighten(&spread_out, layout, &mut back, 4, 1);
         assert_eq!(back, tight);
+    }
+
+    #[test]
+    fn codes_of_two_bytes_stay_together() {
+        let source = [1, 10, 2, 20, 3, 30, 99, 99, 4, 40, 5, 50, 6, 60];
+        let layout = Layout { width: 3, height: 2, stride: 8 };
+        let mut tight = [0; 16];
+        tighten(&source, layout, &mut tight, 4, 2);
+        assert_eq!(tight, [1, 10, 2, 20, 3, 30, 3, 30, 4, 40, 5, 50, 6, 60, 6, 60]);
+        let mut spread_out = [7; 18];
+        spread(&tight, &mut spread_out, Layout { width: 4, height: 2, stride: 9 }, 2);
+        assert_eq!(spread_out[..10], [1, 10, 2, 20, 3, 30, 3, 30, 7, 4]);
     }
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     failure,
     interpolator::{MakeInterpolator, Pairs},
-    picture::{Picture, buffer_of},
+    picture::{Picture, buffer_of, engine_depth},
     record::Record,
     retime::{Feed, FrameTimes, Placer, Retimer, Shown, StreamTimes},
 };
@@ -21,7 +21,7 @@ use gstreamer_base::subclass::{base_transform::GenerateOutputSuccess, prelude::*
 use gstreamer_video::{VideoCapsBuilder, VideoFormat, VideoInfo};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use tweenfarm_protocol::{Rational, task::Failure};
-use tweenfarm_shaders::{FrameSize, Phase, PlanarFrame};
+use tweenfarm_shaders::{Depth, FrameSize, Phase, PlanarFrame};
 
 static CATEGORY: LazyLock<gst::DebugCategory> = LazyLock::new(|| {
     gst::DebugCategory::new("tweeninterpolate", gst::DebugColorFlags::empty(), Some("frames in, slots out"))
@@ -76,7 +76,7 @@ enum Places {
     },
 }
 
-/// The engine is made when the picture size is known.
+/// The engine is made when the picture's size and bits are known.
 enum Engine {
     Awaiting(Option<MakeInterpolator>),
     /// It could not be made: asked again, the answer is the same.
@@ -89,6 +89,7 @@ struct Formats {
     input: VideoInfo,
     output: VideoInfo,
     size: FrameSize,
+    depth: Depth,
 }
 
 impl TweenInterpolate {
@@ -199,10 +200,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Work {
     fn set_formats(&mut self, input: VideoInfo, output: VideoInfo) -> Result<(), Failure> {
         let size = FrameSize { width_px: output.width(), height_px: output.height() };
+        let depth =
+            engine_depth(&input).ok_or_else(|| failure::internal("a picture is neither 8 nor 10 bits of 4:2:0"))?;
         if let Some(formats) = &self.formats
-            && formats.size != size
+            && (formats.size, formats.depth) != (size, depth)
         {
-            return Err(failure::input("The clip changes its picture size on the way: convert it to one size first."));
+            return Err(failure::input(
+                "The clip changes its picture size or its bits on the way: convert it to one format first.",
+            ));
         }
         size.check().map_err(|error| failure::of_engine(&error))?;
         if input.is_interlaced() && matches!(self.places, Places::Stream { .. }) {
@@ -210,16 +215,16 @@ impl Work {
         }
         if let Engine::Awaiting(make) = &mut self.engine {
             let make = make.take().expect("an engine is made once");
-            self.engine = match make(size) {
+            self.engine = match make(size, depth) {
                 Ok(engine) => Engine::Ready(Pairs::new(engine)),
                 Err(error) => Engine::Failed(failure::of_engine(&error)),
             };
-            self.made = Some(PlanarFrame::new(size));
+            self.made = Some(PlanarFrame::of_depth(size, depth));
         }
         if let Engine::Failed(failure) = &self.engine {
             return Err(failure.clone());
         }
-        self.formats = Some(Formats { input, output, size });
+        self.formats = Some(Formats { input, output, size, depth });
         Ok(())
     }
 
@@ -244,7 +249,7 @@ impl Work {
             return Ok(());
         };
         if let Some(number) = counted {
-            self.feed.offer(number, Picture::new(buffer, formats.input, formats.size));
+            self.feed.offer(number, Picture::new(buffer, formats.input, formats.size, formats.depth));
         }
         if self.record.slots_shown.get() == 0 {
             self.record.frames_passed.add(1);
@@ -392,7 +397,7 @@ impl ElementImpl for TweenInterpolate {
 
     fn pad_templates() -> &'static [gst::PadTemplate] {
         static TEMPLATES: LazyLock<Vec<gst::PadTemplate>> = LazyLock::new(|| {
-            let caps = VideoCapsBuilder::new().format(VideoFormat::I420).build();
+            let caps = VideoCapsBuilder::new().format_list([VideoFormat::I420, VideoFormat::I42010le]).build();
             [("sink", gst::PadDirection::Sink), ("src", gst::PadDirection::Src)]
                 .into_iter()
                 .filter_map(|(name, direction)| {

@@ -112,7 +112,7 @@ impl Properties {
         };
         let settings = Settings { quality, scene_cuts: self.scene_cuts };
         let uuid = self.device.clone();
-        Box::new(move |size| on_device(Device::open_with_cache(uuid.as_deref(), None)?, settings)(size))
+        Box::new(move |size, depth| on_device(Device::open_with_cache(uuid.as_deref(), None)?, settings)(size, depth))
     }
 }
 

@@ -5,7 +5,7 @@ use tweenfarm_agent::worker::messages;
 use tweenfarm_element::interpolator::{MakeInterpolator, on_device};
 use tweenfarm_protocol::task::{self, EngineSettings};
 use tweenfarm_shaders::{
-    Device, DeviceFacts, DeviceKind, ENGINE, EngineError, FrameSize, Phase, PlanarFrame, Quality, Settings,
+    Depth, Device, DeviceFacts, DeviceKind, ENGINE, EngineError, FrameSize, Phase, PlanarFrame, Quality, Settings,
 };
 
 /// An open device.
@@ -48,7 +48,7 @@ impl Gpu {
     /// The answer says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         let wrong = |error: EngineError| error.to_string();
-        let mut engine = (self.engine(EngineSettings::default()))(CHECK_SIZE).map_err(wrong)?;
+        let mut engine = (self.engine(EngineSettings::default()))(CHECK_SIZE, Depth::Eight).map_err(wrong)?;
         let (first, truth, second) = (moved(0), moved(CHECK_STEP_PX), moved(2 * CHECK_STEP_PX));
         let mut made = PlanarFrame::new(CHECK_SIZE);
         engine.push(&first).map_err(wrong)?;

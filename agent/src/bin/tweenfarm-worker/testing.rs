@@ -31,10 +31,15 @@ pub fn clip(folder: &Path, name: &str, source: &str, options: &str) -> PathBuf {
 
 /// The decoded frames of a clip, each as its I420 bytes.
 pub fn frames(path: &Path, bytes_per_frame: usize) -> Vec<Vec<u8>> {
+    frames_as(path, bytes_per_frame, "yuv420p")
+}
+
+/// The decoded frames of a clip in a pixel format of ffmpeg's.
+pub fn frames_as(path: &Path, bytes_per_frame: usize, pixels: &str) -> Vec<Vec<u8>> {
     let text = path.to_str().expect("a test's path is text");
     let raw = output(
         "ffmpeg",
-        &["-v", "error", "-i", text, "-map", "0:v:0", "-vsync", "0", "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"],
+        &["-v", "error", "-i", text, "-map", "0:v:0", "-vsync", "0", "-pix_fmt", pixels, "-f", "rawvideo", "-"],
     );
     assert_eq!(raw.len() % bytes_per_frame, 0, "the size of a frame is not what was expected");
     raw.chunks(bytes_per_frame).map(<[u8]>::to_vec).collect()
@@ -77,7 +82,7 @@ pub struct Blend {
 
 impl Blend {
     pub fn make() -> MakeInterpolator {
-        Box::new(|_| Ok(Box::new(Blend::default())))
+        Box::new(|_, _| Ok(Box::new(Blend::default())))
     }
 }
 
@@ -102,8 +107,12 @@ impl Interpolator for Blend {
         let out_of_turn = EngineError::OutOfTurn { in_flight: 0, room: self.room() };
         let ([first, second], phase) = self.asked.pop_front().ok_or(out_of_turn)?;
         let weight = phase.q16();
-        for ((made, first), second) in made.as_bytes_mut().iter_mut().zip(first.as_bytes()).zip(second.as_bytes()) {
-            *made = ((u32::from(*first) * (65_536 - weight) + u32::from(*second) * weight) >> 16) as u8;
+        let mixed = |first: u32, second: u32| (first * (65_536 - weight) + second * weight) >> 16;
+        let bytes = made.depth().code_bytes();
+        let pairs = first.as_bytes().chunks_exact(bytes).zip(second.as_bytes().chunks_exact(bytes));
+        for (made, (first, second)) in made.as_bytes_mut().chunks_exact_mut(bytes).zip(pairs) {
+            let code = |bytes: &[u8]| u32::from(bytes[0]) | bytes.get(1).map_or(0, |high| u32::from(*high) << 8);
+            made.copy_from_slice(&mixed(code(first), code(second)).to_le_bytes()[..bytes]);
         }
         Ok(())
     }

@@ -1,14 +1,14 @@
-//! The decoding half of the pipeline: file → upright, progressive, 8-bit 4:2:0 pictures in the source's own colours.
+//! The decoding half of the pipeline: file → upright, progressive 4:2:0 pictures in the source's own colours, of 10 bits
+//! where the source is 4:2:0 of 10 bits, else of 8.
 
 use super::{element, messages, not_built, pad};
-use crate::failure;
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video::{VideoColorRange, VideoColorimetry, VideoInfo};
 use std::{path::Path, sync::Arc};
-use tweenfarm_element::record::Record;
+use tweenfarm_element::{record::Record, shape};
 use tweenfarm_media::{Clip, VideoFacts};
-use tweenfarm_protocol::task::Failure;
+use tweenfarm_protocol::{output::Depth, task::Failure};
 
 /// Adds the decoder of `source` and what makes its pictures uniform, and links it to `next`.
 pub fn add(
@@ -67,14 +67,19 @@ fn refuse_without_video(decoder: &gst::Element, entry: gst::Pad, codec: &str, re
     });
 }
 
+/// The bits that pictures of this source are worked on in. GStreamer's deinterlacer knows 8 only.
+fn depth(video: &VideoFacts) -> Depth {
+    let deep = ["yuv420p10le", "yuv420p10be", "p010le", "p010be"].contains(&video.pixel_format.as_str());
+    if deep && !video.interlaced { Depth::Ten } else { Depth::Eight }
+}
+
 /// What makes pictures uniform, in order. Conversion comes first: it knows of fields, and the others then meet one
 /// format only. It keeps range, matrix, primaries and transfer, and dithers when it drops bits.
 fn uniform(video: &VideoFacts) -> Result<Vec<gst::Element>, Failure> {
     let convert = element("videoconvert")?;
     convert.set_property_from_str("dither", "bayer");
     let format = element("capsfilter")?;
-    let caps: gst::Caps =
-        "video/x-raw,format=I420".parse().map_err(|_| failure::internal("the caps of I420 are not understood"))?;
+    let caps = gstreamer_video::VideoCapsBuilder::new().format(shape::format_of(depth(video))).build();
     format.set_property("caps", caps);
     let mut chain = vec![convert, format];
     if video.interlaced {

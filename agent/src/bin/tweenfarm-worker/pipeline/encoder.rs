@@ -15,7 +15,6 @@
 //! | va | `vah264enc`, `vah265enc`, `vaav1enc` | `rate-control=cqp qpi=qpp=qpb=CRF` |
 //! | va | `vaapih264enc`, `vaapih265enc` | `rate-control=cqp init-qp=CRF` |
 
-use super::hdr;
 use crate::failure;
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -230,23 +229,12 @@ fn av1_quantizer(crf: u8) -> u32 {
     (u32::from(crf.min(51)) * 63 + 25) / 51
 }
 
-/// Tells x264 what its element does not pass on, once the format is known: it does with matrix, primaries and transfer,
-/// but neither with the range nor with what an HDR master was made for.
-pub fn tag(encoder: &gst::Element, caps: &gst::CapsRef) {
-    if encoder.factory().is_none_or(|factory| factory.name() != SOFTWARE) {
-        return;
+/// Tells x264 of full-range codes before it starts: its element passes on matrix, primaries and transfer, but not the
+/// range, and takes no options later.
+pub fn tag_full_range(encoder: &gst::Element) {
+    if encoder.factory().is_some_and(|factory| factory.name() == SOFTWARE) {
+        encoder.set_property("option-string", format!("{X264_OPTIONS}:fullrange=on"));
     }
-    let full = gstreamer_video::VideoInfo::from_caps(caps)
-        .is_ok_and(|info| info.colorimetry().range() == gstreamer_video::VideoColorRange::Range0_255);
-    let mut options = X264_OPTIONS.to_owned();
-    if full {
-        options.push_str(":fullrange=on");
-    }
-    if let Some(master) = hdr::x264_options(caps) {
-        options.push(':');
-        options.push_str(&master);
-    }
-    encoder.set_property("option-string", options);
 }
 
 #[cfg(test)]

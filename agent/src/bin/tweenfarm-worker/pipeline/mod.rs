@@ -6,7 +6,6 @@
 
 mod decode;
 pub mod encoder;
-mod hdr;
 mod imprint;
 mod messages;
 mod scan;
@@ -146,6 +145,9 @@ fn build(
     let settings = element::Settings { timeline, kept, slots, target_rate, engine, record: record_too };
     let interpolate: gst::Element = TweenInterpolate::new(settings).upcast();
     let encoder = encoder::element(run.encoder, run.encode, run.target_rate)?;
+    if run.clip.full_range {
+        encoder::tag_full_range(&encoder);
+    }
     let muxer = element("mp4mux")?;
     let timescale = u32::try_from(timescale(run.target_rate)).map_err(|_| no_such_rate(run.target_rate))?;
     i32::try_from(run.target_rate.num().max(run.target_rate.den())).map_err(|_| no_such_rate(run.target_rate))?;
@@ -196,21 +198,15 @@ fn pad(element: &gst::Element, name: &str) -> Result<gst::Pad, Failure> {
     element.static_pad(name).ok_or_else(|| failure::internal(format!("{} has no pad {name}", element.name())))
 }
 
-/// Tells the encoder of the format, counts what leaves it and how long it is busy: from a frame handed in to the next one given out, and at
-/// the end from one given out to the next.
+/// Counts what leaves the encoder and how long it is busy: from a frame handed in to the next one given out, and at the
+/// end from one given out to the next.
 fn watch_encoder(encoder: &gst::Element, record: &Arc<Record>) -> Result<(), Failure> {
     let handed = Arc::clone(record);
     let probe = gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM;
-    let told = encoder.downgrade();
     pad(encoder, "sink")?.add_probe(probe, move |_, info| {
         let ends = |event: &gst::Event| event.type_() == gst::EventType::Eos;
         if info.buffer().is_some() || info.event().is_some_and(ends) {
             handed.encode.start();
-        }
-        if let Some(gst::EventView::Caps(caps)) = info.event().map(|event| event.view())
-            && let Some(encoder) = told.upgrade()
-        {
-            encoder::tag(&encoder, caps.caps());
         }
         gst::PadProbeReturn::Ok
     });

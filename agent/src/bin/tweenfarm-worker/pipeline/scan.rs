@@ -16,8 +16,9 @@ use tweenfarm_element::{
     element::shown_at_ns,
     record::Record,
     retime::{Overview, Placer, Runs},
+    shape,
 };
-use tweenfarm_protocol::task::Failure;
+use tweenfarm_protocol::{output::Depth, task::Failure};
 
 /// Decoded frames that wait: enough for the decoder to run on while one is looked at.
 const FRAMES_WAITING: u32 = 4;
@@ -90,6 +91,16 @@ fn seen(sample: &gst::Sample, placer: &mut Placer) -> Result<Option<(u64, Overvi
     let picture = VideoFrameRef::from_buffer_ref_readable(buffer, &info).map_err(|_| unreadable())?;
     let stride = usize::try_from(picture.plane_stride()[0]).unwrap_or(0);
     let luma = picture.plane_data(0).map_err(|_| unreadable())?;
-    let overview = Overview::of(luma, picture.width() as usize, picture.height() as usize, stride);
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let overview = match shape::depth_of(&info) {
+        Some(Depth::Ten) => Overview::of(&in_eight_bits(luma, width, stride), width, height, width),
+        _ => Overview::of(luma, width, height, stride),
+    };
     Ok(Some((frame, overview)))
+}
+
+/// A plane of 10-bit codes, its rows tight and of 8 bits: finer differences are none that anybody drew.
+fn in_eight_bits(plane: &[u8], width: usize, stride: usize) -> Vec<u8> {
+    let rows = plane.chunks(stride.max(1)).filter_map(|row| row.get(..2 * width));
+    rows.flat_map(|row| row.chunks_exact(2).map(|code| (u16::from_le_bytes([code[0], code[1]]) >> 2) as u8)).collect()
 }

@@ -265,5 +265,7 @@ fn the_software_encoder_works_here_and_a_missing_one_does_not() {
     assert!(encoder::works("no-such-encoder", Depth::Eight).is_err());
 }
 
+#[path = "deep_tests.rs"]
+mod deep;
 #[path = "shape_tests.rs"]
 mod shapes;
