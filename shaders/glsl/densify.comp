@@ -3,8 +3,8 @@
 // in   source, target  u8 x16  planes of the finest node level   codes
 // in   nodes           u32 x2  node rows x columns               vector in 1/16 px, cost
 // out  flow            u32 x2  cell rows x columns               vector in 1/16 px; residual in 1/16 code and spread << 16 in 1/16 px
-// A cell is one pixel of that level, or 2x2 where the finest level is the full size. One invocation makes 2x2 pixels,
-// which the same four patches cover: four cells or one.
+// A cell is one pixel of that level, or 2x2 where the finest level is the full size. One invocation makes the 4x4 pixels
+// that the same four patches cover: sixteen cells or four.
 // Source: densification of Kroeger 2016, section 2.2, weights 1 / max(1, |difference|).
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -23,7 +23,7 @@ layout(push_constant) uniform Push {
     int cell_shift;  // log2 of a cell's side in px: 0 or 1
 } push;
 
-TILE_COLUMN(column3, 3, 2)
+TILE_COLUMN(column5, 5, 2)
 
 // Sums of weight times value are positive: the division rounds half up.
 int weighted(uvec4 weights, uvec4 values, uint total) {
@@ -33,7 +33,7 @@ int weighted(uvec4 weights, uvec4 values, uint total) {
 
 // Writes a cell from its four patches' vectors and residuals.
 void write(ivec2 cell, ivec4 xs, ivec4 ys, uvec4 residuals) {
-    if (any(greaterThanEqual(cell, push.cell_grid))) return;
+    if (any(lessThan(cell, ivec2(0))) || any(greaterThanEqual(cell, push.cell_grid))) return;
     uvec4 at_least = max(residuals, uvec4(16u));
     uvec4 weights = uvec4(
         divide(4096u, at_least.x), divide(4096u, at_least.y), divide(4096u, at_least.z), divide(4096u, at_least.w));
@@ -44,53 +44,69 @@ void write(ivec2 cell, ivec4 xs, ivec4 ys, uvec4 residuals) {
     flow.cells[cell.y * push.cell_grid.x + cell.x] = uvec2(pack_vector(mean), uint(residual) | (uint(spread) << 16));
 }
 
-void main() {
-    ivec2 pixel = 2 * ivec2(gl_GlobalInvocationID.xy);
-    ivec2 cell = pixel >> push.cell_shift;
-    if (any(greaterThanEqual(cell, push.cell_grid))) return;
-    ivec2 first_node = ((pixel + 2) >> 2) - 1;
+// Two pixels to a lane: (0, 2) and (1, 3).
+uvec2 pairs(uint word) { return uvec2(word, word >> 8) & 0x00ff00ffu; }
 
-    // Codes of the four pixels, 1/16: upper left, upper right, lower left, lower right.
-    uint shift = uint(pixel.x & 3) * 8u;
-    uvec4 tile = texelFetch(source, tile_at(push.plane, pixel));
-    uint a0 = ((pixel.y & 2) != 0 ? tile.z : tile.x) >> shift, a1 = ((pixel.y & 2) != 0 ? tile.w : tile.y) >> shift;
-    ivec4 codes = ivec4(a0 & 255u, (a0 >> 8) & 255u, a1 & 255u, (a1 >> 8) & 255u) << 4;
+void main() {
+    ivec2 first_node = ivec2(gl_GlobalInvocationID.xy) - 1;
+    ivec2 pixel = 4 * first_node + 2; // of the upper left one
+    if (any(greaterThanEqual(pixel >> push.cell_shift, push.cell_grid))) return;
+
+    // Codes, two to a lane: the block lies across four tiles.
+    int own_at = tile_at(push.plane, pixel), stride = int(push.plane.tiles_across);
+    uvec4 upper_left = texelFetch(source, own_at), upper_right = texelFetch(source, own_at + 1);
+    uvec4 lower_left = texelFetch(source, own_at + stride), lower_right = texelFetch(source, own_at + stride + 1);
+    uvec4 left = uvec4(upper_left.zw, lower_left.xy), right = uvec4(upper_right.zw, lower_right.xy);
+    uvec4 codes = (left >> 16) | (right << 16); // rows
 
     ivec4 xs, ys;
-    uvec4 residuals[4]; // by corner, then by pixel
+    uvec2 residuals[4][4]; // by corner, then by row: two pixels to a lane
     [[unroll]] for (int corner = 0; corner < 4; ++corner) {
         ivec2 node = clamp(first_node + ivec2(corner & 1, corner >> 1), ivec2(0), push.node_grid - 1);
         ivec2 vector = unpack_vector(texelFetch(nodes, node.y * push.node_grid.x + node.x).x);
         ivec2 position = 16 * pixel + vector;
-        ivec2 whole = position >> 4, part = position & 15;
-        ivec2 start = clamp_start(push.plane, whole);
-        uint start_shift = uint(start.x & 3) * 8u;
+        uvec2 part = uvec2(position & 15);
+        ivec2 start = clamp_start(push.plane, position >> 4);
+        uint shift = uint(start.x & 3) * 8u;
         int at = tile_at(push.plane, start);
-        uint low[3] = column3(target, at, push.plane.tiles_across, start.y);
-        uint high[3] = column3(target, at + 1, push.plane.tiles_across, start.y);
-        ivec2 across[3];
-        [[unroll]] for (int row = 0; row < 3; ++row) {
-            uint bytes = bytes_from(low[row], high[row], start_shift);
-            ivec3 p = ivec3(byte_of(bytes, 0), byte_of(bytes, 1), byte_of(bytes, 2));
-            across[row] = (p.xy << 4) + part.x * (p.yz - p.xy);
+        uint low[5] = column5(target, at, push.plane.tiles_across, start.y);
+        uint high[5] = column5(target, at + 1, push.plane.tiles_across, start.y);
+        uvec2 above = uvec2(0);
+        [[unroll]] for (int row = 0; row < 5; ++row) {
+            uvec2 here = pairs(bytes_from(low[row], high[row], shift));
+            uvec2 next = uvec2(here.y, (here.x >> 16) | (((high[row] >> shift) & 255u) << 16));
+            // Differences may borrow between the halves of a lane; the sums, which are positive, give it back.
+            uvec2 across = (here << 4) + part.x * (next - here);
+            if (row > 0) {
+                uvec2 seen = (((above << 4) + part.y * (across - above)) >> 4) & 0x0fff0fffu;
+                uvec2 own = pairs(codes[row - 1]) << 4;
+                ivec2 one = abs(ivec2(seen & 0xffffu) - ivec2(own & 0xffffu));
+                ivec2 other = abs(ivec2(seen >> 16) - ivec2(own >> 16));
+                residuals[corner][row - 1] = uvec2(one | (other << 16));
+            }
+            above = across;
         }
-        ivec2 upper = (across[0] << 4) + part.y * (across[1] - across[0]);
-        ivec2 lower = (across[1] << 4) + part.y * (across[2] - across[1]);
-        residuals[corner] = uvec4(abs((ivec4(upper, lower) >> 4) - codes));
         xs[corner] = vector.x;
         ys[corner] = vector.y;
     }
-    // By pixel, then by corner.
-    uvec4 of0 = uvec4(residuals[0].x, residuals[1].x, residuals[2].x, residuals[3].x);
-    uvec4 of1 = uvec4(residuals[0].y, residuals[1].y, residuals[2].y, residuals[3].y);
-    uvec4 of2 = uvec4(residuals[0].z, residuals[1].z, residuals[2].z, residuals[3].z);
-    uvec4 of3 = uvec4(residuals[0].w, residuals[1].w, residuals[2].w, residuals[3].w);
-    if (push.cell_shift == 1) {
-        write(cell, xs, ys, (of0 + of1 + of2 + of3) >> 2);
-    } else {
-        write(cell, xs, ys, of0);
-        write(cell + ivec2(1, 0), xs, ys, of1);
-        write(cell + ivec2(0, 1), xs, ys, of2);
-        write(cell + ivec2(1, 1), xs, ys, of3);
+    ivec2 cell = pixel >> push.cell_shift;
+    uvec4 above_rows = uvec4(0);
+    [[unroll]] for (int row = 0; row < 4; ++row) {
+        // Lanes (0, 2) and (1, 3) of the four corners.
+        uvec4 even = uvec4(residuals[0][row].x, residuals[1][row].x, residuals[2][row].x, residuals[3][row].x);
+        uvec4 odd = uvec4(residuals[0][row].y, residuals[1][row].y, residuals[2][row].y, residuals[3][row].y);
+        if (push.cell_shift == 0) {
+            write(cell + ivec2(0, row), xs, ys, even & 0xffffu);
+            write(cell + ivec2(1, row), xs, ys, odd & 0xffffu);
+            write(cell + ivec2(2, row), xs, ys, even >> 16);
+            write(cell + ivec2(3, row), xs, ys, odd >> 16);
+        } else if ((row & 1) == 1) {
+            // Four residuals of at most 4080 fit a half of a lane.
+            uvec4 sums = even + odd + above_rows;
+            write(cell + ivec2(0, row >> 1), xs, ys, (sums & 0xffffu) >> 2);
+            write(cell + ivec2(1, row >> 1), xs, ys, sums >> 18);
+        } else {
+            above_rows = even + odd;
+        }
     }
 }

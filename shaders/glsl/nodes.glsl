@@ -45,8 +45,10 @@ void load_patch(ivec2 node) {
     [[unroll]] for (int column = 0; column < 3; ++column) {
         [[unroll]] for (int tile = 0; tile < 3; ++tile) {
             uvec4 rows = texelFetch(source, at + tile * int(plane.tiles_across) + column);
-            [[unroll]] for (int row = max(1 - 4 * tile, 0); row < min(11 - 4 * tile, 4); ++row) {
-                patch_words[3 * (4 * tile + row - 1) + column] = rows[row];
+            [[unroll]] for (int row = 0; row < 4; ++row) {
+                // Bounds and places known when this is compiled: the patch stays in registers.
+                int place = 4 * tile + row - 1;
+                if (place >= 0 && place < 10) patch_words[3 * place + column] = rows[row];
             }
         }
     }

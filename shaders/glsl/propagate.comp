@@ -30,24 +30,41 @@ uvec2 node_at(int x, int y) {
     return texelFetch(before, at.y * push.grid.x + at.x).xy;
 }
 
-void main() {
-    ivec2 node = ivec2(gl_GlobalInvocationID.xy);
-    if (any(greaterThanEqual(node, push.grid))) return;
-    uvec2 own = node_at(node.x, node.y);
-    ivec2 own_vector = unpack_vector(own.x);
-    ivec2 neighbours[CANDIDATES] = ivec2[](
+// Nodes of the workgroup that have something to try, side by side: where few do, few invocations are kept.
+shared uint busy_count;
+shared uint busy[64];
+
+// The neighbours' vectors.
+ivec2[CANDIDATES] neighbours_of(ivec2 node) {
+    return ivec2[](
         unpack_vector(node_at(node.x - 1, node.y).x), unpack_vector(node_at(node.x + 1, node.y).x),
         unpack_vector(node_at(node.x, node.y - 1).x), unpack_vector(node_at(node.x, node.y + 1).x), ivec2(0));
-    uint at = uint(node.y * push.grid.x + node.x);
-    // Most nodes agree with their neighbours: nothing to load, nothing to try.
-    if (is_near(own_vector, neighbours[0]) && is_near(own_vector, neighbours[1]) && is_near(own_vector, neighbours[2])
-        && is_near(own_vector, neighbours[3])) {
-        nodes.list[at] = own;
-        return;
+}
+
+void main() {
+    uint lane = gl_LocalInvocationIndex;
+    if (lane == 0u) busy_count = 0u;
+    barrier();
+    ivec2 node = ivec2(gl_GlobalInvocationID.xy);
+    if (all(lessThan(node, push.grid))) {
+        uvec2 own = node_at(node.x, node.y);
+        ivec2 own_vector = unpack_vector(own.x);
+        ivec2 neighbours[CANDIDATES] = neighbours_of(node);
+        // Most nodes agree with their neighbours: nothing to load, nothing to try.
+        if (is_near(own_vector, neighbours[0]) && is_near(own_vector, neighbours[1])
+            && is_near(own_vector, neighbours[2]) && is_near(own_vector, neighbours[3])) {
+            nodes.list[node.y * push.grid.x + node.x] = own;
+        } else {
+            busy[atomicAdd(busy_count, 1u)] = lane;
+        }
     }
+    barrier();
+    if (lane >= busy_count) return;
+    node = ivec2(gl_WorkGroupID.xy) * 8 + ivec2(busy[lane] & 7u, busy[lane] >> 3);
+    uvec2 own = node_at(node.x, node.y);
     load_patch(node);
-    ivec2 best = own_vector;
+    ivec2 best = unpack_vector(own.x);
     int best_cost = int(own.y);
-    improve(neighbours, NEIGHBOURS, STEPS, best, best_cost);
-    nodes.list[at] = uvec2(pack_vector(best), uint(best_cost));
+    improve(neighbours_of(node), NEIGHBOURS, STEPS, best, best_cost);
+    nodes.list[node.y * push.grid.x + node.x] = uvec2(pack_vector(best), uint(best_cost));
 }

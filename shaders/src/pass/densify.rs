@@ -11,7 +11,7 @@ push_block! {
 }
 const _: () = assert!(size_of::<DensifyPush>() == 36 && offset_of!(DensifyPush, cell_shift) == 32);
 
-/// Reads node list `from`; one invocation a 2x2 block of pixels.
+/// Reads node list `from`; one invocation the 4x4 pixels between four nodes, which begin two pixels outside.
 pub fn densify(plan: &Plan, side: Side, from: usize) -> Dispatch {
     let cells = plan.cell_grid();
     let shift = plan.cell_shift();
@@ -25,6 +25,6 @@ pub fn densify(plan: &Plan, side: Side, from: usize) -> Dispatch {
             cell_shift: shift,
         }
         .words(),
-        groups: groups((cells.columns << shift).div_ceil(2), (cells.rows << shift).div_ceil(2)),
+        groups: groups(((cells.columns << shift) + 2).div_ceil(4), ((cells.rows << shift) + 2).div_ceil(4)),
     }
 }
