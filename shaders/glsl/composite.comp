@@ -100,9 +100,9 @@ void main() {
     uvec2 upper = uvec2(0), lower = uvec2(0);
     uint u_word = 0u, v_word = 0u;
     int overlay_columns = int(push.luma.tiles_across) - 2 * PAD_TILES;
-    for (int quad = 0; quad < 4; ++quad) {
-        ivec2 pixel = ivec2(8 * block.x + 2 * quad, 2 * block.y);
-        if (pixel.x >= push.luma.width_px) break;
+    // Rows end in whole words: what is made beyond the picture is not looked at.
+    [[unroll]] for (int quad = 0; quad < 4; ++quad) {
+        ivec2 pixel = ivec2(min(8 * block.x + 2 * quad, push.luma.width_px - 2), 2 * block.y);
         ivec2 cell = pixel >> push.luma_to_cell;
         uvec2 choice = texelFetch(choices, cell.y * push.cell_columns + cell.x).xy;
         ivec2 flow = unpack_vector(choice.x) << (push.finest + 1);
@@ -122,7 +122,7 @@ void main() {
         ivec2 back = (flow * moment.time_q14 + 8192) >> 14;
         ivec4 a = luma_block(first, pixel, -back), b = luma_block(second, pixel, flow - back);
         uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y, rests, overlaid, moment.time_q14));
-        uint place = uint(pixel.x & 3) * 8u;
+        uint place = 16u * uint(quad & 1);
         upper[quad >> 1] |= (codes.x | (codes.y << 8)) << place;
         lower[quad >> 1] |= (codes.z | (codes.w << 8)) << place;
 
