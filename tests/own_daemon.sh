@@ -7,6 +7,9 @@ cargo build --quiet --locked -p tweenfarm-daemon --bin tweenfarmd
 folder=$(mktemp -d)
 # The limits have tests of their own; here every request is to reach its route.
 export TWEENFARMD__LIMITS__REQUESTS_PER_SECOND_ADDRESS=1000000 TWEENFARMD__LIMITS__REQUESTS_PER_SECOND_KEY=1000000
+# Payments are taken, signed with this.
+python3 -c 'import secrets; print(secrets.token_hex(32))' > "$folder/payments-secret"
+export TWEENFARMD__PAYMENTS__SECRET_FILE=$folder/payments-secret
 "$TARGET/debug/tweenfarmd" --state-folder "$folder" --http-listen 127.0.0.1:0 --rpc-listen 127.0.0.1:0 \
   2> "$folder/log" > /dev/null &
 daemon=$!
