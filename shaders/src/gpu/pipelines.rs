@@ -123,3 +123,29 @@ fn keep(file: &Path, data: &[u8]) -> std::io::Result<()> {
     std::fs::write(&partial, data)?;
     std::fs::rename(&partial, file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shaders need nothing but shaders and texel buffers: no 8-bit or 16-bit storage, no halves, no 64-bit numbers, no
+    /// subgroups.
+    #[test]
+    fn no_shader_needs_an_optional_feature() {
+        const OP_CAPABILITY: u32 = 17;
+        const SHADER: u32 = 1;
+        const SAMPLED_BUFFER: u32 = 46;
+        for shader in Shader::ALL {
+            let words = code(shader);
+            let mut at = 5; // after the header
+            while at < words.len() {
+                let (length, operation) = ((words[at] >> 16) as usize, words[at] & 0xffff);
+                if operation == OP_CAPABILITY {
+                    let capability = words[at + 1];
+                    assert!([SHADER, SAMPLED_BUFFER].contains(&capability), "{} needs {capability}", shader.name());
+                }
+                at += length;
+            }
+        }
+    }
+}
