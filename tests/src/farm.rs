@@ -3,6 +3,7 @@
 //! Logs stay in the folder while the farm lives and are shown when a test that holds it fails.
 
 use crate::{
+    apiframe::Apiframe,
     client::{Client, Job},
     operator::Operator,
     program::{Program, Recipe, children, last_lines},
@@ -35,6 +36,10 @@ pub struct Settings {
     pub disk_reserve_bytes: u64,
     /// From one address and with one key.
     pub requests_per_second: Option<u64>,
+    pub v2_requests_per_minute: Option<u64>,
+    pub queue_jobs_max: Option<u64>,
+    /// Whether clips are fetched from this machine and webhooks sent to it.
+    pub asks_loopback: bool,
     pub log_level: String,
 }
 
@@ -48,6 +53,9 @@ impl Default for Settings {
             upload_bytes_max: None,
             disk_reserve_bytes: 0,
             requests_per_second: None,
+            v2_requests_per_minute: None,
+            queue_jobs_max: None,
+            asks_loopback: false,
             // A line per request would drown what a failed test has to say.
             log_level: "info,tweenfarm_daemon::http=warn".to_owned(),
         }
@@ -147,6 +155,15 @@ impl Farm {
     pub async fn trial_client(&self, email: &str) -> Result<(AccountId, Client)> {
         let added = self.operator()?.add_trial_user(email).await?;
         Ok((added.account, Client::new(&self.addresses.http, &added.api_key)?))
+    }
+
+    /// A new account with xeconds to spend, as its owner meets both surfaces; with the key of the second one.
+    pub async fn apiframe(&self, email: &str, xeconds: i64) -> Result<(Apiframe, Client, String)> {
+        let operator = self.operator()?;
+        let added = operator.add_user(email, xeconds).await?;
+        let key = operator.add_key(added.account, "test").await?.api_key;
+        let client = Client::new(&self.addresses.http, &added.api_key)?;
+        Ok((Apiframe::new(&self.addresses.http, Some(&key)), client, key))
     }
 
     pub fn base(&self) -> &str {
@@ -297,9 +314,15 @@ fn write_daemon_config(path: &Path, state: &Path, settings: &Settings, http: &st
     let rate = settings.requests_per_second.map_or(String::new(), |rate| {
         format!("requests_per_second_address = {rate}\nrequests_per_second_key = {rate}\n")
     });
+    let minute = settings.v2_requests_per_minute.map_or(String::new(), |rate| {
+        format!("v2_requests_per_minute_free = {rate}\nv2_requests_per_minute_paid = {rate}\n")
+    });
+    let queue = settings.queue_jobs_max.map_or(String::new(), |jobs| format!("queue_jobs_max = {jobs}\n"));
+    let networks = if settings.asks_loopback { "\"127.0.0.1/32\"" } else { "" };
     let text = format!(
         "[http]\nlisten = {http:?}\n[rpc]\nlisten = {rpc:?}\n[state]\nfolder = {state:?}\n\
-         [limits]\ndisk_reserve_bytes = {}\n{upload}{rate}\
+         [limits]\ndisk_reserve_bytes = {}\n{upload}{rate}{minute}{queue}\
+         [outbound]\nnetworks = [{networks}]\n\
          [work]\nlease_seconds = {}\nretry_seconds = {}\nsegment_slots_max = {}\n\
          [log]\nlevel = {:?}\n",
         settings.disk_reserve_bytes,

@@ -2,6 +2,7 @@
 //!
 //! Uses the programs as anyone would: their command lines, files and sockets. Depends on none of their crates.
 
+pub mod apiframe;
 pub mod bench;
 pub mod client;
 pub mod clips;
@@ -11,5 +12,6 @@ pub mod operator;
 pub mod process;
 pub mod program;
 pub mod programs;
+pub mod receiver;
 pub mod score;
 pub mod sentence;

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::path::Path;
 use tweenfarm_protocol::{
     AccountId, Xeconds,
-    operator::{AddUser, AddedUser, AgentRow, CreditKind, Grant, Granted, Problem, Status},
+    operator::{AddKey, AddUser, AddedKey, AddedUser, AgentRow, CreditKind, Grant, Granted, Problem, Status},
 };
 
 #[derive(Clone, Debug)]
@@ -24,6 +24,12 @@ impl Operator {
     pub async fn add_user(&self, email: &str, xeconds: i64) -> Result<AddedUser> {
         let body = AddUser { email: email.to_owned(), xeconds: Xeconds(xeconds), trial: false };
         self.call(Method::POST, "/operator/users", Some(&body)).await
+    }
+
+    /// One more key of an account, for the Apiframe surface.
+    pub async fn add_key(&self, account: AccountId, name: &str) -> Result<AddedKey> {
+        let body = AddKey { name: name.to_owned() };
+        self.call(Method::POST, &format!("/operator/users/{account}/keys"), Some(&body)).await
     }
 
     /// A new account on trial with a key.
