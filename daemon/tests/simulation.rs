@@ -1,5 +1,6 @@
 //! Histories from a seed: agents that crash, double, delay and lie; a clock that jumps; a daemon that restarts and a
-//! machine that loses power. Whatever happens: every job ends, is charged once and refunded only if it failed.
+//! machine that loses power. Whatever happens: every job ends, is charged once and refunded only if it failed; its webhook is
+//! told of its end once, and of nothing after.
 //! `SEED=17 cargo test -p tweenfarm-daemon --test simulation` plays one history again.
 
 mod scene;
@@ -11,8 +12,8 @@ use std::{
     time::Duration,
 };
 use tweenfarm_daemon::{
-    farm::{FarmError, LeasedWork, Piece},
-    model::{Account, EntryKind, JobEnd, JobState, MediaFile},
+    farm::{FarmError, LeasedWork, NewWebhook, Piece},
+    model::{Account, EntryKind, JobEnd, JobState, MediaFile, News, WebhookEvents, WebhookStatus},
     store::{MemoryStore, Store},
 };
 use tweenfarm_protocol::{
@@ -62,6 +63,8 @@ struct World {
     joined: HashMap<JobId, u32>,
     marked: HashMap<JobId, u32>,
     progress: BTreeMap<JobId, u8>,
+    /// What was taken to be told of each job.
+    told: HashMap<JobId, Vec<News>>,
 }
 
 impl World {
@@ -87,11 +90,12 @@ impl World {
             joined: HashMap::new(),
             marked: HashMap::new(),
             progress: BTreeMap::new(),
+            told: HashMap::new(),
         }
     }
 
     async fn step(&mut self) {
-        match self.dice.below(20) {
+        match self.dice.below(23) {
             0..=2 => self.submit().await,
             3..=6 => self.ask().await,
             7..=8 => self.renew().await,
@@ -111,6 +115,7 @@ impl World {
             }
             17 => self.jump().await,
             18 => self.restart().await,
+            19..=21 => self.tell().await,
             _ => self.cancel().await,
         }
         self.check_progress();
@@ -128,6 +133,9 @@ impl World {
             submission = with_key(submission, &format!("k{}", self.dice.below(4)), u8::try_from(price).unwrap());
         }
         submission.watermark = self.dice.below(3) == 0;
+        let events = WebhookEvents { progress: true, completed: true, failed: true };
+        let url = "https://hooks.example.org/".to_owned();
+        submission.webhook = Some(NewWebhook { url, events, signed_with: None });
         let before = self.scene.balance(&account);
         match self.scene.farm.submit(submission).await {
             Ok(submitted) if submitted.replayed => {
@@ -244,6 +252,25 @@ impl World {
         self.in_hand.retain(|_, work| held.contains(&work.lease));
     }
 
+    /// The deliverer takes what is due of a job; one that dies never says what became of it.
+    async fn tell(&mut self) {
+        let Some(job) = self.dice.pick(&self.jobs).copied() else { return };
+        let Some(claimed) = self.scene.farm.claim_news(job).await.unwrap() else { return };
+        let told = self.told.entry(job).or_default();
+        assert!(!told.contains(&News::End), "{job} was told after its end");
+        if let (Some(News::Progress { percent: before }), News::Progress { percent }) = (told.last(), claimed.news) {
+            assert!(percent > *before, "{job} was told {before} and then {percent} percent");
+        }
+        told.push(claimed.news);
+        let outcome = match self.dice.below(4) {
+            0 => return,
+            1 => Ok(500),
+            2 => Err("it did not answer in time".to_owned()),
+            _ => Ok(200),
+        };
+        self.scene.farm.settle_news(job, claimed.news, outcome).await.unwrap();
+    }
+
     async fn cancel(&mut self) {
         if self.dice.below(3) > 0 {
             return;
@@ -266,6 +293,7 @@ impl World {
         self.in_hand.clear();
         for _ in 0..1_000 {
             if self.jobs.iter().all(|job| matches!(self.scene.state(*job), JobState::Ended { .. })) {
+                self.tell_the_rest().await;
                 return;
             }
             self.scene.clock.advance(Duration::from_secs(3_600));
@@ -275,6 +303,18 @@ impl World {
             }
         }
         panic!("a job never ended");
+    }
+
+    /// A deliverer that lives; what a dead one had in hand is settled by the restart.
+    async fn tell_the_rest(&mut self) {
+        self.restart().await;
+        for job in self.scene.farm.open_webhooks().unwrap() {
+            while let Some(claimed) = self.scene.farm.claim_news(job).await.unwrap() {
+                self.told.entry(job).or_default().push(claimed.news);
+                self.scene.farm.settle_news(job, claimed.news, Ok(200)).await.unwrap();
+            }
+        }
+        assert_eq!(self.scene.farm.open_webhooks().unwrap(), []);
     }
 
     fn check_end(&self) {
@@ -306,6 +346,9 @@ impl World {
             let job = farm.job(*id).unwrap().unwrap().job;
             assert_eq!(change_of.get(&(*id, false)), Some(&vec![job.charged.checked_neg().unwrap()]), "charged once");
             let refund = change_of.get(&(*id, true));
+            let ends = self.told.get(id).map_or(0, |told| told.iter().filter(|news| **news == News::End).count());
+            assert_eq!(ends, 1, "the end of {id} was told {ends} times");
+            assert_ne!(farm.webhook(*id).unwrap().unwrap().status(), WebhookStatus::Pending);
             match self.scene.end(*id) {
                 JobEnd::Done { output, output_key, facts, master } => {
                     assert_eq!(refund, None, "a finished job is not refunded");
