@@ -89,6 +89,41 @@ fn captions_of_strokes_of_one_pixel_stay_put_over_a_pan() {
     stays_put("caption", captions(1));
 }
 
+/// A disc of 29 px that moves 36 px over `ground`, at half the way: how far its pixels are off in the mean.
+fn disc_over(ground: impl Fn(i32, i32) -> u8) -> f64 {
+    let frame = |centre_x: i32| {
+        let mut frame = PlanarFrame::new(SIZE);
+        frame.planes_mut()[1].fill(128);
+        frame.planes_mut()[2].fill(128);
+        draw(&mut frame, |x, y| {
+            let (dx, dy) = (x - centre_x, y - 70);
+            Some(if dx * dx + dy * dy <= 196 { 235 - (dx * dx + dy * dy) as u8 / 2 } else { ground(x, y) })
+        });
+        frame
+    };
+    let (first, truth, second) = (frame(77), frame(95), frame(113));
+    let made = make(&first, &second, 32768).0;
+    let inside = |at: usize| ((at % 192) as i32 - 95).pow(2) + ((at / 192) as i32 - 70).pow(2) <= 196;
+    let off: Vec<f64> = (0..made.planes()[0].len())
+        .filter(|at| inside(*at))
+        .map(|at| f64::from(made.planes()[0][at].abs_diff(truth.planes()[0][at])))
+        .collect();
+    off.iter().sum::<f64>() / off.len() as f64
+}
+
+#[test]
+fn a_light_that_crosses_a_dark_wall_is_not_held_back() {
+    let off = disc_over(|_, _| 20);
+    assert!(off < 12.0, "{off} codes in the mean");
+}
+
+#[test]
+fn a_ball_that_crosses_a_still_ground_is_not_held_back() {
+    let ground = Scene::Pan { x_px: 0, y_px: 0 }.at(SIZE, 0);
+    let off = disc_over(|x, y| ground.planes()[0][(y * 192 + x) as usize] / 2);
+    assert!(off < 12.0, "{off} codes in the mean");
+}
+
 #[test]
 fn a_flash_repeats_the_nearer_frame() {
     let (first, _) = Scene::Crossing.pair(SIZE);
@@ -112,5 +147,48 @@ fn pans_as_fast_as_the_search_reaches_are_no_cuts() {
         let (first, second) = Scene::Pan { x_px, y_px }.pair(size);
         let (_, verdict) = make(&first, &second, 32768);
         assert_eq!(verdict.kind, PairKind::Normal, "{x_px},{y_px}: {verdict:?}");
+    }
+}
+
+#[test]
+fn pans_far_beyond_the_coarsest_nodes_are_found() {
+    let size = FrameSize { width_px: 640, height_px: 360 };
+    for [x_px, y_px] in [[130, 0], [-160, 30], [0, 110]] {
+        let (first, second) = Scene::Pan { x_px, y_px }.pair(size);
+        let (_, verdict) = make(&first, &second, 32768);
+        assert_eq!(verdict.kind, PairKind::Normal, "{x_px},{y_px}: {verdict:?}");
+    }
+}
+
+#[test]
+fn an_object_that_moves_200_px_at_1080p_is_found() {
+    let size = FrameSize { width_px: 1920, height_px: 1080 };
+    let ground = Scene::Pan { x_px: 0, y_px: 0 }.at(size, 0);
+    let thing = Scene::Crossing.at(size, 0);
+    let frame = |left: i32, top: i32| {
+        let mut frame = ground.clone();
+        draw(&mut frame, |x, y| {
+            let (dx, dy) = (x - left, y - top);
+            let inside = (0..160).contains(&dx) && (0..160).contains(&dy);
+            // Its texture is four times as coarse as the ground's, so that there is something of it at every level.
+            inside.then(|| thing.planes()[0][((dy / 4 + 100) * 1920 + dx / 4 + 100) as usize])
+        });
+        frame
+    };
+    for [x_px, y_px] in [[200, 0], [-160, 120], [0, -200]] {
+        let (left, top) = (870, 450);
+        let (first, second) = (frame(left, top), frame(left + x_px, top + y_px));
+        let truth = frame(left + x_px / 2, top + y_px / 2);
+        let made = make(&first, &second, 32768).0;
+        let (mut off, mut count) = (0, 0);
+        for y in top + y_px / 2..top + y_px / 2 + 160 {
+            for x in left + x_px / 2..left + x_px / 2 + 160 {
+                let at = (y * 1920 + x) as usize;
+                off += u32::from(made.planes()[0][at].abs_diff(truth.planes()[0][at]));
+                count += 1;
+            }
+        }
+        // Not found, it is 40 off.
+        assert!(off < 16 * count, "{x_px},{y_px}: {} codes in the mean", f64::from(off) / f64::from(count));
     }
 }

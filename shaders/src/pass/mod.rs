@@ -14,6 +14,7 @@ mod pull;
 mod push;
 mod pyramid;
 mod reduce;
+mod rescue;
 mod resolve;
 mod search;
 mod select;
@@ -34,6 +35,7 @@ pub use pull::pull;
 pub use push::{DeepPush, PUSH_WORDS, PlanePush};
 pub use pyramid::pyramid;
 pub use reduce::reduce;
+pub use rescue::rescue;
 pub use resolve::resolve;
 pub use search::search;
 pub use select::select;
@@ -95,6 +97,7 @@ pub enum Shader {
     Coarse,
     Search,
     Propagate,
+    Rescue,
     Densify,
     Confidence,
     Facts,
@@ -112,12 +115,13 @@ pub enum Shader {
 }
 
 impl Shader {
-    pub const ALL: [Shader; 19] = [
+    pub const ALL: [Shader; 20] = [
         Shader::Reduce,
         Shader::Pyramid,
         Shader::Coarse,
         Shader::Search,
         Shader::Propagate,
+        Shader::Rescue,
         Shader::Densify,
         Shader::Confidence,
         Shader::Facts,
@@ -142,6 +146,7 @@ impl Shader {
             Shader::Coarse => "coarse",
             Shader::Search => "search",
             Shader::Propagate => "propagate",
+            Shader::Rescue => "rescue",
             Shader::Densify => "densify",
             Shader::Confidence => "confidence",
             Shader::Facts => "facts",

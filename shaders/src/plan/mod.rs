@@ -109,6 +109,17 @@ impl Plan {
         Grid { columns: plane.width_px.div_ceil(NODE_PITCH_PX), rows: plane.height_px.div_ceil(NODE_PITCH_PX) }
     }
 
+    /// How far nodes that found nothing are searched for on a level, px of it to each side; `None`: not at all. The two
+    /// coarsest levels reach a third of the picture's height, and things a seventh of it high.
+    pub fn rescue_reach_px(&self, level: usize) -> Option<i32> {
+        match self.coarsest - level {
+            _ if !self.propagate => None,
+            0 => Some(24),
+            1 => Some(16),
+            _ => None,
+        }
+    }
+
     /// Cells of the flow field.
     pub fn cell_grid(&self) -> Grid {
         let plane = self.levels[self.cells];

@@ -42,6 +42,10 @@ pub fn pair_steps(plan: &Plan) -> Vec<Step> {
             both(&|side| pass::propagate(plan, side, level, now, 1 - now));
             now = 1 - now;
         }
+        if let Some(reach) = plan.rescue_reach_px(level) {
+            both(&|side| pass::rescue(plan, side, level, reach, now, 1 - now));
+            now = 1 - now;
+        }
     }
     both(&|side| pass::facts(plan, side, now));
     both(&|side| pass::densify(plan, side, now));
@@ -88,8 +92,9 @@ pub fn mix_steps(plan: &Plan) -> Vec<Step> {
 
 /// Which node list holds the finest nodes once a pair's steps have run.
 pub fn finest_nodes(plan: &Plan) -> usize {
-    let lists = plan.coarsest - plan.finest + 1;
-    if plan.propagate { 0 } else { lists % 2 }
+    let levels = plan.finest..=plan.coarsest;
+    let lists = |level| 1 + usize::from(plan.propagate) + usize::from(plan.rescue_reach_px(level).is_some());
+    levels.map(lists).sum::<usize>() % 2
 }
 
 /// Words of a buffer.

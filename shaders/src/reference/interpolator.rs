@@ -48,6 +48,9 @@ pub fn pair(plan: &Plan, first: &Source, second: &Source) -> Pair {
             if plan.propagate {
                 nodes = propagate(from, to, grid, &nodes);
             }
+            if let Some(reach) = plan.rescue_reach_px(level) {
+                nodes = rescue(from, to, grid, &nodes, reach);
+            }
             parents = grid;
         }
         nodes
