@@ -51,6 +51,35 @@ fn a_file_is_rendered_to_whole_and_to_fractional_rates() {
 }
 
 #[test]
+fn a_size_is_made_exactly_with_the_rate_and_the_duration() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let (source, output) = (folder.path().join("clip.mp4"), folder.path().join("out.mp4"));
+    // Larger at twice the rate, smaller at half of it and at a rate that meets few of its frames.
+    for (size, rate, fps) in [("640x360", "30", "60"), ("1920x1080", "60", "30"), ("1920x1080", "25", "24")] {
+        clips::make(&source, Recipe { size, rate, seconds: 0.4, sound: true }).expect("ffmpeg makes a clip");
+        let options = ["render", text(&source), text(&output), "--fps", fps, "--size", "1280x720", "--quality", "fast"];
+        let ran = agent(&options, &[]);
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let (mut from, to) = (inspect(&source).expect("the source"), inspect(&output).expect("the result"));
+        (from.video.width_px, from.video.height_px) = (1280, 720);
+        let broken = broken_promises(&from, &to, fps.parse::<Rational>().expect("a rate"));
+        assert!(broken.is_empty(), "{size} at {rate} to {fps}: {}", broken.join("; "));
+    }
+}
+
+#[test]
+fn a_codec_that_nothing_here_makes_is_refused_in_a_sentence() {
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    let (source, output) = (folder.path().join("clip.mp4"), folder.path().join("out.mp4"));
+    clips::make(&source, Recipe { seconds: 0.2, ..Recipe::default() }).expect("ffmpeg makes a clip");
+    let wish = ["--codec", "hevc", "--depth", "10", "--encoder", "x264"];
+    let ran = agent(&[&["render", text(&source), text(&output), "--fps", "48"][..], &wish].concat(), &[]);
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(!ran.status.success() && said.contains("x264 cannot make hevc of 10 bits: choose x265"), "{said}");
+    assert!(!output.exists());
+}
+
+#[test]
 fn lossless_keeps_every_source_frame_bit_for_bit() {
     let folder = tempfile::tempdir().expect("a scratch folder");
     let (source, output) = (folder.path().join("clip.mp4"), folder.path().join("out.mp4"));
@@ -59,6 +88,10 @@ fn lossless_keeps_every_source_frame_bit_for_bit() {
     assert_eq!(facts["frames_made"].as_u64(), Some(24 - 1), "after the last source frame there is nothing to make");
     let (given, kept) = (hashes(&source, "null"), hashes(&output, "select='not(mod(n,2))'"));
     assert_eq!(given, kept);
+    // At the source's own rate nothing is made at all.
+    let facts = check_render(&source, &output, "24", &["--lossless"]);
+    assert_eq!(facts["frames_made"].as_u64(), Some(0));
+    assert_eq!(hashes(&source, "null"), hashes(&output, "null"));
 }
 
 /// A hash per decoded frame.
