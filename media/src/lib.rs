@@ -11,5 +11,5 @@ mod report;
 pub mod timeline;
 
 pub use facts::{AudioFacts, SourceFacts, VideoFacts};
-pub use probe::{Clip, ProbeError, ProbeLimits, probe, probe_clip, probe_with_timeline};
+pub use probe::{Clip, Colours, ProbeError, ProbeLimits, probe, probe_clip, probe_with_timeline};
 pub use timeline::{Stamps, Timeline, TimelineError};

@@ -82,6 +82,15 @@ pub struct Clip {
     pub first_frame: Rational,
     /// True when pixel codes use all of 0..=255 rather than the video range.
     pub full_range: bool,
+    pub colours: Colours,
+}
+
+/// What a file says of its colours, in ffprobe's names such as `bt709`; empty where it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Colours {
+    pub primaries: String,
+    pub transfer: String,
+    pub matrix: String,
 }
 
 /// Looks into the file at `path` for all that rendering it takes. Blocks like [`probe`].

@@ -1,6 +1,6 @@
 //! What `ffprobe` reports, read into facts and a timeline. Pure: text in, facts out.
 
-use crate::{AudioFacts, Clip, ProbeError, SourceFacts, Timeline, VideoFacts, timeline::Stamps};
+use crate::{AudioFacts, Clip, Colours, ProbeError, SourceFacts, Timeline, VideoFacts, timeline::Stamps};
 use serde::Deserialize;
 use std::collections::HashMap;
 use tweenfarm_protocol::Rational;
@@ -43,6 +43,9 @@ struct Stream {
     height: u32,
     pix_fmt: Option<String>,
     color_range: Option<String>,
+    color_primaries: Option<String>,
+    color_transfer: Option<String>,
+    color_space: Option<String>,
     field_order: Option<String>,
     r_frame_rate: Option<String>,
     avg_frame_rate: Option<String>,
@@ -131,7 +134,13 @@ pub fn read(json: &[u8], size_bytes: u64) -> Result<Clip, ProbeError> {
     let full_range =
         stream.color_range.as_deref() == Some("pc") || stream.pix_fmt.as_deref().is_some_and(|f| f.starts_with("yuvj"));
     let facts = SourceFacts { container: format.format_name.clone(), size_bytes, video, audio };
-    Ok(Clip { facts, timeline, first_frame, full_range })
+    let name = |name: &Option<String>| name.clone().unwrap_or_default();
+    let colours = Colours {
+        primaries: name(&stream.color_primaries),
+        transfer: name(&stream.color_transfer),
+        matrix: name(&stream.color_space),
+    };
+    Ok(Clip { facts, timeline, first_frame, full_range, colours })
 }
 
 /// Containers that count their frames, or say how long they are, betray a file that was cut off. An MP4's index

@@ -122,7 +122,7 @@ fn full_range_is_what_range_or_format_say() {
     };
     check(json!({ "pix_fmt": "yuvj420p" }), true);
     check(json!({ "color_range": "pc" }), true);
-    check(json!({ "color_range": "tv" }), false);
+    check(json!({ "color_range": "tv", "color_space": "bt709" }), false);
     check(json!({}), false);
 }
 

@@ -1,6 +1,6 @@
 //! The join: segments to one video without encoding again, the source's sound and metadata beside it, then the proof.
 
-use crate::{failure, pipeline, programs, proof};
+use crate::{colours, failure, pipeline, programs, proof};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -184,6 +184,10 @@ fn arguments(source: &Path, clip: &Clip, container: Container, plan: &OutputPlan
     arguments.push(url(source));
     let mut say = |words: &str| arguments.extend(words.split(' ').map(str::to_owned));
     say("-map 0:v:0 -c:v copy");
+    if plan.format.codec == Codec::Av1 {
+        say("-bsf:v");
+        say(&colours::av1_filter(clip));
+    }
     if plan.format.codec == Codec::Hevc && container != Container::Matroska {
         // Under its other name some players take it for broken.
         say("-tag:v hvc1");

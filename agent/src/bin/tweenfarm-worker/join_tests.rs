@@ -8,7 +8,7 @@ use crate::{
 use tweenfarm_media::{ProbeLimits, probe_clip};
 use tweenfarm_protocol::{
     SlotRange,
-    output::OutputFormat,
+    output::{Codec, Depth, OutputFormat},
     task::{EncodeSettings, EncoderClass, EngineSettings},
 };
 
@@ -16,16 +16,27 @@ const BYTES: usize = 64 * 48 * 3 / 2;
 
 /// Renders `source` in `parts` with a blend and joins it to `name`.
 fn converted(source: &Path, target: Rational, parts: u64, name: &str) -> Result<(PathBuf, OutputPlan), Failure> {
+    converted_as(source, target, parts, name, OutputFormat::default())
+}
+
+fn converted_as(
+    source: &Path,
+    target: Rational,
+    parts: u64,
+    name: &str,
+    format: OutputFormat,
+) -> Result<(PathBuf, OutputPlan), Failure> {
     pipeline::init()?;
+    let working: Vec<String> = encoder::working().into_iter().map(str::to_owned).collect();
     let clip = probe_clip(source, &ProbeLimits::default()).unwrap();
     let slot_count = clip.facts.video.slot_count(target);
     let plan = OutputPlan {
         target_rate: target,
         slot_count,
         encode: EncodeSettings::default(),
-        encoder: EncoderClass::X264,
+        encoder: format.software(),
         engine: EngineSettings::default(),
-        format: OutputFormat::default(),
+        format,
     };
     let mut segments = Vec::new();
     for part in 0..parts {
@@ -37,7 +48,7 @@ fn converted(source: &Path, target: Rational, parts: u64, name: &str) -> Result<
             target_rate: target,
             slots,
             dedupe: false,
-            encoder: encoder::SOFTWARE,
+            encoder: encoder::choose(&working, plan.encoder, format, plan.encode)?,
             encode: plan.encode,
             format: plan.format,
             mark: false,
@@ -225,4 +236,37 @@ fn borders_in_the_list_never_drift() {
         |line: &str| line.strip_prefix("duration ").map(|seconds| seconds.replace('.', "").parse::<i64>().unwrap());
     let total: i64 = list.lines().filter_map(lasts).sum();
     assert_eq!(total, 3000 * 1001 * 1_000_000 / 60_000);
+}
+
+#[test]
+fn segments_of_every_codec_are_joined_proven_and_keep_their_colours() {
+    let folder = tempfile::tempdir().unwrap();
+    let tags = "-color_primaries bt2020 -color_trc smpte2084 -colorspace bt2020nc -color_range tv";
+    let options = format!("-c:v libx264 -preset ultrafast -pix_fmt yuv420p {tags}");
+    let source = clip(folder.path(), "source.mp4", "testsrc2=s=64x48:r=25:d=1", &options);
+    for (codec, depth, name, tag) in [
+        (Codec::Hevc, Depth::Ten, "hevc.mp4", "hvc1"),
+        (Codec::Hevc, Depth::Eight, "hevc.mov", "hvc1"),
+        (Codec::Hevc, Depth::Ten, "hevc.mkv", ""),
+        (Codec::H264, Depth::Ten, "deep.mp4", "avc1"),
+        (Codec::Av1, Depth::Eight, "av1.mp4", "av01"),
+    ] {
+        let format = OutputFormat { size: None, codec, depth };
+        let output = match converted_as(&source, rate(50, 1), 3, name, format) {
+            Ok((output, _)) => output,
+            Err(failure) if failure.message.contains("does not work on this machine") => {
+                eprintln!("{failure}");
+                continue;
+            }
+            Err(failure) => panic!("{name}: {failure}"),
+        };
+        assert_eq!(times(&output).len(), 50, "{name}");
+        assert_eq!(entry(&output, "v:0", "codec_name"), codec.name());
+        assert!(tag.is_empty() || entry(&output, "v:0", "codec_tag_string") == tag, "{name}");
+        for (entry_name, value) in
+            [("color_space", "bt2020nc"), ("color_primaries", "bt2020"), ("color_transfer", "smpte2084")]
+        {
+            assert_eq!(entry(&output, "v:0", entry_name), value, "{name}: {entry_name}");
+        }
+    }
 }

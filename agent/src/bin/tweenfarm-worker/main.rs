@@ -1,5 +1,6 @@
 //! `tweenfarm-worker`: renders segments and joins them, as its agent orders. Holds no keys, reaches no network.
 
+mod colours;
 mod doctor;
 mod gpu;
 mod join;
