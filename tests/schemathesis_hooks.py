@@ -14,7 +14,7 @@ import uuid
 import schemathesis
 from requests.auth import AuthBase
 
-THERE = {name: os.environ[f"THERE_{name.upper()}"] for name in ("key", "project", "file", "job", "token")}
+THERE = {name: os.environ[f"THERE_{name.upper()}"] for name in ("key", "project", "file", "job", "token", "video", "link")}
 KEY = re.compile(r"uploads/(free|paid)/[0-9a-f-]{36}/[A-Za-z0-9_-]+/input/[A-Za-z0-9._-]+")
 
 
@@ -35,6 +35,12 @@ def map_body(context, body):
     key = body.get("r2_key") if isinstance(body, dict) else None
     if isinstance(key, str) and KEY.fullmatch(key) and chosen(key + str(body)):
         return {**body, "r2_key": THERE["key"]}
+    for params in ("topazVideoParams", "frameInterpolateParams"):
+        inner = body.get(params) if isinstance(body, dict) else None
+        video = inner.get("video") if isinstance(inner, dict) else None
+        # A URL elsewhere would be fetched: the one of the upload that is there stands for all that are valid.
+        if isinstance(video, str) and video.startswith(("http://", "https://")):
+            return {**body, params: {**inner, "video": THERE["video"]}}
     return body
 
 
@@ -45,7 +51,7 @@ def map_path_parameters(context, path_parameters):
         return path_parameters
     replaced = dict(path_parameters)
     for name, value in path_parameters.items():
-        valid = is_uuid(value) or name == "token" and re.fullmatch("[0-9a-f]{40}", str(value))
+        valid = is_uuid(value) or re.fullmatch({"token": "[0-9a-f]{40}", "link": "[0-9a-f]{72}"}.get(name, "$^"), str(value))
         if name in THERE and name != "key" and valid and chosen(str(value)):
             replaced[name] = THERE[name]
     return replaced
