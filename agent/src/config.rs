@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use tweenfarm_protocol::join::is_host_and_port;
 
 /// Every environment variable of the agent starts with this, such as `TWEENFARM_AGENT__DAEMON`.
 pub const ENVIRONMENT_PREFIX: &str = "TWEENFARM_AGENT";
@@ -15,8 +16,7 @@ pub const ENVIRONMENT_PREFIX: &str = "TWEENFARM_AGENT";
 /// The checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Host and port of the daemon's agent service.
-    pub daemon: String,
+    pub daemon: DaemonAt,
     /// Name shown to people.
     pub name: String,
     /// Folder of all that outlives a restart.
@@ -27,6 +27,17 @@ pub struct Config {
     /// A worker that makes no new frame for this long is killed.
     pub stall: Duration,
     pub log: LogSettings,
+}
+
+/// Where the daemon is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DaemonAt {
+    /// Where the agent joined; if it never did, at the socket where systemd's RuntimeDirectory puts it.
+    Unsaid,
+    /// On this machine.
+    Socket(PathBuf),
+    /// Host and port.
+    Address(String),
 }
 
 /// Which Vulkan devices get a worker.
@@ -94,7 +105,11 @@ enum Takes {
 }
 
 const KEYS: [Key; 9] = [
-    Key { name: "daemon", takes: Takes::Text, accepted: "a host and a port, such as \"127.0.0.1:8090\"" },
+    Key {
+        name: "daemon",
+        takes: Takes::Text,
+        accepted: "a host and a port, such as \"farm.example.org:8090\", or the absolute path of the daemon's socket",
+    },
     Key { name: "name", takes: Takes::Text, accepted: "a text of at most 64 characters; empty takes the host's name" },
     Key { name: "state", takes: Takes::Text, accepted: "an absolute path of a folder" },
     Key {
@@ -209,7 +224,7 @@ impl Source for FileText {
 /// Reasons stand in config/agent.toml, beside each key.
 fn defaults() -> Vec<(&'static str, ValueKind)> {
     vec![
-        ("daemon", "127.0.0.1:8090".into()),
+        ("daemon", "".into()),
         ("name", "".into()),
         ("state", "/var/lib/tweenfarm-agent".into()),
         ("devices", "all".into()),
@@ -249,7 +264,6 @@ fn check_keys(table: &Map<String, Value>) -> Result<(), ConfigError> {
 
 fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
     let refuse_unless = |accepted: bool, key| if accepted { Ok(()) } else { Err(wrong(key, table)) };
-    refuse_unless(is_host_and_port(&raw.daemon), "daemon")?;
     refuse_unless(raw.name.chars().count() <= 64 && !raw.name.chars().any(char::is_control), "name")?;
     refuse_unless(Path::new(&raw.state).is_absolute(), "state")?;
     refuse_unless(raw.cache_bytes_max >= CACHE_BYTES_MIN, "cache_bytes_max")?;
@@ -261,7 +275,7 @@ fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
         _ => return Err(wrong("log_format", table)),
     };
     Ok(Config {
-        daemon: raw.daemon,
+        daemon: daemon_at(raw.daemon).ok_or_else(|| wrong("daemon", table))?,
         name: if raw.name.is_empty() { host_name() } else { raw.name },
         state: PathBuf::from(raw.state),
         devices: device_choice(raw.devices).ok_or_else(|| wrong("devices", table))?,
@@ -272,10 +286,12 @@ fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
     })
 }
 
-fn is_host_and_port(text: &str) -> bool {
-    text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok_and(|port| port != 0)
-    })
+fn daemon_at(text: String) -> Option<DaemonAt> {
+    match text {
+        text if text.is_empty() => Some(DaemonAt::Unsaid),
+        text if text.starts_with('/') => Some(DaemonAt::Socket(text.into())),
+        text => is_host_and_port(&text).then_some(DaemonAt::Address(text)),
+    }
 }
 
 /// Reads `all`, a list, or (in the environment) UUIDs with commas between them.

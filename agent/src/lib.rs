@@ -3,7 +3,9 @@
 pub mod cache;
 pub mod command;
 pub mod config;
+pub mod discovery;
 pub mod identity;
+pub mod join;
 pub mod lease;
 pub mod link;
 pub mod log;

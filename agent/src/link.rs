@@ -2,21 +2,22 @@
 //!
 //! Knows nothing of work: who calls decides what an answer means.
 
+pub mod dial;
+pub mod refused;
+
 use backon::{BackoffBuilder, ExponentialBuilder};
+pub use dial::{Dial, NoWay, ToDaemon};
 use std::{
     fmt, io,
     sync::Arc,
     time::{Duration, Instant},
 };
 use tarpc::{client, context};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    sync::{Notify, watch},
-};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tweenfarm_protocol::{
     LeaseId, codec,
+    join::Certificate,
     service::{FarmClient, Hello, Receipt, Refusal, Renewal, Welcome},
     task::{Outcome, Progress, Task},
 };
@@ -26,33 +27,6 @@ const CALL: Duration = Duration::from_secs(10);
 /// What a long poll may take beyond the time it asked for.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
 const DIAL: Duration = Duration::from_secs(10);
-
-/// How the agent reaches the daemon: plain TCP today; TLS is another implementation of this.
-pub trait Dial: Send + Sync + 'static {
-    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
-    fn dial(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-    /// Where it dials, for the log.
-    fn target(&self) -> String;
-}
-
-pub struct TcpDial {
-    pub address: String,
-}
-
-impl Dial for TcpDial {
-    type Stream = TcpStream;
-
-    async fn dial(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(&self.address).await?;
-        // Calls are small and answered at once: waiting to fill a packet only delays them.
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
-
-    fn target(&self) -> String {
-        self.address.clone()
-    }
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -89,7 +63,8 @@ struct Reset {
 
 impl Link {
     /// Starts dialing in the background, until `stop`.
-    pub fn start(dial: impl Dial, hello: Hello, stop: CancellationToken) -> Link {
+    /// `hello` is asked at every dial: what it says of the machine may have changed.
+    pub fn start(dial: impl Dial, hello: impl Fn() -> Hello + Send + 'static, stop: CancellationToken) -> Link {
         let (publish, sessions) = watch::channel(None);
         let reset = Arc::new(Reset::default());
         let dialing = tokio::spawn(keep_dialing(dial, hello, publish, reset.clone(), stop));
@@ -145,6 +120,12 @@ impl Link {
     pub async fn give_back(&self, lease: LeaseId) -> Result<Receipt, LinkError> {
         let session = self.session().await?;
         let answer = session.client.give_back(within(CALL), lease).await;
+        self.judge(session.number, answer)
+    }
+
+    pub async fn renew_certificate(&self, request: String) -> Result<Certificate, LinkError> {
+        let session = self.session().await?;
+        let answer = session.client.renew_certificate(within(CALL), request).await;
         self.judge(session.number, answer)
     }
 
@@ -206,7 +187,7 @@ fn patience() -> impl Iterator<Item = Duration> {
 
 async fn keep_dialing(
     dial: impl Dial,
-    hello: Hello,
+    hello: impl Fn() -> Hello,
     publish: watch::Sender<Option<Session>>,
     reset: Arc<Reset>,
     stop: CancellationToken,
@@ -214,17 +195,18 @@ async fn keep_dialing(
     let target = dial.target();
     let mut waits = patience();
     let mut number = 0;
-    let mut told = false;
+    // What was said last: the same failure once, another one again.
+    let mut told = None;
     loop {
         number += 1;
         let attempt = tokio::select! {
-            attempt = connect(&dial, &hello, number) => attempt,
+            attempt = connect(&dial, hello(), number) => attempt,
             () = stop.cancelled() => return,
         };
         match attempt {
             Ok((session, mut connection)) => {
                 tracing::info!(daemon = target, version = session.welcome.daemon_version, "connected to the daemon");
-                told = false;
+                told = None;
                 let since = Instant::now();
                 publish.send_replace(Some(session));
                 tokio::select! {
@@ -242,11 +224,13 @@ async fn keep_dialing(
                     waits = patience();
                 }
             }
-            Err(cause) if !told => {
-                told = true;
-                tracing::warn!(daemon = target, %cause, "cannot connect to the daemon, trying on");
+            Err(cause) => {
+                let cause = cause.to_string();
+                if told.as_ref() != Some(&cause) {
+                    tracing::warn!(daemon = target, cause, "cannot connect to the daemon, trying on");
+                    told = Some(cause);
+                }
             }
-            Err(cause) => tracing::debug!(daemon = target, %cause, "cannot connect to the daemon"),
         }
         let wait = waits.next().unwrap_or(Duration::from_secs(15));
         tokio::select! {
@@ -260,13 +244,16 @@ enum ConnectError {
     Dial(io::Error),
     Silent,
     Call(client::RpcError),
+    /// The connection broke before hello was answered: why.
+    Broke(String),
     Refused(Refusal),
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConnectError::Dial(cause) => write!(f, "{cause}"),
+            ConnectError::Dial(cause) => f.write_str(&refused::sentence(cause)),
+            ConnectError::Broke(sentence) => f.write_str(sentence),
             ConnectError::Silent => write!(f, "no answer within {} s", DIAL.as_secs()),
             ConnectError::Call(cause) => write!(f, "hello failed: {cause}"),
             ConnectError::Refused(refusal) => write!(f, "{refusal}"),
@@ -277,19 +264,28 @@ impl fmt::Display for ConnectError {
 /// Dials and says hello. The handle ends when the connection does, and ends it when dropped.
 async fn connect(
     dial: &impl Dial,
-    hello: &Hello,
+    hello: Hello,
     number: u64,
 ) -> Result<(Session, AbortOnDropHandle<()>), ConnectError> {
     let stream = tokio::time::timeout(DIAL, dial.dial()).await.map_err(|_| ConnectError::Silent)?;
     let stream = stream.map_err(ConnectError::Dial)?;
     let client::NewClient { client, dispatch } = FarmClient::new(client::Config::default(), codec::transport(stream));
+    let (why, broke) = oneshot::channel();
     let connection = AbortOnDropHandle::new(tokio::spawn(async move {
         if let Err(cause) = dispatch.await {
             tracing::debug!(%cause, "the connection to the daemon broke");
+            // Nobody asks any more once hello was answered.
+            let _ = why.send(refused::sentence(&cause));
         }
     }));
-    let answer = client.hello(within(CALL), hello.clone()).await.map_err(ConnectError::Call)?;
-    let welcome = Arc::new(answer.map_err(ConnectError::Refused)?);
+    let welcome = match client.hello(within(CALL), hello).await {
+        Ok(answer) => Arc::new(answer.map_err(ConnectError::Refused)?),
+        // A certificate that the daemon refuses is refused after the handshake: only the connection knows why it broke.
+        Err(cause) => {
+            let broke = tokio::time::timeout(Duration::from_secs(1), broke).await;
+            return Err(broke.ok().and_then(Result::ok).map_or(ConnectError::Call(cause), ConnectError::Broke));
+        }
+    };
     Ok((Session { number, client, welcome }, connection))
 }
 

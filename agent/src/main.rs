@@ -11,15 +11,21 @@ use tokio_util::sync::CancellationToken;
 use tweenfarm_agent::{
     command::{doctor, render},
     config::{self, Config, DeviceChoice, Flags, LogFormat, LogSettings},
-    link::TcpDial,
+    discovery, join,
+    link::ToDaemon,
     log, run,
+    state_folder::StateFolder,
     worker::program::Program,
 };
 use tweenfarm_protocol::{
     Rational,
+    join::{Invitation, is_host_and_port},
     output::{Codec, Depth, OutputFormat, PictureSize},
     task::{EncodeSettings, EncoderClass, EngineSettings, Quality},
 };
+
+/// How long `discover` waits for answers.
+const LOOK_AROUND: Duration = Duration::from_secs(3);
 
 /// Leases interpolation work from a Tweenfarm daemon and renders it on this machine's GPUs.
 #[derive(Parser)]
@@ -35,6 +41,10 @@ struct Cli {
 enum Command {
     /// Work for a daemon until stopped (the default).
     Run(RunFlags),
+    /// Join a farm, by the line that `tweenfarm invite NAME` prints on the daemon's machine.
+    Join(JoinFlags),
+    /// List daemons of the local network; a hint where one may be, nothing more.
+    Discover,
     /// Render one file to another frame rate, without any server.
     Render(RenderFlags),
     /// Say item by item whether this machine has what the agent needs.
@@ -46,8 +56,8 @@ struct RunFlags {
     /// Configuration file; config/agent.toml shows every key.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Host and port of the daemon's agent service.
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Where the daemon is: its socket, or host and port of the one it joined.
+    #[arg(long, value_name = "SOCKET|HOST:PORT")]
     daemon: Option<String>,
     /// Name shown to people.
     #[arg(long)]
@@ -61,6 +71,22 @@ struct RunFlags {
     /// error, warn, info, debug, trace, or directives per module
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
+}
+
+#[derive(Args)]
+struct JoinFlags {
+    /// The line, as it was printed; it works once.
+    #[arg(value_name = "LINE")]
+    line: Invitation,
+    /// Configuration file of the agent that is to join.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the daemon is, when the line does not say it or is out of date.
+    #[arg(long, value_name = "HOST:PORT")]
+    daemon: Option<String>,
+    /// Folder of what outlives a restart.
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<String>,
 }
 
 #[derive(Args)]
@@ -172,6 +198,8 @@ async fn main() -> ExitCode {
     let ended = match cli.command {
         None => work(cli.run).await,
         Some(Command::Run(flags)) => work(flags).await,
+        Some(Command::Join(flags)) => join_farm(flags).await,
+        Some(Command::Discover) => discover().await,
         Some(Command::Render(flags)) => render_file(flags).await,
         Some(Command::Doctor(flags)) => examine(flags).await,
     };
@@ -186,8 +214,36 @@ async fn work(flags: RunFlags) -> anyhow::Result<ExitCode> {
     log::start(&config.log);
     let stop = CancellationToken::new();
     stop_on_signals(stop.clone())?;
-    let dial = TcpDial { address: config.daemon.clone() };
+    let dial = ToDaemon::of(&config)?;
     run::run(&config, Program::beside_this()?, dial, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn join_farm(flags: JoinFlags) -> anyhow::Result<ExitCode> {
+    let JoinFlags { line, config, daemon, state } = flags;
+    let address = match daemon {
+        Some(address) if is_host_and_port(&address) => Some(address),
+        Some(address) => anyhow::bail!("--daemon {address}: it takes a host and a port"),
+        None => None,
+    };
+    let config = config::load(config.as_deref(), None, &Flags { state, ..Flags::default() })?;
+    // One agent for a folder: a running one would go on as who it was.
+    let state = StateFolder::open(&config.state)?;
+    let joined = join::join(&state, &line, address).await?;
+    println!("joined the farm at {} as {}: start `tweenfarm-agent run`", joined.daemon, joined.name);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn discover() -> anyhow::Result<ExitCode> {
+    let found = discovery::look_around(LOOK_AROUND).await?;
+    for daemon in &found {
+        println!("{}  {}", daemon.addresses.join(" "), daemon.name);
+    }
+    if found.is_empty() {
+        eprintln!("no daemon tells this network where it is: ask its operator for the address");
+        return Ok(ExitCode::FAILURE);
+    }
+    println!("\nAnybody can call itself a daemon here: only an invitation proves which one is yours.");
     Ok(ExitCode::SUCCESS)
 }
 

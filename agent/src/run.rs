@@ -5,12 +5,12 @@
 use crate::{
     cache::Cache,
     config::Config,
-    identity::{self, IdentityError},
+    identity::{self, IdentityError, renewal::keep_renewing},
     lease::Leases,
     link::{Dial, Link},
     outbox::{Outbox, Patience},
     slot::Slot,
-    state_folder::{StateFolder, StateFolderError},
+    state_folder::{StateFolder, StateFolderError, free_bytes},
     transfer::{Transfer, TransferError},
     worker::{
         child::{ReadyFacts, Worker, WorkerSettings},
@@ -18,12 +18,19 @@ use crate::{
         program::{Program, ProgramError},
     },
 };
-use std::{io, time::Duration};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tweenfarm_protocol::{
-    AgentId,
-    service::{Hello, PROTOCOL_VERSIONS, WorkerFacts},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
+use tweenfarm_protocol::service::{Hello, PROTOCOL_VERSIONS, WorkerFacts};
 
 /// Workers give their leases back within this, or leave it to the leases' deadlines.
 const SLOTS_GRACE: Duration = Duration::from_secs(8);
@@ -53,7 +60,11 @@ pub enum RunError {
 /// Runs until `stop`.
 pub async fn run(config: &Config, program: Program, dial: impl Dial, stop: CancellationToken) -> Result<(), RunError> {
     let state = StateFolder::open(&config.state)?;
-    let agent = identity::agent_id(&state.agent_id_file())?;
+    let member = dial.member();
+    let (agent, name) = match &member {
+        Some(member) => (member.get().agent, member.get().name),
+        None => (identity::agent_id(&state.agent_id_file())?, config.name.clone()),
+    };
     let transfer = Transfer::new().map_err(RunError::Http)?;
     let cache = Cache::open(&state.cache(), config.cache_bytes_max, config.disk_reserve_bytes, transfer.clone())
         .map_err(RunError::Folder)?;
@@ -63,20 +74,33 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, stop: Cance
         workers = starting => workers?,
         () = stop.cancelled() => return Ok(()),
     };
-    let facts = workers.iter().map(|(index, _, ready)| worker_facts(*index, ready)).collect();
-    tracing::info!(%agent, name = config.name, workers = workers.len(), "agent started");
+    let facts: Vec<_> = workers.iter().map(|(index, _, ready)| worker_facts(*index, ready)).collect();
+    tracing::info!(%agent, name, workers = workers.len(), "agent started");
 
-    let link = Link::start(dial, hello(agent, config, facts), stop.clone());
+    let disk = state.root().to_owned();
+    let speeds: Vec<Arc<AtomicU64>> = workers.iter().map(|_| Arc::default()).collect();
+    let said_speeds = speeds.clone();
+    let hello = move || Hello {
+        protocol: (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end()),
+        agent,
+        name: name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        workers: at_speed(&facts, &said_speeds),
+        free_disk_bytes: free_bytes(&disk).unwrap_or_default(),
+    };
+    let link = Link::start(dial, hello, stop.clone());
+    let renewing = member.map(|member| AbortOnDropHandle::new(tokio::spawn(keep_renewing(link.clone(), member))));
     let leases = Leases::new(link.clone());
     let outbox = Outbox::open(&state.outbox(), link.clone(), &leases, transfer, Patience::default())
         .map_err(RunError::Folder)?;
 
     let slots = TaskTracker::new();
-    for (index, worker, _) in workers {
+    for ((index, worker, _), speed) in workers.into_iter().zip(speeds) {
         let slot = Slot {
             index,
             agent,
             worker,
+            speed,
             link: link.clone(),
             leases: leases.clone(),
             cache: cache.clone(),
@@ -87,14 +111,14 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, stop: Cance
         };
         slots.spawn(slot.run());
     }
-    let returning = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(give_back_forgotten(link.clone(), leases)));
+    let returning = AbortOnDropHandle::new(tokio::spawn(give_back_forgotten(link.clone(), leases)));
 
     stop.cancelled().await;
     // Order: no new task, leases in hand given back and workers ended; then the outbox; the connection last.
     slots.close();
     let in_time = tokio::time::timeout(SLOTS_GRACE, slots.wait()).await.is_ok();
     outbox.close(OUTBOX_GRACE).await;
-    drop(returning);
+    drop((returning, renewing));
     tracing::info!("agent stopped");
     if in_time { Ok(()) } else { Err(RunError::Late) }
 }
@@ -133,14 +157,13 @@ async fn start_workers(
     if workers.is_empty() { Err(RunError::NoWorker(last_reason)) } else { Ok(workers) }
 }
 
-fn hello(agent: AgentId, config: &Config, workers: Vec<WorkerFacts>) -> Hello {
-    Hello {
-        protocol: (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end()),
-        agent,
-        name: config.name.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        workers,
+/// The facts with what each worker's last render came to.
+fn at_speed(facts: &[WorkerFacts], speeds: &[Arc<AtomicU64>]) -> Vec<WorkerFacts> {
+    let mut facts = facts.to_vec();
+    for (facts, speed) in facts.iter_mut().zip(speeds) {
+        facts.inventory.pixels_per_second = speed.load(Ordering::Relaxed);
     }
+    facts
 }
 
 fn worker_facts(worker: u32, ready: &ReadyFacts) -> WorkerFacts {
@@ -150,6 +173,7 @@ fn worker_facts(worker: u32, ready: &ReadyFacts) -> WorkerFacts {
         device_name: ready.device_name.clone(),
         engine: ready.engine.clone(),
         encoders: ready.encoders.clone(),
+        inventory: ready.inventory.clone(),
     }
 }
 

@@ -15,6 +15,10 @@ use crate::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use std::{
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
@@ -35,6 +39,8 @@ pub struct Slot {
     pub index: u32,
     pub agent: AgentId,
     pub worker: Worker,
+    /// Pixels of output per second of its last render, told with the next hello.
+    pub speed: Arc<AtomicU64>,
     pub link: Link,
     pub leases: Leases,
     pub cache: Cache,
@@ -190,6 +196,9 @@ impl Slot {
         let (order, _in_use) = self.prepare(&task.work, output).await?;
         let facts = self.worker.perform(&order, |progress| lease.set_progress(progress)).await?;
         check_frames(&task.work, &facts)?;
+        if matches!(task.work, Work::Render(_)) {
+            self.speed.store(facts.pixels_per_second(), Ordering::Relaxed);
+        }
         let (size_bytes, sha256) = measured(output.to_owned()).await.map_err(|cause| Failure {
             class: FailureClass::Worker,
             message: format!("the worker said done, but its output cannot be read: {cause}"),

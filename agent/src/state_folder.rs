@@ -4,7 +4,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -54,6 +54,15 @@ impl StateFolder {
         self.root.join("agent-id")
     }
 
+    pub fn membership_file(&self) -> PathBuf {
+        membership_file(&self.root)
+    }
+
+    /// The key of a join that may not have been answered yet.
+    pub fn joining_key_file(&self) -> PathBuf {
+        self.root.join("joining-key.pem")
+    }
+
     pub fn outbox(&self) -> PathBuf {
         self.root.join("outbox")
     }
@@ -76,6 +85,11 @@ impl StateFolder {
     }
 }
 
+/// Where an agent with this state folder keeps who it is to the daemon it joined.
+pub fn membership_file(root: &Path) -> PathBuf {
+    root.join("membership.json")
+}
+
 /// Only the agent's user reads it: tasks hold presigned addresses, the cache other people's clips.
 fn make_private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -87,12 +101,13 @@ pub fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// Writes a small file so that after a crash there is the old one or the new one, whole.
+/// Writes a small file that only the agent's user reads, so that after a crash there is the old one or the new one,
+/// whole.
 pub fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     let partial = partial_of(path);
     {
         use io::Write;
-        let mut file = fs::File::create(&partial)?;
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial)?;
         file.write_all(content)?;
         file.sync_all()?;
     }

@@ -18,7 +18,10 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tweenfarm_protocol::task::{EncodeSettings, EngineSettings};
+use tweenfarm_protocol::{
+    join::is_host_and_port,
+    task::{EncodeSettings, EngineSettings},
+};
 use url::Url;
 
 /// First path parts of the public API, now and to come: a bucket of that name would hide them.
@@ -54,6 +57,10 @@ pub struct Config {
     pub studio_origin: Option<String>,
     pub behind_proxy: bool,
     pub rpc_listen: SocketAddr,
+    /// Host and port that invitations name; `None`: where it listens, if that says where.
+    pub rpc_public_address: Option<String>,
+    pub rpc_announce: bool,
+    pub agents_socket: PathBuf,
     pub state_folder: PathBuf,
     pub operator_socket: PathBuf,
     pub blobs_folder: PathBuf,
@@ -165,7 +172,12 @@ section!(RawHttp {
     behind_proxy: bool = false,
     connections_max: u64 = 1024,
 });
-section!(RawRpc { listen: String = "127.0.0.1:8090".into() });
+section!(RawRpc {
+    listen: String = "127.0.0.1:8090".into(),
+    public_address: Option<String> = None,
+    announce: bool = true,
+    socket: Option<PathBuf> = None,
+});
 section!(RawState { folder: PathBuf = "/var/lib/tweenfarm".into() });
 section!(RawOperator { socket: Option<PathBuf> = None });
 section!(RawBlobs { folder: Option<PathBuf> = None, bucket: String = "tweenfarm".into() });
@@ -257,15 +269,24 @@ impl Check<'_> {
         let studio_origin =
             raw.http.studio_origin.map(|text| self.origin_url("http.studio_origin", &text)).transpose()?;
         let rpc_listen = self.address("rpc.listen", &raw.rpc.listen)?;
-        if !rpc_listen.ip().is_loopback() {
-            let accepted = "a loopback address such as 127.0.0.1:8090: agents on other machines wait for TLS, and TLS comes with joining";
-            return Err(self.wrong("rpc.listen", format!("{rpc_listen:?}"), accepted));
+        if !rpc_listen.ip().is_loopback() && http_listen.ip().is_loopback() && public_url.is_none() {
+            return Err(ConfigError::Missing {
+                origin: self.origin.to_owned(),
+                key: "http.public_url",
+                needed: "needed when rpc.listen lets agents of other machines in, because they fetch clips and \
+                         deliver results there, and http.listen is on loopback",
+            });
         }
-        let operator_socket = raw.operator.socket.unwrap_or_else(|| raw.state.folder.join("operator.sock"));
-        if operator_socket.as_os_str().len() > SOCKET_BYTES_MAX {
-            let accepted =
-                format!("a path of at most {SOCKET_BYTES_MAX} bytes, because Unix sockets take no longer one");
-            return Err(self.wrong("operator.socket", format!("{operator_socket:?}"), accepted));
+        let rpc_public_address = raw.rpc.public_address.map(|text| self.host_and_port(text)).transpose()?;
+        let in_state = |name: &str| raw.state.folder.join(name);
+        let operator_socket = raw.operator.socket.unwrap_or_else(|| in_state("operator.sock"));
+        let agents_socket = raw.rpc.socket.unwrap_or_else(|| in_state("agents.sock"));
+        for (key, socket) in [("operator.socket", &operator_socket), ("rpc.socket", &agents_socket)] {
+            if socket.as_os_str().len() > SOCKET_BYTES_MAX {
+                let accepted =
+                    format!("a path of at most {SOCKET_BYTES_MAX} bytes, because Unix sockets take no longer one");
+                return Err(self.wrong(key, format!("{socket:?}"), accepted));
+            }
         }
         let crf = self.within("work.encode_crf", raw.work.encode_crf, 0..=51)?;
         Ok(Config {
@@ -275,6 +296,9 @@ impl Check<'_> {
             behind_proxy: raw.http.behind_proxy,
             http_connections_max: self.within("http.connections_max", raw.http.connections_max, 1..=100_000)? as usize,
             rpc_listen,
+            rpc_public_address,
+            rpc_announce: raw.rpc.announce,
+            agents_socket,
             operator_socket,
             blobs_folder: raw.blobs.folder.unwrap_or_else(|| raw.state.folder.join("blobs")),
             state_folder: raw.state.folder,
@@ -345,6 +369,14 @@ impl Check<'_> {
 
     fn address(&self, key: &'static str, text: &str) -> Result<SocketAddr, ConfigError> {
         text.parse().map_err(|_| self.wrong(key, format!("{text:?}"), "an address with a port, such as 127.0.0.1:8080"))
+    }
+
+    fn host_and_port(&self, text: String) -> Result<String, ConfigError> {
+        if is_host_and_port(&text) {
+            return Ok(text);
+        }
+        let accepted = "a host and a port that agents of other machines reach, such as \"farm.example.org:8090\"";
+        Err(self.wrong("rpc.public_address", format!("{text:?}"), accepted))
     }
 
     fn origin_url(&self, key: &'static str, text: &str) -> Result<Url, ConfigError> {

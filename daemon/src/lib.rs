@@ -3,16 +3,20 @@
 //! Data flows one way: `http`, `rpc` and `sweep` use `farm`; `farm` uses the rules (`ledger`, `schedule`, `pricing`, `retention`);
 //! the rules use `model`. Rules and model read no clock, disk, socket or random source.
 
+pub mod admission;
 pub mod blobs;
 pub mod config;
 pub mod farm;
 pub mod http;
+pub mod join;
 pub mod ledger;
 pub mod logging;
 pub mod model;
 pub mod open_files;
 pub mod outbound;
 pub mod pricing;
+pub mod private_file;
+pub mod probation;
 pub mod probe;
 pub mod retention;
 pub mod rpc;

@@ -27,13 +27,17 @@ use tweenfarm_daemon::{
         self, HttpParts, HttpState, apiframe::rates::PlanRules, auth::tokens::Tokens, limits::RateRules,
         payments::PaymentSecret,
     },
+    join::{Authority, discovery::Announcement, invitation::Inviter},
     logging, open_files,
     outbound::Outbound,
-    rpc::{self, RpcSettings},
+    probation::Probation,
+    rpc::{self, Office, RpcSettings},
     store,
     sweep::{audit, key_uses, leases, orphans, retention},
     webhooks::Deliveries,
 };
+
+use tweenfarm_protocol::Timestamp;
 
 /// How long running requests and transfers get after a stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -105,12 +109,13 @@ fn start(config: Config) -> anyhow::Result<()> {
     // Left by a daemon that was killed: nobody is to take its ports for this one's.
     let _ = fs::remove_file(state_folder.join(ADDRESSES_FILE));
     let key = blobs::key_file::load_or_create(&state_folder.join("signing-key.json"))?;
+    let authority = Authority::load_or_create(&state_folder.join("authority.pem"), Timestamp::now())?;
     let disk = DiskStore::open(&config.blobs_folder, config.disk_reserve_bytes)?;
     let (effects, effects_due) = mpsc::channel(EFFECTS_MAX);
     // Opening waits for the disk, so it comes before the runtime.
     let farm = Farm::open(Arc::new(store), rules(&config), Arc::new(SystemClock), effects)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(config, farm, disk, key, effects_due));
+    let served = runtime.block_on(serve(config, farm, disk, (key, Arc::new(authority)), effects_due));
     runtime.shutdown_timeout(RUNTIME_GRACE);
     served
 }
@@ -134,7 +139,7 @@ async fn serve(
     config: Config,
     farm: Farm,
     disk: DiskStore,
-    key: blobs::SigningKey,
+    (key, authority): (blobs::SigningKey, Arc<Authority>),
     effects_due: mpsc::Receiver<Effect>,
 ) -> anyhow::Result<()> {
     let tokens = Tokens::open(&config.tokens)?;
@@ -142,7 +147,8 @@ async fn serve(
     let mut stop_signals = StopSignals::new()?;
     let http_listener = listen(config.http_listen, "http.listen").await?;
     let rpc_listener = listen(config.rpc_listen, "rpc.listen").await?;
-    let operator_listener = listen_operator(&config.operator_socket)?;
+    let agents_listener = listen_privately(&config.agents_socket)?;
+    let operator_listener = listen_privately(&config.operator_socket)?;
     let addresses = Addresses::of(&config, &http_listener, &rpc_listener)?;
 
     let signer = Arc::new(Signer::new(&addresses.public_url.parse()?, &config.bucket, key)?);
@@ -151,7 +157,10 @@ async fn serve(
     let swept = orphans::pass(&farm, &blobs, &disk, Duration::ZERO).await?;
     tracing::info!(staged = swept.staged, objects = swept.objects, "orphans of the last run were deleted");
 
-    let outbound = Outbound::new(config.outbound)?;
+    let outbound = Outbound::new(config.outbound.clone())?;
+    let probation = Probation::new(farm.clone(), blobs.clone());
+    probation.prepare(&disk).await?;
+
     let (audited, audit) = watch::channel(Audit::default());
     let state = HttpState::new(HttpParts {
         farm: farm.clone(),
@@ -173,17 +182,27 @@ async fn serve(
             per_minute_free: config.v2_requests_per_minute_free,
             per_minute_paid: config.v2_requests_per_minute_paid,
         },
+        probation: probation.clone(),
+        inviter: Inviter::new(invited_to(&config, &addresses), authority.fingerprint()),
         studio_origin: config.studio_origin.as_deref().map(str::parse).transpose()?,
     });
 
     let describe = http::describer(state.clone());
     let stop = CancellationToken::new();
+    let office = Office {
+        farm: farm.clone(),
+        blobs: blobs.clone(),
+        authority: authority.clone(),
+        probation: probation.clone(),
+        settings: RpcSettings::default(),
+    };
     let tasks = TaskTracker::new();
     let public = http::router(state.clone());
     tasks.spawn(http::serve::serve(http_listener, public, config.http_connections_max, stop.clone()));
     let operator = http::operator_router(state);
     tasks.spawn(http::serve::serve(operator_listener, operator, OPERATOR_CONNECTIONS_MAX, stop.clone()));
-    tasks.spawn(serve_agents(rpc_listener, farm.clone(), blobs.clone(), stop.clone()));
+    tasks.spawn(rpc::serve_local(agents_listener, office.clone(), stop.clone()));
+    tasks.spawn(rpc::serve_network(rpc_listener, office, stop.clone()));
     tasks.spawn(leases::run(farm.clone(), stop.clone()));
     tasks.spawn(key_uses::run(farm.clone(), stop.clone()));
     tasks.spawn(audit::run(farm.clone(), audited, stop.clone()));
@@ -197,17 +216,17 @@ async fn serve(
     let addresses_file = config.state_folder.join(ADDRESSES_FILE);
     addresses.write(&addresses_file)?;
     addresses.announce();
+    let announcement = announce_in_network(&config, addresses.rpc, &authority);
 
-    tokio::select! {
-        () = stop_signals.next() => tracing::info!("told to stop"),
-        // Only when the agents' door could not be opened at all.
-        () = stop.cancelled() => tracing::error!("stopping, because a part of the daemon ended"),
-    }
+    stop_signals.next().await;
+    tracing::info!("told to stop");
+    drop(announcement);
     // 1. Nothing new is accepted.
     stop.cancel();
     tasks.close();
     let _ = fs::remove_file(&addresses_file);
     let _ = fs::remove_file(&config.operator_socket);
+    let _ = fs::remove_file(&config.agents_socket);
     // 2. Running requests end, or the deadline or a second signal ends them.
     let in_order = tokio::select! {
         ended = tokio::time::timeout(GRACE, tasks.wait()) => ended.is_ok(),
@@ -220,21 +239,14 @@ async fn serve(
     Ok(())
 }
 
-/// Without its agents' door the daemon is of no use: its end stops the rest.
-async fn serve_agents(listener: TcpListener, farm: Farm, blobs: Blobs, stop: CancellationToken) {
-    if let Err(error) = rpc::serve(listener, farm, blobs, RpcSettings::default(), stop.clone()).await {
-        tracing::error!(error = &error as &dyn std::error::Error, "the agents' door could not be opened");
-        stop.cancel();
-    }
-}
-
 async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("listen on {address} ({key}): is another daemon running there?"))
 }
 
-/// The store's lock has made sure that no other daemon of this folder lives: a socket that is there is a leftover.
-fn listen_operator(path: &Path) -> anyhow::Result<UnixListener> {
+/// A socket that only this user can open. The store's lock has made sure that no other daemon of this folder lives: a
+/// socket that is there is a leftover.
+fn listen_privately(path: &Path) -> anyhow::Result<UnixListener> {
     let opened = || -> std::io::Result<UnixListener> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -247,7 +259,28 @@ fn listen_operator(path: &Path) -> anyhow::Result<UnixListener> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         Ok(listener)
     };
-    opened().with_context(|| format!("open the operator's socket {}", path.display()))
+    opened().with_context(|| format!("open the socket {}", path.display()))
+}
+
+/// Where an invitation tells a machine to dial in; nothing when that is not known here.
+fn invited_to(config: &Config, addresses: &Addresses) -> Option<String> {
+    let bound = Some(addresses.rpc).filter(|rpc| !rpc.ip().is_unspecified()).map(|rpc| rpc.to_string());
+    config.rpc_public_address.clone().or(bound)
+}
+
+/// The farm works without: who cannot be told where the daemon is, is told by its invitation.
+fn announce_in_network(config: &Config, rpc: SocketAddr, authority: &Authority) -> Option<Announcement> {
+    if !config.rpc_announce || rpc.ip().is_loopback() {
+        return None;
+    }
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    match Announcement::start(&host, rpc.port(), authority.fingerprint()) {
+        Ok(announcement) => Some(announcement),
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "agents can join by an address only");
+            None
+        }
+    }
 }
 
 /// Where the daemon really listens: ports may have been left to the system.
@@ -256,6 +289,7 @@ struct Addresses {
     http: SocketAddr,
     rpc: SocketAddr,
     public_url: String,
+    agents: PathBuf,
     operator: PathBuf,
     pid: u32,
 }
@@ -268,6 +302,7 @@ impl Addresses {
             http,
             rpc: rpc.local_addr()?,
             public_url: public_url.unwrap_or_else(|| format!("http://{http}")),
+            agents: config.agents_socket.clone(),
             operator: config.operator_socket.clone(),
             pid: std::process::id(),
         })
@@ -282,9 +317,11 @@ impl Addresses {
 
     /// The line that says the daemon is ready, on standard output.
     fn announce(&self) {
-        let Addresses { http, rpc, public_url, operator, .. } = self;
-        tracing::info!(%http, %rpc, public_url, operator = %operator.display(), "ready");
-        let line = format!("ready: API {public_url} (on {http}), agents {rpc}, operator {}\n", operator.display());
+        let Addresses { http, rpc, public_url, agents, operator, .. } = self;
+        let (agents, operator) = (agents.display(), operator.display());
+        tracing::info!(%http, %rpc, public_url, %agents, %operator, "ready");
+        let line =
+            format!("ready: API {public_url} (on {http}), agents {agents} and {rpc} (TLS), operator {operator}\n");
         // Whoever started the daemon may have closed the pipe; it serves all the same.
         let _ = std::io::stdout().write_all(line.as_bytes());
     }

@@ -14,7 +14,8 @@ use tweenfarm_daemon::{
     store::{MemoryStore, Store, StoreError, Write},
 };
 use tweenfarm_protocol::{
-    AccountId, EntryId, FileId, JobId, ProjectId, Timestamp, Xeconds,
+    AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, Xeconds,
+    join::Fingerprint,
     task::{Failure, FailureClass, Outcome},
 };
 
@@ -152,6 +153,18 @@ impl Store for Breaking {
     }
     fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, StoreError> {
         self.inner.answers_before(cut)
+    }
+    fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        self.inner.agent(id)
+    }
+    fn agent_with_key(&self, key: Fingerprint) -> Result<Option<Agent>, StoreError> {
+        self.inner.agent_with_key(key)
+    }
+    fn agents(&self) -> Result<Vec<Agent>, StoreError> {
+        self.inner.agents()
+    }
+    fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError> {
+        self.inner.invite(name)
     }
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
         self.reach(Point::BeforeWrite)?;

@@ -1,4 +1,4 @@
-//! The agents' door over a real connection: hello, tasks, reports.
+//! The agents' service over a real connection, by the local door: hello, tasks, reports.
 
 mod scene;
 
@@ -10,17 +10,19 @@ use std::{
 use tarpc::{client, context::Context};
 use tokio::{
     io::AsyncReadExt,
-    net::{TcpListener, TcpStream},
+    net::{UnixListener, UnixStream},
 };
 use tokio_util::sync::CancellationToken;
 use tweenfarm_daemon::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
     farm::Submission,
+    join::Authority,
     model::{JobEnd, ObjectKey},
-    rpc::{self, RpcError, RpcSettings},
+    probation::Probation,
+    rpc::{self, Office, RpcSettings},
 };
 use tweenfarm_protocol::{
-    AgentId, LeaseId, codec,
+    AgentId, LeaseId, Timestamp, codec,
     output::{Codec, Depth, OutputFormat, PictureSize},
     service::{FarmClient, Receipt, Refusal, Renewal},
     task::{Delivered, EncoderClass, Failure, FailureClass, Outcome, Progress, RenderFacts, RenderWork, Task, Work},
@@ -30,9 +32,9 @@ use uuid::Uuid;
 struct Door {
     scene: Scene,
     disk: DiskStore,
-    address: std::net::SocketAddr,
+    socket: std::path::PathBuf,
     stop: CancellationToken,
-    serving: tokio::task::JoinHandle<Result<(), RpcError>>,
+    serving: tokio::task::JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
 
@@ -44,15 +46,18 @@ impl Door {
         let key = SigningKey { access: "test".into(), secret: "secret".into() };
         let signer = Signer::new(&"http://127.0.0.1:1".parse().unwrap(), "bucket", key).unwrap();
         let blobs = Blobs::new(Arc::new(disk.clone()), Arc::new(signer));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let socket = folder.path().join("agents.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(rpc::serve(listener, scene.farm.clone(), blobs, settings, stop.clone()));
-        Door { scene, disk, address, stop, serving, _folder: folder }
+        let authority = Authority::load_or_create(&folder.path().join("authority.pem"), Timestamp::now()).unwrap();
+        let probation = Probation::new(scene.farm.clone(), blobs.clone());
+        let office = Office { farm: scene.farm.clone(), blobs, authority: Arc::new(authority), probation, settings };
+        let serving = tokio::spawn(rpc::serve_local(listener, office, stop.clone()));
+        Door { scene, disk, socket, stop, serving, _folder: folder }
     }
 
     async fn connect(&self) -> FarmClient {
-        let stream = TcpStream::connect(self.address).await.unwrap();
+        let stream = UnixStream::connect(&self.socket).await.unwrap();
         FarmClient::new(client::Config::default(), codec::transport(stream)).spawn()
     }
 
@@ -83,7 +88,7 @@ async fn an_agent_takes_tasks_delivers_and_the_job_is_done() {
     let job = door.scene.submit(&clip, 1, 8).await.unwrap().job;
     let agent = door.connect().await;
     let welcome = agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
-    assert_eq!((welcome.protocol, welcome.renew_every_ms, welcome.leases), (1, 2_000, vec![]));
+    assert_eq!((welcome.protocol, welcome.renew_every_ms, welcome.leases), (2, 2_000, vec![]));
 
     let task = next(&agent).await.unwrap();
     let Work::Render(render) = task.work else { panic!("expected a piece to render") };
@@ -176,6 +181,33 @@ async fn the_copy_of_a_job_that_is_marked_is_made_from_its_joined_output() {
 }
 
 #[tokio::test]
+async fn an_agent_of_the_release_before_is_asked_for_everything_but_what_it_does_not_know() {
+    let door = Door::open(RpcSettings::default()).await;
+    let account = door.scene.account("ada", 50).await;
+    let clip = door.scene.clip(&account, 1).await;
+    let marked = Submission { watermark: true, ..submission(&clip, 1, 8) };
+    let job = door.scene.farm.submit(marked).await.unwrap().job;
+    let older = door.connect().await;
+    let said = tweenfarm_protocol::service::Hello { protocol: (1, 1), ..hello(AGENT, 1) };
+    assert_eq!(older.hello(within(), said).await.unwrap().unwrap().protocol, 1);
+    for key in [None, Some(job.output_key())] {
+        let task = next(&older).await.expect("a segment, then the join");
+        let key = key.unwrap_or_else(|| ObjectKey::segment(job.id, task.lease));
+        let facts = RenderFacts { frames: 60, ..RenderFacts::default() };
+        let delivered = Delivered { facts, ..door.put(&key, b"frames").await };
+        let report = older.report(within(), task.lease, Outcome::Done(delivered)).await;
+        assert_eq!(report.unwrap(), Ok(Receipt::Accepted));
+    }
+    // It waits as it does when there is nothing, and does not spin.
+    assert_eq!(older.next_task(within(), AGENT, 0, 100).await.unwrap(), Ok(None), "the mark is not for it");
+    let newer = door.connect().await;
+    let another = AgentId(Uuid::from_u128(2));
+    newer.hello(within(), hello(another, 1)).await.unwrap().unwrap();
+    let task = newer.next_task(within(), another, 0, 0).await.unwrap().unwrap().expect("the mark");
+    assert!(matches!(task.work, Work::Mark(_)));
+}
+
+#[tokio::test]
 async fn nobody_is_served_before_hello() {
     let door = Door::open(RpcSettings::default()).await;
     let agent = door.connect().await;
@@ -208,11 +240,13 @@ async fn protocols_that_do_not_meet_are_told_apart() {
         agent.hello(within(), hello)
     };
     let refused = |agent_lowest, agent_highest| {
-        Err(Refusal::Protocol { daemon_lowest: 1, daemon_highest: 1, agent_lowest, agent_highest })
+        Err(Refusal::Protocol { daemon_lowest: 1, daemon_highest: 2, agent_lowest, agent_highest })
     };
-    assert_eq!(with((2, 3)).await.unwrap(), refused(2, 3));
+    assert_eq!(with((3, 4)).await.unwrap(), refused(3, 4));
     assert_eq!(with((0, 0)).await.unwrap(), refused(0, 0));
-    assert_eq!(with((1, 7)).await.unwrap().unwrap().protocol, 1);
+    assert_eq!(with((1, 7)).await.unwrap().unwrap().protocol, 2);
+    assert_eq!(with((2, 3)).await.unwrap().unwrap().protocol, 2);
+    assert_eq!(with((0, 1)).await.unwrap().unwrap().protocol, 1, "the release before is served");
 }
 
 #[tokio::test]
@@ -236,8 +270,8 @@ async fn a_connection_that_keeps_silent_is_closed_and_too_many_are_refused() {
     let settings =
         RpcSettings { hello_within: Duration::from_millis(50), connections_max: 1, ..RpcSettings::default() };
     let door = Door::open(settings).await;
-    let mut silent = TcpStream::connect(door.address).await.unwrap();
-    let mut second = TcpStream::connect(door.address).await.unwrap();
+    let mut silent = UnixStream::connect(&door.socket).await.unwrap();
+    let mut second = UnixStream::connect(&door.socket).await.unwrap();
     let mut byte = [0];
     // Both reads end because the daemon closes.
     assert_eq!(second.read(&mut byte).await.unwrap_or(0), 0);
@@ -260,7 +294,7 @@ async fn garbage_closes_a_connection_and_nothing_else() {
     use tokio::io::AsyncWriteExt;
     let door = Door::open(RpcSettings::default()).await;
     for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 0, 0, 2, 0xC1, 0xC1], &[0xFF; 64]] {
-        let mut stream = TcpStream::connect(door.address).await.unwrap();
+        let mut stream = UnixStream::connect(&door.socket).await.unwrap();
         stream.write_all(garbage).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut rest = Vec::new();
@@ -286,27 +320,12 @@ async fn a_failure_told_over_the_wire_ends_the_job_in_the_workers_words() {
 }
 
 #[tokio::test]
-async fn the_door_stays_shut_on_an_address_others_can_reach() {
-    let door = Door::open(RpcSettings::default()).await;
-    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let signer = Signer::new(
-        &"http://127.0.0.1:1".parse().unwrap(),
-        "bucket",
-        SigningKey { access: "test".into(), secret: "secret".into() },
-    );
-    let blobs = Blobs::new(Arc::new(door.disk.clone()), Arc::new(signer.unwrap()));
-    let refused =
-        rpc::serve(listener, door.scene.farm.clone(), blobs, RpcSettings::default(), CancellationToken::new()).await;
-    assert!(matches!(refused, Err(RpcError::NotLoopback(_))));
-}
-
-#[tokio::test]
 async fn a_stop_closes_every_connection() {
     let door = Door::open(RpcSettings::default()).await;
     let agent = door.connect().await;
     agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
     door.stop.cancel();
-    door.serving.await.unwrap().unwrap();
+    door.serving.await.unwrap();
     assert!(agent.next_task(within(), AGENT, 0, 20_000).await.is_err());
     assert!(!door.scene.farm.agents()[0].connected);
 }

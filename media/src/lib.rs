@@ -5,7 +5,7 @@
 
 mod boxes;
 pub mod facts;
-mod limited;
+pub mod limited;
 pub mod probe;
 mod report;
 pub mod timeline;

@@ -10,6 +10,8 @@ use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 /// The longest message either side accepts. A task of a job with thousands of segments stays far below.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The longest message to or from somebody without an identity: an invitation and a certificate are below 4 KiB.
+pub const JOINING_BYTES_MAX: usize = 16 * 1024;
 
 /// Serializes `Out` and deserializes `In` as MessagePack maps.
 pub struct NamedMessagePack<In, Out>(PhantomData<fn() -> (In, Out)>);
@@ -35,7 +37,7 @@ impl<In, Out: Serialize> tokio_serde::Serializer<Out> for NamedMessagePack<In, O
     }
 }
 
-/// A tarpc transport over any byte stream: plain TCP on loopback today, TLS later.
+/// A tarpc transport over any byte stream: TLS, or a Unix socket on the daemon's own machine.
 pub type Transport<Stream, In, Out> = tarpc::serde_transport::Transport<Stream, In, Out, NamedMessagePack<In, Out>>;
 
 /// Wraps a connected byte stream.
@@ -45,6 +47,17 @@ where
     In: DeserializeOwned,
     Out: Serialize,
 {
-    let framing = LengthDelimitedCodec::builder().max_frame_length(MESSAGE_BYTES_MAX).new_codec();
+    limited(stream, MESSAGE_BYTES_MAX)
+}
+
+/// Wraps a connected byte stream on which no message is longer than this; a longer one ends the connection before any
+/// of it is kept.
+pub fn limited<Stream, In, Out>(stream: Stream, message_bytes_max: usize) -> Transport<Stream, In, Out>
+where
+    Stream: AsyncRead + AsyncWrite,
+    In: DeserializeOwned,
+    Out: Serialize,
+{
+    let framing = LengthDelimitedCodec::builder().max_frame_length(message_bytes_max).new_codec();
     tarpc::serde_transport::new(Framed::new(stream, framing), NamedMessagePack::default())
 }

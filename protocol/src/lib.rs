@@ -4,6 +4,7 @@
 
 pub mod codec;
 pub mod ids;
+pub mod join;
 pub mod operator;
 pub mod output;
 pub mod service;

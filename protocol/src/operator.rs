@@ -1,6 +1,10 @@
 //! Bodies of the operator API: HTTP and JSON over the daemon's local socket, used by `tweenfarm`.
 
-use crate::{AccountId, AgentId, JobId, KeyId, Xeconds};
+mod agents;
+
+pub use agents::*;
+
+use crate::{AccountId, JobId, KeyId, Xeconds};
 use serde::{Deserialize, Serialize};
 
 /// `POST /operator/users`
@@ -166,27 +170,6 @@ pub struct WebhookAttemptRow {
     pub news: String,
     /// The status of the answer, or why there was none.
     pub outcome: String,
-}
-
-/// One row of `GET /operator/agents`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AgentRow {
-    pub agent: AgentId,
-    pub name: String,
-    pub version: String,
-    pub connected: bool,
-    pub last_seen: String,
-    pub workers: Vec<WorkerRow>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerRow {
-    pub worker: u32,
-    pub device_name: String,
-    pub device_uuid: String,
-    pub engine: String,
-    /// The job in hand, if any.
-    pub job: Option<JobId>,
 }
 
 /// `GET /operator/status`

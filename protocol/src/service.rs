@@ -2,12 +2,20 @@
 
 use crate::{
     AgentId, LeaseId,
+    join::Certificate,
     task::{Outcome, Progress, Task},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Versions of this service that a build understands; `hello` refuses ranges that do not meet.
-pub const PROTOCOL_VERSIONS: std::ops::RangeInclusive<u32> = 1..=1;
+///
+/// 2 added the third kind of task (a mark), the inventory in `hello`, and `renew_certificate`.
+pub const PROTOCOL_VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
+/// From this version on an agent can be asked to put a mark on an output.
+pub const MARKS_SINCE: u32 = 2;
+/// From this version on a daemon renews certificates.
+pub const RENEWALS_SINCE: u32 = 2;
 
 /// How long the daemon holds a `next_task` open when there is nothing to do, at most.
 pub const NEXT_TASK_WAIT_MS_MAX: u64 = 20_000;
@@ -24,6 +32,8 @@ pub trait Farm {
     async fn report(lease: LeaseId, outcome: Outcome) -> Result<Receipt, Refusal>;
     /// Gives a lease back unfinished, without counting an attempt (shutdown, drain).
     async fn give_back(lease: LeaseId) -> Result<Receipt, Refusal>;
+    /// A fresh certificate for the key that this connection was made with; PKCS #10, PEM, signed by that key.
+    async fn renew_certificate(request: String) -> Result<Certificate, Refusal>;
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +45,9 @@ pub struct Hello {
     pub name: String,
     pub version: String,
     pub workers: Vec<WorkerFacts>,
+    /// Bytes free on the disk of the agent's state folder; 0 from an agent of protocol 1.
+    #[serde(default)]
+    pub free_disk_bytes: u64,
 }
 
 /// One GPU slot of an agent.
@@ -46,7 +59,25 @@ pub struct WorkerFacts {
     pub device_uuid: String,
     pub device_name: String,
     pub engine: String,
+    /// Those that truly encoded a frame when the worker started.
     pub encoders: Vec<String>,
+    /// Empty from an agent of protocol 1.
+    #[serde(default)]
+    pub inventory: Inventory,
+}
+
+/// What a worker can do, as it was found out on its machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Inventory {
+    /// Of the device's own memory; of a device that shares the machine's, of that.
+    pub memory_bytes: u64,
+    /// Driver and its version, as Vulkan names them.
+    pub driver: String,
+    /// Streams that each working encoder took at once when that was tried, by element name.
+    pub encoder_sessions: BTreeMap<String, u32>,
+    /// Pixels of output per second of the last renders; 0 before the first.
+    pub pixels_per_second: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,6 +115,10 @@ pub enum Refusal {
     UnknownAgent(AgentId),
     #[error("the delivered bytes are not there or differ from the report: deliver them again")]
     NotDelivered,
+    #[error("this certificate is of agent {yours}, not of {said}: an agent speaks for itself only")]
+    NotYourself { yours: AgentId, said: AgentId },
+    #[error("the certificate request cannot be used: {0}")]
+    Request(String),
     #[error("the daemon is shutting down or its store is unavailable: try again in a few seconds")]
     Unavailable,
 }

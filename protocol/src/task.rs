@@ -309,6 +309,14 @@ pub struct RenderFacts {
     pub encoder: String,
 }
 
+impl RenderFacts {
+    /// Pixels of output for each second of the work; 0 when there is nothing to count.
+    pub fn pixels_per_second(&self) -> u64 {
+        let pixels = u64::from(self.width_px).saturating_mul(u64::from(self.height_px)).saturating_mul(self.frames);
+        pixels.saturating_mul(1000).checked_div(self.elapsed_ms).unwrap_or(0)
+    }
+}
+
 /// Why a task failed. The class decides what happens next, the message is for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]

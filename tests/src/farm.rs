@@ -15,6 +15,7 @@ use serde::Deserialize;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 use tokio::time::sleep;
@@ -105,14 +106,35 @@ impl Farm {
         Ok(farm)
     }
 
-    /// Starts one more agent, with these variables added to its environment; its number.
+    /// Starts one more agent by the daemon's socket, with these variables added to its environment; its number.
     pub fn add_agent(&mut self, environment: &[(&str, &str)]) -> Result<usize> {
+        let socket = self.state().join("agents.sock").display().to_string();
+        self.start_agent(&socket, environment)
+    }
+
+    /// Invites one more agent, lets it join over TLS and starts it; its number. Its name is `agent-` and the number.
+    pub async fn add_joined_agent(&mut self) -> Result<usize> {
         let number = self.agents.len();
-        let state = self.folder.path().join(format!("agent-{number}"));
+        let line = self.operator()?.invite(&format!("agent-{number}")).await?.line;
+        let state = self.agent_state(number);
+        let joined = Command::new(programs::find("tweenfarm-agent")?)
+            .arg("join")
+            .arg(&line)
+            .arg("--state")
+            .arg(&state)
+            .output()
+            .context("start tweenfarm-agent join")?;
+        ensure!(joined.status.success(), "it did not join: {}", String::from_utf8_lossy(&joined.stderr));
+        self.start_agent("", &[])
+    }
+
+    fn start_agent(&mut self, daemon: &str, environment: &[(&str, &str)]) -> Result<usize> {
+        let number = self.agents.len();
+        let state = self.agent_state(number);
         let config = self.folder.path().join(format!("agent-{number}.toml"));
         let text = format!(
             "daemon = {:?}\nname = \"agent-{number}\"\nstate = {:?}\ndisk_reserve_bytes = 0\nlog_level = {:?}\n",
-            self.addresses.rpc, state, self.settings.log_level
+            daemon, state, self.settings.log_level
         );
         fs::write(&config, text)?;
         let recipe = Recipe {
@@ -172,6 +194,15 @@ impl Farm {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    fn agent_state(&self, number: usize) -> PathBuf {
+        self.folder.path().join(format!("agent-{number}"))
+    }
+
+    /// Where agents that joined dial in.
+    pub fn agents_address(&self) -> &str {
+        &self.addresses.rpc
     }
 
     fn state(&self) -> PathBuf {

@@ -14,8 +14,8 @@ use tokio::net::UnixStream;
 use tweenfarm_protocol::{
     JobId, KeyId, Xeconds,
     operator::{
-        AddKey, AddUser, AddedKey, AddedUser, Adjust, AgentRow, Grant, Granted, JobRow, KeyRow, LedgerRow, NewKey,
-        Problem, RevokedKey, Status, Sweep, Swept, UserRow,
+        AddKey, AddUser, AddedKey, AddedUser, Adjust, AgentRow, Grant, Granted, Invite, Invited, JobRow, KeyRow,
+        LedgerRow, NewKey, Problem, RevokedAgent, RevokedKey, Standing, Status, Sweep, Swept, UserRow,
     },
 };
 
@@ -43,6 +43,8 @@ pub enum ClientError {
     Refused { sentence: String },
     #[error("no account has the e-mail address {0}: see `tweenfarm users list`")]
     NoSuchAccount(String),
+    #[error("no agent that joined is called {0}: see `tweenfarm agents`")]
+    NoSuchAgent(String),
 }
 
 pub struct Client {
@@ -119,6 +121,21 @@ impl Client {
 
     pub async fn sweep(&self, dry_run: bool) -> Result<Swept, ClientError> {
         self.post("/operator/sweeps/retention", &Sweep { dry_run }).await
+    }
+
+    pub async fn invite(&self, invite: Invite) -> Result<Invited, ClientError> {
+        self.post("/operator/invitations", &invite).await
+    }
+
+    /// By the name it was invited by, or by its id.
+    pub async fn revoke_agent(&self, named: &str) -> Result<RevokedAgent, ClientError> {
+        let agents = self.agents().await?;
+        let goes_by = |agent: &&AgentRow| {
+            agent.agent.to_string() == named || (agent.name == named && agent.standing != Standing::Revoked)
+        };
+        let agent = agents.iter().filter(|agent| agent.standing != Standing::Local).find(goes_by);
+        let agent = agent.ok_or_else(|| ClientError::NoSuchAgent(named.to_owned()))?.agent;
+        self.call(Method::DELETE, &format!("/operator/agents/{agent}"), Bytes::new()).await
     }
 
     pub async fn agents(&self) -> Result<Vec<AgentRow>, ClientError> {

@@ -80,8 +80,19 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// List agents and their workers
-    Agents,
+    /// Print the line by which one machine joins the farm, to be pasted there
+    Invite {
+        /// What the agent will be called
+        name: String,
+        /// How long the line can be used: 90s, 15m, 2h or 7d
+        #[arg(long, default_value = "15m", value_parser = span, value_name = "SPAN")]
+        ttl: u64,
+    },
+    /// List agents and their workers, or put one out
+    Agents {
+        #[command(subcommand)]
+        command: Option<Agents>,
+    },
     /// Show how busy the farm is and whether its ledgers add up
     Status,
 }
@@ -100,6 +111,28 @@ pub enum Users {
     },
     /// List accounts with their balances
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Agents {
+    /// List them
+    List,
+    /// Put an agent out at once: its connection ends, its certificate is refused, its work goes to others
+    Revoke {
+        /// The name it was invited by, or its id
+        agent: String,
+    },
+}
+
+/// `90s`, `15m`, `2h` or `7d` in seconds.
+fn span(text: &str) -> Result<u64, String> {
+    let wrong = || format!("'{text}' is no span of time: it takes a whole number and s, m, h or d, such as 15m");
+    let (number, seconds) = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)]
+        .into_iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))
+        .ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).ok_or_else(wrong)
 }
 
 #[derive(Debug, Subcommand)]
@@ -178,6 +211,16 @@ mod tests {
         assert_eq!(id.parse(), Ok(AccountName::Id(id.parse().unwrap())));
         assert_eq!("ann@example.org".parse(), Ok(AccountName::Email("ann@example.org".into())));
         assert!("ann".parse::<AccountName>().is_err());
+    }
+
+    #[test]
+    fn a_span_is_a_number_with_its_unit() {
+        for (text, seconds) in [("90s", 90), ("15m", 900), ("2h", 7200), ("7d", 604_800)] {
+            assert_eq!(span(text), Ok(seconds));
+        }
+        for text in ["", "15", "m", "1.5h", "-1m", "15 m", "99999999999999999999d", "18446744073709551615d"] {
+            assert!(span(text).is_err(), "{text}");
+        }
     }
 
     #[test]

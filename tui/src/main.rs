@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser};
 use client::{Client, ClientError};
 use command::{Cli, Command};
 use std::{io::Write, process::ExitCode};
-use tweenfarm_protocol::operator::{AddKey, AddUser, CreditKind, Grant};
+use tweenfarm_protocol::operator::{AddKey, AddUser, CreditKind, Grant, Invite};
 
 /// The daemon refused what was asked.
 const REFUSED: u8 = 1;
@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
         Err(error) => {
             eprintln!("tweenfarm: {error}");
             ExitCode::from(match error {
-                ClientError::Refused { .. } | ClientError::NoSuchAccount(_) => REFUSED,
+                ClientError::Refused { .. } | ClientError::NoSuchAccount(_) | ClientError::NoSuchAgent(_) => REFUSED,
                 _ => UNREACHABLE,
             })
         }
@@ -102,10 +102,20 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Cl
             let swept = client.sweep(dry_run).await?;
             Ok(if json { show::json(&swept) } else { show::swept(&swept) })
         }
-        Command::Agents => {
-            let agents = client.agents().await?;
-            Ok(if json { show::json(&agents) } else { show::agents(&agents) })
+        Command::Invite { name, ttl } => {
+            let invited = client.invite(Invite { name, valid_seconds: ttl }).await?;
+            Ok(if json { show::json(&invited) } else { show::invited(&invited) })
         }
+        Command::Agents { command } => match command.unwrap_or(command::Agents::List) {
+            command::Agents::List => {
+                let agents = client.agents().await?;
+                Ok(if json { show::json(&agents) } else { show::agents(&agents) })
+            }
+            command::Agents::Revoke { agent } => {
+                let revoked = client.revoke_agent(&agent).await?;
+                Ok(if json { show::json(&revoked) } else { show::revoked_agent(&revoked) })
+            }
+        },
         Command::Status => {
             let status = client.status().await?;
             Ok(if json { show::json(&status) } else { show::status(&status) })

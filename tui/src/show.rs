@@ -1,11 +1,13 @@
 //! Answers as text for people, and as JSON for programs.
 
+mod agents;
+
+pub use agents::{agents, invited, revoked_agent};
+
 use serde::Serialize;
 use tweenfarm_protocol::{
     Xeconds,
-    operator::{
-        AddedKey, AddedUser, AgentRow, Granted, JobRow, KeyRow, LedgerRow, NewKey, RevokedKey, Status, Swept, UserRow,
-    },
+    operator::{AddedKey, AddedUser, Granted, JobRow, KeyRow, LedgerRow, NewKey, RevokedKey, Status, Swept, UserRow},
 };
 
 pub fn json(value: &impl Serialize) -> String {
@@ -131,24 +133,6 @@ pub fn cancelled(job: &JobRow) -> String {
         "cancelled" => format!("job {} is cancelled; {} xeconds were refunded", job.job, job.xeconds_refunded),
         state => format!("job {} had ended before: {state}; nothing was changed", job.job),
     }
-}
-
-pub fn agents(agents: &[AgentRow]) -> String {
-    if agents.is_empty() {
-        return "no agent has said hello since the daemon started".to_owned();
-    }
-    let rows = agents.iter().flat_map(|agent| {
-        let here = if agent.connected { "yes" } else { "no" };
-        let of_agent = move |worker: String, device: String, job: String| {
-            [agent.name.clone(), agent.version.clone(), here.into(), agent.last_seen.clone(), worker, device, job]
-        };
-        let workers = agent.workers.iter().map(move |worker| {
-            let job = worker.job.map(|job| job.to_string()).unwrap_or_else(|| "idle".to_owned());
-            of_agent(worker.worker.to_string(), worker.device_name.clone(), job)
-        });
-        workers.collect::<Vec<_>>()
-    });
-    table(["AGENT", "VERSION", "CONNECTED", "LAST SEEN", "WORKER", "DEVICE", "JOB"], rows)
 }
 
 pub fn status(status: &Status) -> String {

@@ -2,6 +2,7 @@
 
 use crate::{
     config::Config,
+    link::{Dial, ToDaemon, refused},
     state_folder::free_bytes,
     worker::{
         messages::DoctorItem,
@@ -31,7 +32,7 @@ pub async fn examine(program: Result<Program, ProgramError>, config: Option<&Con
     if let Some(config) = config {
         items.push(state_folder(&config.state));
         items.push(disk(config));
-        items.push(daemon(&config.daemon).await);
+        items.push(daemon(config).await);
     }
     items
 }
@@ -69,18 +70,21 @@ fn disk(config: &Config) -> DoctorItem {
     }
 }
 
-async fn daemon(address: &str) -> DoctorItem {
+/// Whether the daemon takes this agent in, and not only its connection.
+async fn daemon(config: &Config) -> DoctorItem {
     let item = "daemon";
-    let why = match tokio::time::timeout(DIAL, tokio::net::TcpStream::connect(address)).await {
-        Ok(Ok(_)) => return good(item, &format!("{address} takes connections")),
-        Ok(Err(cause)) => cause.to_string(),
+    let remedy = "start tweenfarmd, or set the key 'daemon' to where it is";
+    let way = match ToDaemon::of(config) {
+        Ok(way) => way,
+        Err(cause) => return bad(item, &cause.to_string(), "join, or set the key 'daemon'"),
+    };
+    let target = way.target();
+    let why = match tokio::time::timeout(DIAL, way.dial()).await {
+        Ok(Ok(_)) => return good(item, &format!("{target} takes connections")),
+        Ok(Err(cause)) => refused::sentence(&cause),
         Err(_) => format!("no answer within {} s", DIAL.as_secs()),
     };
-    bad(
-        item,
-        &format!("{address} cannot be reached: {why}"),
-        "start tweenfarmd there, or set the key 'daemon' to where it listens for agents",
-    )
+    bad(item, &format!("{target} cannot be reached: {why}"), remedy)
 }
 
 fn good(item: &str, detail: &str) -> DoctorItem {
@@ -164,10 +168,7 @@ mod tests {
     #[tokio::test]
     async fn an_unreachable_daemon_and_a_missing_worker_are_items_with_remedies() {
         let folder = tempfile::tempdir().unwrap();
-        // A port that was free a moment ago: nobody listens there.
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        drop(listener);
+        let address = folder.path().join("agents.sock").display().to_string();
         let state = folder.path().join("state");
         let flags = crate::config::Flags {
             daemon: Some(address.clone()),

@@ -52,7 +52,7 @@ fn flags_win_over_environment_over_file_over_defaults() {
     ]);
     let flags = Flags { daemon: Some("flag:3".to_owned()), ..Flags::default() };
     let config = load(Some(&path), variables, &flags).unwrap();
-    assert_eq!(config.daemon, "flag:3");
+    assert_eq!(config.daemon, DaemonAt::Address("flag:3".to_owned()));
     assert_eq!(config.name, "environment");
     assert_eq!(config.stall, Duration::from_secs(60));
     assert_eq!(config.cache_bytes_max, 268_435_456);

@@ -1,8 +1,11 @@
 use super::*;
 use crate::{
     config::{self, Flags},
-    link::TcpDial,
-    testing::{blob_store::BlobStore, daemon::Daemon, eventually, fetch, lease, plan, render_task, worker_script},
+    testing::{
+        blob_store::BlobStore,
+        daemon::{Daemon, TcpDial},
+        eventually, fetch, lease, plan, render_task, worker_script,
+    },
 };
 use tokio::{
     runtime::{Builder, Runtime},

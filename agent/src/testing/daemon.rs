@@ -1,6 +1,6 @@
 //! A daemon in memory: the agents' service over real TCP, with scripted answers and a record of all calls.
 
-use crate::link::{Link, TcpDial};
+use crate::link::{Dial, Link};
 use futures::StreamExt;
 use std::{
     collections::{HashSet, VecDeque},
@@ -11,10 +11,11 @@ use tarpc::{
     context::Context,
     server::{BaseChannel, Channel},
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tweenfarm_protocol::{
     AgentId, LeaseId, codec,
+    join::Certificate,
     service::{Farm, Hello, Receipt, Refusal, Renewal, Welcome},
     task::{Outcome, Progress, Task},
 };
@@ -41,12 +42,36 @@ pub struct Daemon {
     serving: Option<AbortOnDropHandle<()>>,
 }
 
+/// Plain TCP: what is tested with this daemon is not who may talk to whom.
+pub struct TcpDial {
+    pub address: String,
+}
+
+impl Dial for TcpDial {
+    type Stream = TcpStream;
+
+    async fn dial(&self) -> std::io::Result<TcpStream> {
+        TcpStream::connect(&self.address).await
+    }
+
+    fn target(&self) -> String {
+        self.address.clone()
+    }
+}
+
 pub fn agent() -> AgentId {
     AgentId(uuid::Uuid::from_u128(7))
 }
 
 pub fn hello() -> Hello {
-    Hello { protocol: (1, 1), agent: agent(), name: "test".to_owned(), version: "0".to_owned(), workers: Vec::new() }
+    Hello {
+        protocol: (1, 1),
+        agent: agent(),
+        name: "test".to_owned(),
+        version: "0".to_owned(),
+        workers: Vec::new(),
+        free_disk_bytes: 0,
+    }
 }
 
 impl Daemon {
@@ -92,7 +117,7 @@ impl Daemon {
 
     /// A link to this daemon that ends with the token.
     pub fn link(&self, stop: &CancellationToken) -> Link {
-        Link::start(TcpDial { address: self.address.clone() }, hello(), stop.clone())
+        Link::start(TcpDial { address: self.address.clone() }, hello, stop.clone())
     }
 }
 
@@ -168,6 +193,10 @@ impl Farm for Service {
             return receipt;
         }
         Ok(if book.leased.remove(&lease) { Receipt::Accepted } else { Receipt::Stale })
+    }
+
+    async fn renew_certificate(self, _: Context, _: String) -> Result<Certificate, Refusal> {
+        Err(Refusal::Unavailable)
     }
 
     async fn give_back(self, _: Context, lease: LeaseId) -> Result<Receipt, Refusal> {

@@ -24,7 +24,10 @@ use tokio_util::{
     codec::{FramedRead, LinesCodec},
     task::AbortOnDropHandle,
 };
-use tweenfarm_protocol::task::{Failure, FailureClass, Progress, RenderFacts};
+use tweenfarm_protocol::{
+    service::Inventory,
+    task::{Failure, FailureClass, Progress, RenderFacts},
+};
 
 /// Longer than any event; a worker that writes more without a line break has lost its mind.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
@@ -54,6 +57,7 @@ pub struct ReadyFacts {
     pub device_name: String,
     pub engine: String,
     pub encoders: Vec<String>,
+    pub inventory: Inventory,
 }
 
 /// One GPU slot: a worker process, or the means to start one.
@@ -177,13 +181,14 @@ impl Process {
                 device_name: String::new(),
                 engine: String::new(),
                 encoders: Vec::new(),
+                inventory: Inventory::default(),
             },
             busy: false,
         };
         let greeting = tokio::time::timeout(START, process.next_event()).await;
         let ended = match greeting {
-            Ok(Ok(Event::Ready { device_uuid, device_name, engine, encoders })) => {
-                process.ready = ReadyFacts { device_uuid, device_name, engine, encoders };
+            Ok(Ok(Event::Ready { device_uuid, device_name, engine, encoders, inventory })) => {
+                process.ready = ReadyFacts { device_uuid, device_name, engine, encoders, inventory };
                 return Ok(process);
             }
             Ok(Ok(Event::Failed(failure))) => return Err(failure),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use tweenfarm_protocol::{
     SlotRange,
+    service::Inventory,
     task::{Failure, OutputPlan, Progress, RenderFacts},
 };
 
@@ -37,6 +38,9 @@ pub enum Event {
         device_name: String,
         engine: String,
         encoders: Vec<String>,
+        /// What the worker does not say is not known.
+        #[serde(default)]
+        inventory: Inventory,
     },
     Progress(Progress),
     Done {

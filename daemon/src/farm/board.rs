@@ -57,12 +57,12 @@ impl Board {
         self.turns.served(account);
     }
 
-    pub(super) fn next(&self, now: Timestamp) -> Option<(JobId, Spot)> {
-        queue::next(self.jobs.values(), &self.turns, now)
+    pub(super) fn next(&self, fits: impl Fn(Spot) -> bool, now: Timestamp) -> Option<(JobId, Spot)> {
+        queue::next(self.jobs.values(), &self.turns, fits, now)
     }
 
-    pub(super) fn next_ready_at(&self) -> Option<Timestamp> {
-        queue::next_ready_at(self.jobs.values())
+    pub(super) fn next_ready_at(&self, fits: impl Fn(Spot) -> bool) -> Option<Timestamp> {
+        queue::next_ready_at(self.jobs.values(), fits)
     }
 
     /// What the jobs under way are made of.

@@ -5,11 +5,16 @@ use super::{
     request::{Bought, MoneyBack, NewAccount, NewKey, NewUpload, Payment, Reversed, SignedIn, Submission, Submitted},
     view::{ClaimedNews, LeaseSweep, LeasedWork},
 };
-use crate::model::{Account, ApiKey, Credit, Job, KeyHash, MediaFile, News, ObjectKey, Project, ShareToken, Webhook};
+use crate::model::{
+    Account, Agent, ApiKey, Credit, Invite, Job, KeyHash, MediaFile, News, ObjectKey, Project, SecretHash, ShareToken,
+    Webhook,
+};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, FileId, JobId, KeyId, LeaseId, ProjectId, Timestamp, Xeconds,
+    join::{Fingerprint, JoinRefusal},
     service::{Receipt, Renewal},
     task::{Outcome, Progress},
 };
@@ -158,6 +163,27 @@ pub(super) enum Command {
     ExpireFiles {
         files: Vec<FileId>,
         reply: Reply<u64>,
+    },
+    Invite {
+        name: String,
+        secret: SecretHash,
+        valid_for: Duration,
+        reply: Reply<Invite>,
+    },
+    Join {
+        name: String,
+        secret: SecretHash,
+        key: Fingerprint,
+        reply: Reply<Result<Agent, JoinRefusal>>,
+    },
+    Revoke {
+        agent: AgentId,
+        reply: Reply<Agent>,
+    },
+    Prove {
+        agent: AgentId,
+        device: String,
+        reply: Reply<Agent>,
     },
     ForgetAnswers {
         reply: Reply<u64>,

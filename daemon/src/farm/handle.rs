@@ -31,6 +31,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, FileId, JobId, KeyId, LeaseId, ProjectId, Timestamp, Xeconds,
+    join::{Fingerprint, JoinRefusal},
     service::{Hello, Receipt, Renewal},
     task::{EncodeSettings, EngineSettings, Outcome, Progress},
 };
@@ -93,6 +94,8 @@ pub(super) struct Shared {
     presence: Mutex<Presence>,
     /// Workers that wait for work are woken here.
     pub(super) work: Notify,
+    /// An agent was revoked: whoever serves one looks whether it is theirs.
+    pub(super) revoked: Notify,
     pub(super) late_reports: AtomicU64,
     pub(super) totals: Totals,
     pub(super) closing: AtomicBool,
@@ -312,6 +315,11 @@ impl Farm {
         Ok(leases)
     }
 
+    /// How fast a worker's last render was.
+    pub fn measured(&self, agent: AgentId, worker: u32, pixels_per_second: u64) {
+        self.shared.presence().measured(agent, worker, pixels_per_second);
+    }
+
     /// One connection of the agent closed.
     pub fn agent_gone(&self, agent: AgentId) {
         self.shared.presence().gone(agent, self.now());
@@ -393,6 +401,45 @@ impl Farm {
     /// The bytes of these files are gone: those past their time are marked deleted; how many there were.
     pub async fn expire_files(&self, files: Vec<FileId>) -> Result<u64, FarmError> {
         self.send(|reply| Command::ExpireFiles { files, reply }).await
+    }
+
+    /// A new invitation; an earlier one for the same name opens nothing any more.
+    pub async fn invite(&self, name: String, secret: SecretHash, valid_for: Duration) -> Result<Invite, FarmError> {
+        self.send(|reply| Command::Invite { name, secret, valid_for, reply }).await
+    }
+
+    /// The agent whose key this is, from now on. However many come with one invitation, one gets in.
+    pub async fn join(
+        &self,
+        name: String,
+        secret: SecretHash,
+        key: Fingerprint,
+    ) -> Result<Result<Agent, JoinRefusal>, FarmError> {
+        self.send(|reply| Command::Join { name, secret, key, reply }).await
+    }
+
+    /// It is out from now on: its leases go to others, its connections end.
+    pub async fn revoke(&self, agent: AgentId) -> Result<Agent, FarmError> {
+        self.send(|reply| Command::Revoke { agent, reply }).await
+    }
+
+    /// A device of an agent on probation rendered the probe rightly.
+    pub async fn prove(&self, agent: AgentId, device: String) -> Result<Agent, FarmError> {
+        self.send(|reply| Command::Prove { agent, device, reply }).await
+    }
+
+    /// Ends once this agent is no member any more.
+    pub async fn until_revoked(&self, agent: AgentId) {
+        loop {
+            let changed = self.shared.revoked.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.member(agent) {
+                Ok(Some(_)) => changed.await,
+                // A store that cannot be read tells nobody that an agent is still a member.
+                Ok(None) | Err(_) => return,
+            }
+        }
     }
 
     /// Forgets the first answers of idempotency keys that are past their time; says how many.

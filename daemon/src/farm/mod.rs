@@ -4,6 +4,7 @@
 //! applies each through a `transaction`, makes all durable with one sync, and only then answers and runs effects.
 
 mod accounts;
+mod agents;
 mod board;
 mod clock;
 mod command;

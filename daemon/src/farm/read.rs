@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{ledger, model::*, schedule::progress, store::Store};
 use std::{collections::HashSet, sync::atomic::Ordering};
-use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds};
+use tweenfarm_protocol::{
+    AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds, join::Fingerprint,
+};
 
 /// Reads: committed state, cheap, synchronous. A transaction may be seen a moment before it is durable.
 impl Farm {
@@ -198,6 +200,25 @@ impl Farm {
     /// Whether the agent said hello since the daemon started.
     pub fn knows(&self, agent: AgentId) -> bool {
         self.shared.presence().agents().any(|(known, _)| *known == agent)
+    }
+
+    /// An agent that joined and was not revoked.
+    pub fn member(&self, agent: AgentId) -> Result<Option<Agent>, FarmError> {
+        Ok(self.stored()?.agent(agent)?.filter(Agent::is_member))
+    }
+
+    pub fn member_with_key(&self, key: Fingerprint) -> Result<Option<Agent>, FarmError> {
+        Ok(self.stored()?.agent_with_key(key)?.filter(Agent::is_member))
+    }
+
+    /// Every agent that ever joined, in the order of joining.
+    pub fn joined_agents(&self) -> Result<Vec<Agent>, FarmError> {
+        Ok(self.stored()?.agents()?)
+    }
+
+    /// Who holds a lease now, and with which worker.
+    pub fn holder(&self, lease: LeaseId) -> Option<(AgentId, u32)> {
+        self.shared.board().held(lease).map(|held| (held.agent, held.worker))
     }
 
     /// Reports under a lease that was over, since the daemon started.

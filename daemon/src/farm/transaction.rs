@@ -7,7 +7,9 @@ use crate::{
     schedule::progress,
     store::{Store, Tables, Write},
 };
-use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp, Xeconds};
+use tweenfarm_protocol::{
+    AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, Xeconds, join::Fingerprint,
+};
 use uuid::Uuid;
 
 /// What a transaction adds for good: counted, so that nobody has to count what is stored.
@@ -150,6 +152,32 @@ impl<'a> Transaction<'a> {
 
     pub(super) fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, FarmError> {
         Ok(self.store.answers_before(cut)?)
+    }
+
+    pub(super) fn agent(&self, id: AgentId) -> Result<Option<Agent>, FarmError> {
+        Ok(self.written.agent(id).map_or_else(|| self.store.agent(id), |own| Ok(Some(own)))?)
+    }
+
+    pub(super) fn agent_with_key(&self, key: Fingerprint) -> Result<Option<Agent>, FarmError> {
+        let own = self.written.agent_with_key(key);
+        Ok(own.map_or_else(|| self.store.agent_with_key(key), |own| Ok(Some(own)))?)
+    }
+
+    /// As it was before this command.
+    pub(super) fn member_called(&self, name: &str) -> Result<Option<Agent>, FarmError> {
+        Ok(self.store.agents()?.into_iter().find(|agent| agent.is_member() && agent.name == name))
+    }
+
+    pub(super) fn put_agent(&mut self, agent: Agent) {
+        self.put(Write::PutAgent(agent));
+    }
+
+    pub(super) fn invite(&self, name: &str) -> Result<Option<Invite>, FarmError> {
+        Ok(self.written.invite(name).map_or_else(|| self.store.invite(name), |own| Ok(Some(own)))?)
+    }
+
+    pub(super) fn put_invite(&mut self, invite: Invite) {
+        self.put(Write::PutInvite(invite));
     }
 
     /// Books a grant, a purchase or an adjustment; paid credit makes the account a paying one.

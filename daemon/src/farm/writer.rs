@@ -1,7 +1,7 @@
 //! The one writer: takes the commands that wait, applies each, makes all durable with one sync, then answers.
 
 use super::{
-    accounts,
+    accounts, agents,
     clock::Clock,
     command::{Command, Handed, NextWork, Reply},
     crash,
@@ -14,14 +14,14 @@ use super::{
     webhooks,
 };
 use crate::{
-    model::Spot,
+    model::{Agent, Spot},
     store::{Store, Write},
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_protocol::{
     AgentId, JobId, LeaseId,
-    service::{Receipt, Renewal},
+    service::{MARKS_SINCE, Receipt, Renewal},
 };
 
 /// Commands made durable by one sync, at most: keeps the first one's wait short when many arrive.
@@ -241,6 +241,14 @@ impl Writer {
             Command::RecoverNews { reply } => self.answer(reply, |tx| webhooks::recover(tx, rules.webhooks)),
             Command::ExpireFiles { files, reply } => self.answer(reply, |tx| uploads::expire(tx, &files)),
             Command::ForgetAnswers { reply } => self.answer(reply, |tx| jobs::forget_answers(tx, &rules)),
+            Command::Invite { name, secret, valid_for, reply } => {
+                self.answer(reply, |tx| agents::invite(tx, name, secret, valid_for));
+            }
+            Command::Join { name, secret, key, reply } => {
+                self.answer(reply, |tx| agents::join(tx, &name, secret, key));
+            }
+            Command::Revoke { agent, reply } => self.revoke(agent, reply),
+            Command::Prove { agent, device, reply } => self.answer(reply, |tx| agents::prove(tx, agent, device)),
             Command::Close { .. } => unreachable!("run() ends at a close"),
         }
     }
@@ -251,9 +259,23 @@ impl Writer {
 
     fn lease_next(&mut self, asking: (AgentId, u32), back: mpsc::WeakSender<Command>, reply: Reply<NextWork>) {
         let rules = self.rules;
-        let picked = self.shared.board().next(self.clock.now());
+        // Decided here, where nothing comes between: an agent is given nothing after its revocation.
+        let is_out = match self.store.agent(asking.0) {
+            Ok(agent) => agent.is_some_and(|agent| !agent.is_member()),
+            Err(error) => {
+                let _ = reply.send(Err(error.into()));
+                return;
+            }
+        };
+        if is_out {
+            let _ = reply.send(Ok(NextWork::Nothing { ready_at: None }));
+            return;
+        }
+        let can_mark = self.shared.presence().protocol(asking.0) >= MARKS_SINCE;
+        let fits = |spot| can_mark || !matches!(spot, Spot::Mark);
+        let picked = self.shared.board().next(fits, self.clock.now());
         let result = match picked {
-            None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at() }),
+            None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at(fits) }),
             Some(pick) => {
                 let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, pick, asking));
                 leased.map(|work| match work {
@@ -267,6 +289,19 @@ impl Writer {
             }
         };
         self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+    }
+
+    /// Whoever serves the agent hears of it once it is durable, and ends the connection.
+    fn revoke(&mut self, agent: AgentId, reply: Reply<Agent>) {
+        let rules = self.rules;
+        let mut held: Vec<_> = self.shared.board().leases().filter(|(_, held)| held.agent == agent).collect();
+        held.sort_by_key(|(lease, _)| *lease);
+        let result = self.change(Promise::Durable, |tx| agents::revoke(tx, &rules, agent, held));
+        let shared = self.shared.clone();
+        self.group.answers.push(Box::new(move |durable| {
+            shared.revoked.notify_waiters();
+            deliver(reply, result, durable);
+        }));
     }
 
     /// Each lease in a transaction of its own: a job that cannot be read does not keep the others waiting.

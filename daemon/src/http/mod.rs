@@ -25,8 +25,10 @@ mod tests;
 use crate::{
     blobs::{Blobs, DiskStore, Signer},
     farm::{Audit, Farm, FarmError},
+    join::invitation::Inviter,
     model::Job,
     outbound::Outbound,
+    probation::Probation,
     probe::Prober,
     webhooks::Described,
 };
@@ -67,6 +69,8 @@ pub struct HttpState {
     pub outbound: Outbound,
     /// What the last audit found.
     pub audit: watch::Receiver<Audit>,
+    pub inviter: Inviter,
+    pub probation: Probation,
     tokens: Arc<Tokens>,
     /// `None`: no payments are taken.
     payments: Option<PaymentSecret>,
@@ -86,6 +90,8 @@ pub struct HttpParts {
     /// How URLs that clients name are asked.
     pub outbound: Outbound,
     pub audit: watch::Receiver<Audit>,
+    pub inviter: Inviter,
+    pub probation: Probation,
     pub tokens: Tokens,
     pub payments: Option<PaymentSecret>,
     pub rates: RateRules,
@@ -106,6 +112,8 @@ impl HttpState {
             upload_bytes_max: parts.upload_bytes_max,
             outbound: parts.outbound,
             audit: parts.audit,
+            inviter: parts.inviter,
+            probation: parts.probation,
             tokens: Arc::new(parts.tokens),
             payments: parts.payments,
             limits: RateLimits::new(parts.rates),

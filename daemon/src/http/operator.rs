@@ -1,10 +1,11 @@
 //! The operator's API, on a Unix socket that only the daemon's user can open: whoever reaches it may do all of it.
 
+mod agents;
 mod keys;
 
 use super::{HttpState, auth, body::Strict, error::Failure};
 use crate::{
-    farm::{AgentView, FarmError, JobView, NewAccount},
+    farm::{FarmError, JobView, NewAccount},
     model::{
         Credit, EntryKind, JobEnd, JobState, LedgerEntry, News, Reversal, WebhookAttempt, WebhookEvents, WebhookStatus,
     },
@@ -20,8 +21,8 @@ use std::collections::HashMap;
 use tweenfarm_protocol::{
     AccountId, JobId, Xeconds,
     operator::{
-        AddUser, AddedUser, Adjust, AgentRow, CreditKind, Grant, Granted, JobRow, LedgerRow, Status, Sweep, Swept,
-        UserRow, WebhookAttemptRow, WebhookView, WorkerRow,
+        AddUser, AddedUser, Adjust, CreditKind, Grant, Granted, JobRow, LedgerRow, Status, Sweep, Swept, UserRow,
+        WebhookAttemptRow, WebhookView,
     },
 };
 
@@ -44,7 +45,9 @@ pub fn routes() -> Router<HttpState> {
         .route("/operator/jobs/{job}/cancel", post(cancel))
         .route("/operator/jobs/{job}/webhook", get(webhook))
         .route("/operator/sweeps/retention", post(sweep))
-        .route("/operator/agents", get(agents))
+        .route("/operator/agents", get(agents::list))
+        .route("/operator/agents/{agent}", delete(agents::revoke))
+        .route("/operator/invitations", post(agents::invite))
         .route("/operator/status", get(status))
 }
 
@@ -249,33 +252,6 @@ fn row_of_job(view: &JobView) -> JobRow {
         created_at: job.created_at.to_iso_seconds(),
         completed_at: at.map(|at| at.to_iso_seconds()),
         error,
-    }
-}
-
-async fn agents(State(state): State<HttpState>) -> Json<Vec<AgentRow>> {
-    Json(state.farm.agents().iter().map(row_of_agent).collect())
-}
-
-fn row_of_agent(view: &AgentView) -> AgentRow {
-    let in_hand = |worker: u32| view.in_hand.iter().find(|(of, _, _)| *of == worker).map(|(_, _, job)| *job);
-    AgentRow {
-        agent: view.hello.agent,
-        name: view.hello.name.clone(),
-        version: view.hello.version.clone(),
-        connected: view.connected,
-        last_seen: view.last_seen.to_iso_seconds(),
-        workers: view
-            .hello
-            .workers
-            .iter()
-            .map(|facts| WorkerRow {
-                worker: facts.worker,
-                device_name: facts.device_name.clone(),
-                device_uuid: facts.device_uuid.clone(),
-                engine: facts.engine.clone(),
-                job: in_hand(facts.worker),
-            })
-            .collect(),
     }
 }
 

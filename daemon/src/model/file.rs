@@ -57,6 +57,14 @@ impl ObjectKey {
             .map(|(root, tier)| format!("{root}/{tier}/{account}/{project}/"))
     }
 
+    /// Folder of what devices on probation fetch and deliver.
+    pub const PROBES: &str = "probe/";
+
+    /// `probe/{name}`
+    pub fn probe(name: &str) -> ObjectKey {
+        ObjectKey(format!("{}{name}", ObjectKey::PROBES))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -77,7 +85,7 @@ impl FromStr for ObjectKey {
                 && component.bytes().any(|byte| byte != b'.')
                 && component.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
         };
-        let first_ok = ["uploads/", "outputs/", "work/"].iter().any(|prefix| text.starts_with(prefix));
+        let first_ok = ["uploads/", "outputs/", "work/", Self::PROBES].iter().any(|prefix| text.starts_with(prefix));
         if text.len() > Self::BYTES_MAX || !first_ok || !text.split('/').all(component_ok) {
             return Err(ObjectKeyError(text.chars().take(80).collect()));
         }

@@ -1,6 +1,7 @@
 //! The nouns of the farm and their states. No I/O, no clock: every moment is an argument.
 
 pub mod account;
+pub mod agent;
 pub mod answer;
 pub mod file;
 pub mod job;
@@ -10,6 +11,7 @@ pub mod project;
 pub mod webhook;
 
 pub use account::{Account, ApiKey, KeyHash, KeyKind, KeyLabel, Tier};
+pub use agent::{Agent, Invite, InviteState, SecretHash, Standing};
 pub use answer::FirstAnswer;
 pub use file::{FileKind, FileState, MediaFile, ObjectKey, ObjectKeyError};
 pub use job::{

@@ -1,16 +1,30 @@
-//! The agents' door: accepts their connections and answers the service of `protocol`. Control only; pixels pass by
-//! presigned URL. No TLS yet, so it listens on loopback only.
+//! The agents' doors: accepts their connections and answers the service of `protocol`. Control only; pixels pass by
+//! presigned URL.
+//!
+//! Two doors. A Unix socket in the state folder for agents of this machine: whoever can open it runs as the daemon's
+//! user. And a port for all others, where `join` settles in a TLS handshake who they are; nothing else is spoken there,
+//! on loopback neither, because every user of a machine can reach its loopback.
 
+mod caller;
 mod service;
 mod task;
+mod threshold;
 
-use crate::{blobs::Blobs, farm::Farm};
+use crate::{
+    blobs::Blobs,
+    farm::Farm,
+    join::{Authority, Doorkeeper, Handshake, HandshakeError, welcome_stranger},
+    probation::Probation,
+};
+use caller::Caller;
 use futures::StreamExt;
 use service::Session;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tarpc::server::{BaseChannel, Channel};
+use threshold::{Place, Threshold};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixListener},
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,10 +33,15 @@ use tweenfarm_protocol::{codec, service::Farm as _};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RpcSettings {
-    /// Connections at one time; one agent has one.
+    /// Connections of agents at one time, on each door; one agent has one.
     pub connections_max: usize,
     /// A connection that has not said hello by then is closed.
     pub hello_within: Duration,
+    /// A connection from the network that is not known by then, or has not joined, is closed.
+    pub known_within: Duration,
+    /// Connections from the network that are not known yet, together and from one address.
+    pub unknown_max: usize,
+    pub unknown_per_address_max: usize,
     /// How long the presigned URLs of a task hold: longer than any task, renewals included, may take.
     pub task_urls_for: Duration,
 }
@@ -30,20 +49,25 @@ pub struct RpcSettings {
 impl Default for RpcSettings {
     fn default() -> RpcSettings {
         RpcSettings {
-            connections_max: 1024,
+            connections_max: 4096,
             hello_within: Duration::from_secs(10),
+            known_within: Duration::from_secs(10),
+            // A handshake holds some 50 KiB; a room of machines behind one address comes back within a few tries.
+            unknown_max: 512,
+            unknown_per_address_max: 32,
             task_urls_for: Duration::from_secs(24 * 60 * 60),
         }
     }
 }
 
-/// Why the agents' door could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum RpcError {
-    #[error("the agents' address {0} is not on loopback: agents speak without TLS, so use 127.0.0.1 or [::1]")]
-    NotLoopback(SocketAddr),
-    #[error("read the address of the agents' listener")]
-    Address(#[source] std::io::Error),
+/// What every conversation of both doors needs.
+#[derive(Clone)]
+pub struct Office {
+    pub farm: Farm,
+    pub blobs: Blobs,
+    pub authority: Arc<Authority>,
+    pub probation: Probation,
+    pub settings: RpcSettings,
 }
 
 /// Requests of one connection that are answered at a time: a long poll for each worker, and their renewals.
@@ -52,61 +76,150 @@ const REQUESTS_MAX: usize = 256;
 /// Waits before it accepts again when the process has run out of something, such as file descriptors.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
-/// Serves until `stop`; returns once every connection is closed. Calls under way are dropped, which loses their
-/// replies only.
-pub async fn serve(
-    listener: TcpListener,
-    farm: Farm,
-    blobs: Blobs,
-    settings: RpcSettings,
-    stop: CancellationToken,
-) -> Result<(), RpcError> {
-    let address = listener.local_addr().map_err(RpcError::Address)?;
-    if !address.ip().is_loopback() {
-        return Err(RpcError::NotLoopback(address));
-    }
+/// Serves agents of this machine until `stop`; returns once every connection is closed. Calls under way are dropped,
+/// which loses their replies only.
+pub async fn serve_local(listener: UnixListener, office: Office, stop: CancellationToken) {
     let connections = TaskTracker::new();
-    let free = Arc::new(Semaphore::new(settings.connections_max));
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(connection) => connection,
-            Err(error) => {
-                tracing::warn!(%error, "could not accept an agent's connection");
-                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
-                continue;
-            }
-        };
+    let free = Arc::new(Semaphore::new(office.settings.connections_max));
+    while let Some((stream, _)) = accepted(&stop, || listener.accept()).await {
         let Ok(permit) = free.clone().try_acquire_owned() else {
-            tracing::warn!(%peer, connections = settings.connections_max, "too many agents' connections: one is refused");
+            tracing::warn!(connections = office.settings.connections_max, "too many local agents: one is refused");
             continue;
         };
-        let session = Session::new(farm.clone(), blobs.clone(), settings);
-        let stop = stop.clone();
-        let span = tracing::info_span!("agent", %peer);
+        let (office, stop) = (office.clone(), stop.clone());
         let served = async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = converse(stream, &session, settings.hello_within) => {}
-            }
-            session.end();
+            attend(stream, office, Caller::Local, stop).await;
             drop(permit);
         };
-        connections.spawn(served.instrument(span));
+        connections.spawn(served.instrument(tracing::info_span!("agent", peer = "local")));
     }
     connections.close();
     connections.wait().await;
+}
+
+/// Serves agents of all machines until `stop`, as `serve_local` does.
+pub async fn serve_network(listener: TcpListener, office: Office, stop: CancellationToken) {
+    let connections = TaskTracker::new();
+    let settings = office.settings;
+    let free = Arc::new(Semaphore::new(settings.connections_max));
+    let threshold = Threshold::new(settings.unknown_max, settings.unknown_per_address_max);
+    let doorkeeper = Arc::new(Doorkeeper::new(office.authority.clone(), office.farm.clone()));
+    while let Some((stream, peer)) = accepted(&stop, || listener.accept()).await {
+        let Some(place) = threshold.enter(peer.ip()) else {
+            // Told at a level that a flood does not fill a disk with.
+            tracing::debug!(%peer, "too many connections that are not known yet: one is refused");
+            continue;
+        };
+        let (office, free, doorkeeper, stop) = (office.clone(), free.clone(), doorkeeper.clone(), stop.clone());
+        let span = tracing::info_span!("agent", %peer);
+        connections.spawn(receive(stream, peer, place, (office, free, doorkeeper), stop).instrument(span));
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+/// The next connection; none once told to stop.
+async fn accepted<Stream, Peer, Accepting>(
+    stop: &CancellationToken,
+    accept: impl Fn() -> Accepting,
+) -> Option<(Stream, Peer)>
+where
+    Accepting: Future<Output = io::Result<(Stream, Peer)>>,
+{
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return None,
+            accepted = accept() => accepted,
+        };
+        match accepted {
+            Ok(connection) => return Some(connection),
+            Err(error) => {
+                tracing::warn!(%error, "could not accept an agent's connection");
+                tokio::time::sleep(ACCEPT_AGAIN_AFTER).await;
+            }
+        }
+    }
+}
+
+/// From the first byte of a connection of the network to its end.
+async fn receive(
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+    (office, free, doorkeeper): (Office, Arc<Semaphore>, Arc<Doorkeeper>),
+    stop: CancellationToken,
+) {
+    if let Err(error) = prepare(&stream) {
+        tracing::debug!(%error, "the connection stays as it is");
+    }
+    let known_within = office.settings.known_within;
+    let met = async {
+        match doorkeeper.greet(stream).await? {
+            Handshake::Member(agent, stream) => Ok::<_, HandshakeError>(Some((agent, stream))),
+            Handshake::Stranger(stream) => {
+                welcome_stranger(stream, office.farm.clone(), office.authority.clone()).await;
+                Ok(None)
+            }
+        }
+    };
+    let met = tokio::select! {
+        met = tokio::time::timeout(known_within, met) => met,
+        () = stop.cancelled() => return,
+    };
+    drop(place);
+    match met {
+        Ok(Ok(Some((agent, stream)))) => {
+            let Ok(_permit) = free.try_acquire_owned() else {
+                let connections = office.settings.connections_max;
+                tracing::warn!(agent = %agent.id, connections, "too many agents' connections: one is refused");
+                return;
+            };
+            attend(stream, office, Caller::Joined(agent), stop).await;
+        }
+        Ok(Ok(None)) => {}
+        Ok(Err(refused)) => tracing::info!(%peer, %refused, "a connection was refused"),
+        Err(_) => tracing::info!(%peer, "a connection said too little in time: closed"),
+    }
+}
+
+/// Calls are small and answered at once, and a machine that lost power or its cable says no goodbye: the system asks
+/// after half a minute of silence and gives up after another.
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    use rustix::net::sockopt;
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, Duration::from_secs(30))?;
+    sockopt::set_tcp_keepintvl(stream, Duration::from_secs(10))?;
+    sockopt::set_tcp_keepcnt(stream, 3)?;
     Ok(())
 }
 
-/// Answers one connection's requests until it closes or has kept silent for too long at the start.
-async fn converse(stream: TcpStream, session: &Session, hello_within: Duration) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "the connection stays as it is");
+/// One known agent's conversation, until it closes, its agent is revoked or the daemon stops.
+async fn attend(
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    office: Office,
+    caller: Caller,
+    stop: CancellationToken,
+) {
+    let (farm, hello_within) = (office.farm.clone(), office.settings.hello_within);
+    let member = caller.member();
+    let session = Session::new(office, caller);
+    let revoked = async {
+        match member {
+            Some(agent) => farm.until_revoked(agent).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = revoked => tracing::warn!("the agent was revoked: its connection is closed"),
+        () = converse(stream, &session, hello_within) => {}
     }
+    session.end();
+}
+
+/// Answers one connection's requests until it closes or has kept silent for too long at the start.
+async fn converse(stream: impl AsyncRead + AsyncWrite + Send + 'static, session: &Session, hello_within: Duration) {
     let channel = BaseChannel::with_defaults(codec::transport(stream));
     let requests = channel.execute(session.clone().serve());
     let answers = requests.for_each_concurrent(REQUESTS_MAX, |answer| answer);

@@ -1,18 +1,17 @@
 //! One agent's conversation: its calls, checked and passed on to the farm.
 
-use super::{RpcSettings, task};
-use crate::{
-    blobs::Blobs,
-    farm::{Farm, FarmError},
-};
+use super::{Office, caller::Caller, task};
+use crate::{farm::FarmError, join::authority::Request, probation::Due};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tarpc::context::Context;
 use tweenfarm_protocol::{
-    AgentId, LeaseId, service,
-    service::{Hello, NEXT_TASK_WAIT_MS_MAX, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal, Welcome},
+    AgentId, LeaseId,
+    join::Certificate,
+    service,
+    service::{Hello, NEXT_TASK_WAIT_MS_MAX, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal, Welcome, WorkerFacts},
     task::{Delivered, Outcome, Progress, Task},
 };
 use uuid::Uuid;
@@ -27,16 +26,27 @@ const ANSWER_EARLY: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 pub(super) struct Session {
-    farm: Farm,
-    blobs: Blobs,
-    settings: RpcSettings,
-    /// Who said hello on this connection.
-    agent: Arc<Mutex<Option<AgentId>>>,
+    office: Office,
+    caller: Caller,
+    /// Who said hello on this connection, with which workers.
+    introduced: Arc<Mutex<Option<Introduced>>>,
+}
+
+/// What a worker gets instead of work.
+enum Before {
+    Probe(Box<Task>),
+    Nothing,
+}
+
+#[derive(Clone)]
+struct Introduced {
+    agent: AgentId,
+    workers: Arc<Vec<WorkerFacts>>,
 }
 
 impl Session {
-    pub(super) fn new(farm: Farm, blobs: Blobs, settings: RpcSettings) -> Session {
-        Session { farm, blobs, settings, agent: Arc::default() }
+    pub(super) fn new(office: Office, caller: Caller) -> Session {
+        Session { office, caller, introduced: Arc::default() }
     }
 
     pub(super) fn is_introduced(&self) -> bool {
@@ -45,26 +55,55 @@ impl Session {
 
     /// The connection closed.
     pub(super) fn end(&self) {
-        if let Some(agent) = self.agent.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            self.farm.agent_gone(agent);
+        if let Some(Introduced { agent, .. }) = self.introduced.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            self.office.farm.agent_gone(agent);
+            self.office.probation.gone(agent);
             tracing::info!(%agent, "an agent left");
         }
     }
 
-    fn introduced(&self) -> Option<AgentId> {
-        *self.agent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn introduced(&self) -> Option<Introduced> {
+        self.introduced.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn require_hello(&self) -> Result<AgentId, Refusal> {
-        self.introduced().ok_or(Refusal::UnknownAgent(AgentId(Uuid::nil())))
+    fn who(&self) -> Result<AgentId, Refusal> {
+        let introduced = self.introduced().ok_or(Refusal::UnknownAgent(AgentId(Uuid::nil())))?;
+        Ok(introduced.agent)
+    }
+
+    /// Whether a lease is held by somebody else: to this caller it is over.
+    fn is_of_another(&self, agent: AgentId, lease: LeaseId) -> bool {
+        self.office.farm.holder(lease).is_some_and(|(holder, _)| holder != agent)
+    }
+
+    /// What comes before real work: for a device on probation its probe, for one that failed it a pause. None for work.
+    async fn before_work(
+        &self,
+        workers: &[WorkerFacts],
+        worker: u32,
+        wait: Duration,
+    ) -> Result<Option<Before>, Refusal> {
+        let Some(member) = self.caller.member() else { return Ok(None) };
+        let member = self.office.farm.member(member).map_err(refuse)?;
+        let facts = workers.iter().find(|facts| facts.worker == worker);
+        let (Some(member), Some(facts)) = (member, facts) else { return Ok(None) };
+        let now = self.office.farm.now();
+        Ok(match self.office.probation.due(&member, facts, now) {
+            Due::Work => None,
+            Due::Probe(task) => Some(Before::Probe(task)),
+            Due::Wait { until } => {
+                tokio::time::sleep(until.since(now).min(wait)).await;
+                Some(Before::Nothing)
+            }
+        })
     }
 
     /// Whether what a worker says it delivered is what arrived. A lease that is over needs no proof: its report
     /// changes nothing.
     async fn has_arrived(&self, lease: LeaseId, delivered: &Delivered) -> Result<bool, Refusal> {
-        let Some(leased) = self.farm.leased(lease).map_err(refuse)? else { return Ok(true) };
+        let Some(leased) = self.office.farm.leased(lease).map_err(refuse)? else { return Ok(true) };
         let key = leased.result_key();
-        let found = self.blobs.stat(&key).await.map_err(|error| {
+        let found = self.office.blobs.stat(&key).await.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, %key, "a delivered object could not be looked at");
             Refusal::Unavailable
         })?;
@@ -87,16 +126,18 @@ impl service::Farm for Session {
             tracing::warn!(agent = %hello.agent, name = hello.name, version = hello.version, "an agent speaks another protocol");
             return Err(Refusal::Protocol { daemon_lowest, daemon_highest, agent_lowest, agent_highest });
         }
+        let hello = self.caller.introduced(hello)?;
         let agent = hello.agent;
         let (name, version, workers) = (hello.name.clone(), hello.version.clone(), hello.workers.len());
-        let leases = self.farm.hello(hello).await.map_err(refuse)?;
-        let before = self.agent.lock().unwrap_or_else(PoisonError::into_inner).replace(agent);
+        let introduced = Introduced { agent, workers: Arc::new(hello.workers.clone()) };
+        let leases = self.office.farm.hello(hello).await.map_err(refuse)?;
+        let before = self.introduced.lock().unwrap_or_else(PoisonError::into_inner).replace(introduced);
         // A second hello on one connection replaces the first.
         if let Some(before) = before {
-            self.farm.agent_gone(before);
+            self.office.farm.agent_gone(before.agent);
         }
         tracing::info!(%agent, name, version, workers, leases = leases.len(), "an agent said hello");
-        let renew_every = (self.farm.rules().lease_for / RENEWALS_PER_LEASE).min(RENEWAL_EVERY_MAX);
+        let renew_every = (self.office.farm.rules().lease_for / RENEWALS_PER_LEASE).min(RENEWAL_EVERY_MAX);
         Ok(Welcome {
             protocol,
             daemon_version: env!("CARGO_PKG_VERSION").into(),
@@ -112,45 +153,92 @@ impl service::Farm for Session {
         worker: u32,
         wait_ms: u64,
     ) -> Result<Option<Task>, Refusal> {
-        if self.introduced() != Some(agent) {
-            return Err(Refusal::UnknownAgent(agent));
-        }
+        let introduced = self.introduced().filter(|introduced| introduced.agent == agent);
+        let introduced = introduced.ok_or(Refusal::UnknownAgent(agent))?;
         let until_deadline = context.deadline.saturating_duration_since(Instant::now()).saturating_sub(ANSWER_EARLY);
         let wait = Duration::from_millis(wait_ms.min(NEXT_TASK_WAIT_MS_MAX)).min(until_deadline);
-        let leased = self.farm.lease_next(agent, worker, wait).await.map_err(|error| match error {
+        match self.before_work(&introduced.workers, worker, wait).await? {
+            None => {}
+            Some(Before::Probe(task)) => return Ok(Some(*task)),
+            Some(Before::Nothing) => return Ok(None),
+        }
+        let leased = self.office.farm.lease_next(agent, worker, wait).await.map_err(|error| match error {
             FarmError::NotFound { .. } => Refusal::UnknownAgent(agent),
             other => refuse(other),
         })?;
         let Some(leased) = leased else { return Ok(None) };
         let lease = leased.lease;
-        match task::make(&self.blobs, self.settings, leased) {
+        match task::make(&self.office.blobs, self.office.settings, leased) {
             Ok(task) => Ok(Some(task)),
             Err(failure) => {
                 tracing::warn!(%lease, %failure, "a leased piece cannot be made a task of");
-                self.farm.report(lease, Outcome::Failed(failure)).await.map_err(refuse)?;
+                self.office.farm.report(lease, Outcome::Failed(failure)).await.map_err(refuse)?;
                 Ok(None)
             }
         }
     }
 
     async fn renew(self, _: Context, lease: LeaseId, progress: Progress) -> Result<Renewal, Refusal> {
-        self.require_hello()?;
-        self.farm.renew(lease, progress).await.map_err(refuse)
+        let agent = self.who()?;
+        if let Some(renewal) = self.office.probation.renew(lease, agent) {
+            return Ok(renewal);
+        }
+        if self.is_of_another(agent, lease) {
+            return Ok(Renewal::Lost);
+        }
+        self.office.farm.renew(lease, progress).await.map_err(refuse)
     }
 
     async fn report(self, _: Context, lease: LeaseId, outcome: Outcome) -> Result<Receipt, Refusal> {
-        self.require_hello()?;
+        let agent = self.who()?;
+        if let Some(judged) = self.office.probation.report(lease, agent, &outcome).await {
+            return judged.map_err(refuse);
+        }
+        if self.is_of_another(agent, lease) {
+            return Ok(Receipt::Stale);
+        }
         if let Outcome::Done(delivered) = &outcome
             && !self.has_arrived(lease, delivered).await?
         {
             return Err(Refusal::NotDelivered);
         }
-        self.farm.report(lease, outcome).await.map_err(refuse)
+        // A join renders nothing, and names no engine.
+        if let (Outcome::Done(Delivered { facts, .. }), Some((agent, worker))) =
+            (&outcome, self.office.farm.holder(lease))
+            && !facts.engine.is_empty()
+        {
+            self.office.farm.measured(agent, worker, facts.pixels_per_second());
+        }
+        self.office.farm.report(lease, outcome).await.map_err(refuse)
     }
 
     async fn give_back(self, _: Context, lease: LeaseId) -> Result<Receipt, Refusal> {
-        self.require_hello()?;
-        self.farm.give_back(lease).await.map_err(refuse)
+        let agent = self.who()?;
+        if let Some(receipt) = self.office.probation.give_back(lease, agent) {
+            return Ok(receipt);
+        }
+        if self.is_of_another(agent, lease) {
+            return Ok(Receipt::Stale);
+        }
+        self.office.farm.give_back(lease).await.map_err(refuse)
+    }
+
+    async fn renew_certificate(self, _: Context, request: String) -> Result<Certificate, Refusal> {
+        let Caller::Joined(agent) = &self.caller else {
+            return Err(Refusal::Request("an agent on the daemon's own machine needs no certificate".to_owned()));
+        };
+        let request = Request::read(&request).map_err(|cause| Refusal::Request(cause.to_string()))?;
+        // The key is who the agent is: with another one it would be another agent, and join anew.
+        if request.key() != agent.key {
+            return Err(Refusal::Request("it is for another key than this connection's".to_owned()));
+        }
+        let Office { farm, authority, .. } = &self.office;
+        let certificate = authority.for_agent(request, agent, farm.now()).map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "a certificate could not be made");
+            Refusal::Unavailable
+        })?;
+        tracing::info!(agent = %agent.id, "an agent's certificate was renewed");
+        Ok(certificate)
     }
 }
 

@@ -24,14 +24,23 @@ impl Turns {
 
 /// The next piece: of the account that holds the fewest workers, and among equals of the one served longest ago, so
 /// that one account's hundred jobs do not starve another's single one; within an account the oldest job first.
-pub fn next<'a>(jobs: impl Iterator<Item = &'a Job>, turns: &Turns, now: Timestamp) -> Option<(JobId, Spot)> {
+///
+/// `fits` says which kinds of pieces who asks can do.
+pub fn next<'a>(
+    jobs: impl Iterator<Item = &'a Job>,
+    turns: &Turns,
+    fits: impl Fn(Spot) -> bool,
+    now: Timestamp,
+) -> Option<(JobId, Spot)> {
     let mut held: HashMap<AccountId, u32> = HashMap::new();
     let mut oldest: HashMap<AccountId, (&Job, Spot)> = HashMap::new();
     for job in jobs {
         let mut ready = None;
         for (spot, piece) in job.state.pieces() {
             match piece.state {
-                SegmentState::Ready { not_before, .. } if not_before <= now => ready = ready.or(Some(spot)),
+                SegmentState::Ready { not_before, .. } if not_before <= now && fits(spot) => {
+                    ready = ready.or(Some(spot))
+                }
                 SegmentState::Leased { .. } => *held.entry(job.account).or_default() += 1,
                 SegmentState::Ready { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => {}
             }
@@ -46,9 +55,10 @@ pub fn next<'a>(jobs: impl Iterator<Item = &'a Job>, turns: &Turns, now: Timesta
     oldest.into_values().min_by_key(|(job, _)| order(job)).map(|(job, spot)| (job.id, spot))
 }
 
-/// When the next piece that waits after a failure may be tried again; none when nothing waits.
-pub fn next_ready_at<'a>(jobs: impl Iterator<Item = &'a Job>) -> Option<Timestamp> {
+/// When the next piece that fits and waits after a failure may be tried again; none when nothing waits.
+pub fn next_ready_at<'a>(jobs: impl Iterator<Item = &'a Job>, fits: impl Fn(Spot) -> bool) -> Option<Timestamp> {
     jobs.flat_map(|job| job.state.pieces())
+        .filter(|(spot, _)| fits(*spot))
         .filter_map(|(_, piece)| match piece.state {
             SegmentState::Ready { not_before, .. } => Some(not_before),
             SegmentState::Leased { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => None,
@@ -92,7 +102,7 @@ mod tests {
     }
 
     fn chosen(jobs: &[Job], turns: &Turns) -> Option<(u128, Spot)> {
-        next(jobs.iter(), turns, NOW).map(|(job, spot)| (job.0.as_u128(), spot))
+        next(jobs.iter(), turns, |_| true, NOW).map(|(job, spot)| (job.0.as_u128(), spot))
     }
 
     #[test]
@@ -129,7 +139,7 @@ mod tests {
     #[test]
     fn the_next_retry_is_known() {
         let jobs = [job(1, 1, 10, vec![leased(), ready(300)]), job(2, 1, 10, vec![ready(200)])];
-        assert_eq!(next_ready_at(jobs.iter()), Some(Timestamp(200)));
-        assert_eq!(next_ready_at(jobs[..0].iter()), None);
+        assert_eq!(next_ready_at(jobs.iter(), |_| true), Some(Timestamp(200)));
+        assert_eq!(next_ready_at(jobs[..0].iter(), |_| true), None);
     }
 }

@@ -1,5 +1,7 @@
 //! What every store keeps: one suite, run against the store on disk and its twin in memory.
 
+mod agents;
+
 use super::{MemoryStore, Store, StoreError, Write, sled};
 use crate::model::*;
 use proptest::prelude::*;

@@ -3,8 +3,8 @@
 use super::{Store, StoreError, Tables, Write};
 use crate::{
     model::{
-        Account, ApiKey, FirstAnswer, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
-        ShareToken, Webhook,
+        Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin,
+        Project, ShareToken, Webhook,
     },
     retention,
 };
@@ -12,7 +12,7 @@ use std::{
     cmp::Reverse,
     sync::{Mutex, PoisonError},
 };
-use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
+use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
 
 #[derive(Debug, Default)]
 pub struct MemoryStore {
@@ -204,6 +204,22 @@ impl Store for MemoryStore {
 
     fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, StoreError> {
         self.tables(|tables| tables.answers.values().filter(|answer| answer.at < cut).cloned().collect())
+    }
+
+    fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        self.tables(|tables| tables.agent(id))
+    }
+
+    fn agent_with_key(&self, key: Fingerprint) -> Result<Option<Agent>, StoreError> {
+        self.tables(|tables| tables.agent_with_key(key))
+    }
+
+    fn agents(&self) -> Result<Vec<Agent>, StoreError> {
+        self.tables(|tables| tables.agents.values().cloned().collect())
+    }
+
+    fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError> {
+        self.tables(|tables| tables.invite(name))
     }
 
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {

@@ -16,10 +16,10 @@ pub use memory::MemoryStore;
 pub use tables::Tables;
 
 use crate::model::{
-    Account, ApiKey, FirstAnswer, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
-    ShareToken, Webhook,
+    Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin,
+    Project, ShareToken, Webhook,
 };
-use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
+use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
 
 /// Why the store could not read or write.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,10 @@ pub enum Write {
     PutJob(Job),
     PutWebhook(Webhook),
     PutAnswer(FirstAnswer),
+    /// Found by its key, too.
+    PutAgent(Agent),
+    /// The only one of its name.
+    PutInvite(Invite),
     ForgetAnswer {
         account: AccountId,
         route: String,
@@ -140,6 +144,14 @@ pub trait Store: Send + Sync + 'static {
 
     fn answer(&self, account: AccountId, route: &str, key: &str) -> Result<Option<FirstAnswer>, StoreError>;
     fn answers_before(&self, cut: Timestamp) -> Result<Vec<FirstAnswer>, StoreError>;
+
+    /// Members and revoked ones.
+    fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError>;
+    fn agent_with_key(&self, key: Fingerprint) -> Result<Option<Agent>, StoreError>;
+    /// In order of id, which is the order of joining.
+    fn agents(&self) -> Result<Vec<Agent>, StoreError>;
+    /// The last one for a name.
+    fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError>;
 
     /// Applies all writes, in order, or none. Only the farm's writer calls it.
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;

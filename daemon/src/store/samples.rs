@@ -4,6 +4,7 @@ use crate::model::*;
 use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, KeyId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
+    join::Fingerprint,
     output::{Codec, Depth, OutputFormat, PictureSize},
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, Progress, Quality, RenderFacts},
 };
@@ -52,6 +53,26 @@ pub(crate) fn key(hash: u8, of: u128, revoked_at: Option<i64>) -> ApiKey {
 pub(crate) fn named_key(hash: u8, of: u128, revoked_at: Option<i64>) -> ApiKey {
     let label = KeyLabel { id: KeyId(id(u128::from(hash))), name: "studio".into(), prefix: "afk_0123".into() };
     ApiKey { kind: KeyKind::Afk(label), ..key(hash, of, revoked_at) }
+}
+
+pub(crate) fn agent(number: u128, name: &str, standing: Standing) -> Agent {
+    Agent {
+        id: AgentId(id(number)),
+        name: name.into(),
+        key: Fingerprint([u8::try_from(number).unwrap(); 32]),
+        joined_at: Timestamp(7),
+        standing,
+        proven: [("00ff".to_owned(), Timestamp(8))].into(),
+    }
+}
+
+pub(crate) fn invite(name: &str, state: InviteState) -> Invite {
+    let (made_at, expires_at) = (Timestamp(7), Timestamp(9));
+    Invite { name: name.into(), secret: SecretHash([5; 32]), made_at, expires_at, state }
+}
+
+pub(crate) fn used() -> InviteState {
+    InviteState::Used { by: AgentId(id(1)), key: Fingerprint([1; 32]), at: Timestamp(8) }
 }
 
 pub(crate) fn entry(of: u128, sequence: u64, kind: EntryKind) -> LedgerEntry {

@@ -18,8 +18,8 @@ use super::{
     record::{self, JobRecord, SegmentRecord, Stored},
 };
 use crate::model::{
-    Account, ApiKey, FirstAnswer, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
-    ShareToken, Webhook,
+    Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin,
+    Project, ShareToken, Webhook,
 };
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};
@@ -33,7 +33,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
+use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
 use uuid::Uuid;
 
 /// Written under `FORMAT_KEY` when a store is made; another release's layout is refused, not guessed at.
@@ -421,6 +421,23 @@ impl Store for SledStore {
         let mut answers: Vec<FirstAnswer> = self.records(&[kind::ANSWER])?;
         answers.retain(|answer| answer.at < cut);
         Ok(answers)
+    }
+
+    fn agent(&self, id: AgentId) -> Result<Option<Agent>, StoreError> {
+        self.record(&key(kind::AGENT, &[id.as_bytes()]))
+    }
+
+    fn agent_with_key(&self, of: Fingerprint) -> Result<Option<Agent>, StoreError> {
+        let found = self.id(&key(kind::AGENT_KEY, &[&of.0]))?;
+        found.map(|id| self.agent(AgentId(id))).transpose().map(Option::flatten)
+    }
+
+    fn agents(&self) -> Result<Vec<Agent>, StoreError> {
+        self.records(&[kind::AGENT])
+    }
+
+    fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError> {
+        self.record(&key(kind::INVITE, &[name.as_bytes()]))
     }
 
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {

@@ -2,11 +2,11 @@
 
 use super::Write;
 use crate::model::{
-    Account, ApiKey, EntryKind, FirstAnswer, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey, Origin, Project,
-    Webhook,
+    Account, Agent, ApiKey, EntryKind, FirstAnswer, Invite, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey,
+    Origin, Project, Webhook,
 };
 use std::collections::BTreeMap;
-use tweenfarm_protocol::{AccountId, EntryId, FileId, JobId, ProjectId, Timestamp};
+use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
 
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
@@ -26,6 +26,8 @@ pub struct Tables {
     pub(super) origins: BTreeMap<JobId, Origin>,
     pub(super) webhooks: BTreeMap<JobId, Webhook>,
     pub(super) answers: BTreeMap<(AccountId, String, String), FirstAnswer>,
+    pub(super) agents: BTreeMap<AgentId, Agent>,
+    pub(super) invites: BTreeMap<String, Invite>,
 }
 
 impl Tables {
@@ -93,6 +95,12 @@ impl Tables {
             Write::PutAnswer(answer) => {
                 self.answers.insert((answer.account, answer.route.clone(), answer.key.clone()), answer);
             }
+            Write::PutAgent(agent) => {
+                self.agents.insert(agent.id, agent);
+            }
+            Write::PutInvite(invite) => {
+                self.invites.insert(invite.name.clone(), invite);
+            }
             Write::ForgetAnswer { account, route, key } => {
                 self.answers.remove(&(account, route, key));
             }
@@ -146,6 +154,18 @@ impl Tables {
 
     pub fn webhook(&self, job: JobId) -> Option<Webhook> {
         self.webhooks.get(&job).cloned()
+    }
+
+    pub fn agent(&self, id: AgentId) -> Option<Agent> {
+        self.agents.get(&id).cloned()
+    }
+
+    pub fn agent_with_key(&self, key: Fingerprint) -> Option<Agent> {
+        self.agents.values().find(|agent| agent.key == key).cloned()
+    }
+
+    pub fn invite(&self, name: &str) -> Option<Invite> {
+        self.invites.get(name).cloned()
     }
 
     pub fn answer(&self, account: AccountId, route: &str, key: &str) -> Option<FirstAnswer> {

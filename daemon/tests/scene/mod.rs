@@ -180,6 +180,7 @@ pub fn hello(agent: AgentId, workers: u32) -> Hello {
         device_name: "llvmpipe".into(),
         engine: "flow 1".into(),
         encoders: vec!["x264enc".into()],
+        inventory: Default::default(),
     };
     Hello {
         protocol: (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end()),
@@ -187,6 +188,7 @@ pub fn hello(agent: AgentId, workers: u32) -> Hello {
         name: "test".into(),
         version: "1".into(),
         workers: (0..workers).map(worker).collect(),
+        free_disk_bytes: 0,
     }
 }
 

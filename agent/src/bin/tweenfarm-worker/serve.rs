@@ -4,7 +4,7 @@ use crate::{
     failure,
     gpu::Gpu,
     join, mark,
-    pipeline::{self, encoder},
+    pipeline::{self, encoder, sessions},
     programs,
     render::Renderer,
 };
@@ -16,7 +16,7 @@ use std::{
     thread,
 };
 use tweenfarm_agent::worker::messages::{Event, Order};
-use tweenfarm_protocol::task::Failure;
+use tweenfarm_protocol::{service::Inventory, task::Failure};
 
 /// Exit code of a worker that cannot work here; the reason was told before.
 const EXIT_UNFIT: u8 = 3;
@@ -38,6 +38,12 @@ pub fn serve(device: Option<&str>, shader_cache: Option<&Path>) -> ExitCode {
         device_name: facts.name.clone(),
         engine: Gpu::engine_name().to_owned(),
         encoders: renderer.encoders.clone(),
+        inventory: Inventory {
+            memory_bytes: facts.memory_bytes,
+            driver: facts.driver.clone(),
+            encoder_sessions: sessions::of_cards(&renderer.encoders),
+            pixels_per_second: 0,
+        },
     });
     for order in orders() {
         let done = match order {

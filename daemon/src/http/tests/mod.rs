@@ -22,8 +22,10 @@ use super::{
 use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
     farm::{Audit, Clock, Effect, Farm, FarmRules, NewAccount},
+    join::invitation::Inviter,
     model::Account,
     outbound::{Outbound, OutboundRules},
+    probation::Probation,
     retention::Lifetimes,
     store::memory::MemoryStore,
 };
@@ -46,6 +48,7 @@ use tower::ServiceExt;
 use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
     Rational, Timestamp, Xeconds,
+    join::Fingerprint,
     task::{EncodeSettings, EngineSettings},
 };
 
@@ -174,6 +177,8 @@ impl Bench {
             upload_bytes_max: UPLOAD_BYTES_MAX,
             outbound: Outbound::new(OutboundRules::default()).unwrap(),
             audit: watch::channel(Audit::default()).1,
+            probation: Probation::new(farm.clone(), blobs.clone()),
+            inviter: Inviter::new(Some("192.0.2.1:8090".into()), Fingerprint([7; 32])),
             tokens: Tokens::default(),
             payments: Some(PaymentSecret::read(&secret).unwrap()),
             rates: RateRules { per_second_address: per_second, per_second_key: per_second, behind_proxy: false },

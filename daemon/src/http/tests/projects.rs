@@ -31,9 +31,10 @@ impl Bench {
             device_name: "llvmpipe".into(),
             engine: "flow 1".into(),
             encoders: vec!["x264enc".into()],
+            inventory: Default::default(),
         };
         let (name, version) = ("test".to_owned(), "1".to_owned());
-        let hello = Hello { protocol: (1, 1), agent, name, version, workers: vec![worker] };
+        let hello = Hello { protocol: (1, 1), agent, name, version, workers: vec![worker], free_disk_bytes: 0 };
         self.farm.hello(hello).await.unwrap();
         let id: JobId = id.parse().unwrap();
         let job = self.farm.job(id).unwrap().unwrap().job;

@@ -4,6 +4,7 @@
 //! Ids and units are written as they are. A released version never changes: a new field makes a new version.
 
 mod account;
+mod agent;
 mod facts;
 mod file;
 mod job;

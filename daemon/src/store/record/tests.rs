@@ -51,7 +51,17 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
     for (name, kind) in every_kind() {
         lines.push(plain(&format!("entry.{name}.v2"), &samples::entry(1, 2, kind)));
     }
+    for (name, standing) in standings() {
+        lines.push(plain(&format!("agent.{name}.v1"), &samples::agent(1, "gpu-1", standing)));
+    }
+    for (name, state) in [("open", InviteState::Open), ("used", samples::used())] {
+        lines.push(plain(&format!("invite.{name}.v1"), &samples::invite("gpu-1", state)));
+    }
     lines
+}
+
+fn standings() -> [(&'static str, Standing); 2] {
+    [("member", Standing::Member), ("revoked", Standing::Revoked { at: Timestamp(9) })]
 }
 
 fn every_kind() -> Vec<(&'static str, EntryKind)> {
@@ -129,6 +139,14 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
     assert_eq!(read("project.v1"), unshared);
     assert_eq!(read("project.v2"), samples::project(1, 2));
     assert_eq!(read("project.v3"), samples::project(1, 2));
+    for (name, standing) in standings() {
+        let read = Agent::from_record(decode(&released(&format!("agent.{name}.v1"))).unwrap()).unwrap();
+        assert_eq!(read, samples::agent(1, "gpu-1", standing));
+    }
+    for (name, state) in [("open", InviteState::Open), ("used", samples::used())] {
+        let read = Invite::from_record(decode(&released(&format!("invite.{name}.v1"))).unwrap()).unwrap();
+        assert_eq!(read, samples::invite("gpu-1", state));
+    }
     let entry = |name: &str| LedgerEntry::from_record(decode(&released(name)).unwrap()).unwrap();
     for (name, kind) in every_kind() {
         let expected = samples::entry(1, 2, kind);

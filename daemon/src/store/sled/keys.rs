@@ -54,6 +54,11 @@ pub(super) mod kind {
     pub const OPEN_WEBHOOK: u8 = b'V';
     /// Account, route, 0, idempotency key → first answer.
     pub const ANSWER: u8 = b'i';
+    pub const AGENT: u8 = b'A';
+    /// Fingerprint of a public key → agent.
+    pub const AGENT_KEY: u8 = b'F';
+    /// Name → invitation.
+    pub const INVITE: u8 = b'I';
 }
 
 /// A key for people: its kind as a letter, then hexadecimal.
@@ -93,4 +98,17 @@ pub(super) fn of_owner(kind: u8, owner: &[u8], before: Option<Timestamp>) -> std
 
 pub(super) fn answer_key(account: AccountId, route: &str, name: &str) -> Vec<u8> {
     key(kind::ANSWER, &[account.as_bytes(), route.as_bytes(), &[0], name.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_two_kinds_have_one_letter() {
+        let mut letters: Vec<&str> = include_str!("keys.rs").split("u8 = b'").skip(1).map(|rest| &rest[..1]).collect();
+        letters.pop();
+        let all = letters.len();
+        letters.sort_unstable();
+        letters.dedup();
+        assert!(all > 20 && letters.len() == all, "{letters:?}");
+    }
 }

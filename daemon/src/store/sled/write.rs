@@ -191,6 +191,11 @@ pub(super) fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
             }
             put(batch, key(kind::WEBHOOK, &[id]), webhook)
         }
+        Write::PutAgent(agent) => {
+            batch.insert(key(kind::AGENT_KEY, &[&agent.key.0]), agent.id.as_bytes());
+            put(batch, key(kind::AGENT, &[agent.id.as_bytes()]), agent)
+        }
+        Write::PutInvite(invite) => put(batch, key(kind::INVITE, &[invite.name.as_bytes()]), invite),
         Write::PutAnswer(answer) => put(batch, answer_key(answer.account, &answer.route, &answer.key), answer),
         Write::ForgetAnswer { account, route, key } => {
             batch.remove(answer_key(*account, route, key));

@@ -9,6 +9,7 @@ pub mod encoder;
 mod imprint;
 mod messages;
 mod scan;
+pub mod sessions;
 
 use crate::failure;
 use gstreamer as gst;

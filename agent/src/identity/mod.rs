@@ -1,4 +1,8 @@
-//! Who this agent is: an id made once and kept in the state folder, so that the daemon knows it again.
+//! Who this agent is. On the daemon's own machine: an id made once and kept in the state folder, so that the daemon knows
+//! it again. On any other: what it was given when it joined.
+
+pub mod membership;
+pub mod renewal;
 
 use crate::state_folder::write_durably;
 use std::{

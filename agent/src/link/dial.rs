@@ -1,0 +1,155 @@
+//! Ways to the daemon: its socket on its own machine, TLS from any other.
+
+use crate::{
+    config::{Config, DaemonAt},
+    identity::membership::{Current, Membership, MembershipError},
+    state_folder,
+};
+use rustls::pki_types::ServerName;
+use std::{
+    io,
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use tweenfarm_protocol::join::DAEMON_NAME;
+
+/// How the agent reaches the daemon.
+pub trait Dial: Send + Sync + 'static {
+    type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+    fn dial(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    /// Where it dials, for the log.
+    fn target(&self) -> String;
+    /// Who the agent is there, when it joined; none where it may call itself what it likes.
+    fn member(&self) -> Option<Current> {
+        None
+    }
+}
+
+/// Where an agent that never joined looks for a daemon of its machine, unless it is told.
+const LOCAL_SOCKET: &str = "/run/tweenfarm/agents.sock";
+
+#[derive(Debug, thiserror::Error)]
+pub enum NoWay {
+    #[error(
+        "this agent has not joined the farm of {0}: run `tweenfarm-agent join LINE` with the line that `tweenfarm invite \
+         NAME` prints, or name the socket of a daemon on this machine (key 'daemon')"
+    )]
+    NotJoined(String),
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+}
+
+/// What the configuration and a membership come to.
+pub enum ToDaemon {
+    /// The daemon's socket: who may open it is its business.
+    Local(PathBuf),
+    /// Over TLS, both sides showing who they are. The address is only where to look.
+    Joined { address: String, current: Current },
+}
+
+impl ToDaemon {
+    pub fn of(config: &Config) -> Result<ToDaemon, NoWay> {
+        let path = state_folder::membership_file(&config.state);
+        let membership = match &config.daemon {
+            DaemonAt::Socket(socket) => return Ok(ToDaemon::Local(socket.clone())),
+            DaemonAt::Unsaid | DaemonAt::Address(_) => Membership::read(&path)?,
+        };
+        match (&config.daemon, membership) {
+            (DaemonAt::Address(address), None) => Err(NoWay::NotJoined(address.clone())),
+            (DaemonAt::Address(address), Some(membership)) => {
+                Ok(ToDaemon::Joined { address: address.clone(), current: Current::new(path, membership) })
+            }
+            (_, Some(membership)) => {
+                Ok(ToDaemon::Joined { address: membership.daemon.clone(), current: Current::new(path, membership) })
+            }
+            (_, None) => Ok(ToDaemon::Local(LOCAL_SOCKET.into())),
+        }
+    }
+}
+
+impl Dial for ToDaemon {
+    type Stream = Stream;
+
+    async fn dial(&self) -> io::Result<Stream> {
+        match self {
+            ToDaemon::Local(socket) => Ok(Stream::Local(UnixStream::connect(socket).await?)),
+            ToDaemon::Joined { address, current } => {
+                let config = current.get().tls().map_err(io::Error::other)?;
+                let stream = connect(address).await?;
+                let stream = TlsConnector::from(Arc::new(config)).connect(daemon_name(), stream).await?;
+                Ok(Stream::Tls(Box::new(stream)))
+            }
+        }
+    }
+
+    fn target(&self) -> String {
+        match self {
+            ToDaemon::Local(socket) => socket.display().to_string(),
+            ToDaemon::Joined { address, .. } => address.clone(),
+        }
+    }
+
+    fn member(&self) -> Option<Current> {
+        match self {
+            ToDaemon::Local(_) => None,
+            ToDaemon::Joined { current, .. } => Some(current.clone()),
+        }
+    }
+}
+
+/// TCP to a daemon. Calls are small and answered at once, so waiting to fill a packet only delays them; a daemon whose
+/// machine lost its power is noticed by the calls themselves.
+pub async fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The farm's authority vouches for one daemon, so that its certificate needs no host name.
+pub fn daemon_name() -> ServerName<'static> {
+    ServerName::try_from(DAEMON_NAME).expect("the daemon's name is a plain word")
+}
+
+pub enum Stream {
+    Local(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Local(stream) => Pin::new(stream).poll_read(context, into),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, into),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Local(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Local(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Local(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}

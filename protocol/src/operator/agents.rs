@@ -1,0 +1,80 @@
+//! Bodies about agents: invited, listed, revoked.
+
+use crate::{AgentId, JobId, service::Inventory};
+use serde::{Deserialize, Serialize};
+
+/// `POST /operator/invitations`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Invite {
+    /// What the agent will be called.
+    pub name: String,
+    /// How long the line can be used, in seconds.
+    pub valid_seconds: u64,
+}
+
+/// Answer of `POST /operator/invitations`: the line is shown this once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    pub name: String,
+    /// For `tweenfarm-agent join`.
+    pub line: String,
+    pub expires_at: String,
+}
+
+/// One row of `GET /operator/agents`: those that joined, in the order of joining, then those of this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentRow {
+    pub agent: AgentId,
+    pub name: String,
+    pub standing: Standing,
+    /// The release it runs; empty until it has said hello to this daemon.
+    pub version: String,
+    pub connected: bool,
+    pub last_seen: Option<String>,
+    pub free_disk_bytes: u64,
+    pub workers: Vec<WorkerRow>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// On the daemon's own machine, by its socket.
+    Local,
+    Member,
+    /// A member with a device that has yet to render the probe rightly.
+    Probation,
+    Revoked,
+}
+
+impl Standing {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Standing::Local => "local",
+            Standing::Member => "member",
+            Standing::Probation => "probation",
+            Standing::Revoked => "revoked",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerRow {
+    pub worker: u32,
+    pub device_name: String,
+    pub device_uuid: String,
+    pub engine: String,
+    pub encoders: Vec<String>,
+    pub inventory: Inventory,
+    /// The job in hand, if any.
+    pub job: Option<JobId>,
+    /// Why the device did not leave probation at its last try.
+    pub probe_failure: Option<String>,
+}
+
+/// Answer of `DELETE /operator/agents/{agent}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevokedAgent {
+    pub agent: AgentId,
+    pub name: String,
+}
