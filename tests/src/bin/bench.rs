@@ -87,7 +87,7 @@ fn main() -> Result<()> {
         })?,
         python: Python::choose(options.python.clone()),
     };
-    let methods = chosen_methods(&options, &programs)?;
+    let methods = chosen_methods(&options, &programs, wants(Part::Quality) || wants(Part::Engine))?;
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("media");
     let set = chosen_clips(&options, ClipSet::read(options.clips.as_deref().unwrap_or(&shipped))?)?;
     let factors = options.tasks.iter().map(|task| factor(task)).collect::<Result<Vec<_>>>()?;
@@ -106,9 +106,8 @@ fn main() -> Result<()> {
     }
     let mut engines = Vec::new();
     if wants(Part::Engine) {
-        let timed: Vec<Method> =
-            methods.iter().copied().filter(|method| !matches!(method, Method::Dup | Method::Blend)).collect();
-        let timed: Vec<Method> = timed.into_iter().filter(|method| *method != Method::DenseSearch).collect();
+        let untimed = [Method::Dup, Method::Blend, Method::DenseSearch];
+        let timed: Vec<Method> = methods.iter().copied().filter(|method| !untimed.contains(method)).collect();
         for &case in if options.full { &FULL_CASES[..] } else { &SHORT_CASES[..] } {
             engines.extend(engine::measure(&set.clips, case, &timed, &programs, scratch.path(), say_engine)?);
         }
@@ -148,8 +147,9 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Methods that were asked for must run here; of all with `--full`, those that can't are left out and said so.
-fn chosen_methods(options: &Options, programs: &Programs) -> Result<Vec<Method>> {
+/// Methods that were asked for must run here; of all with `--full`, those that can't are left out and said so. Nobody
+/// is told when no part needs them.
+fn chosen_methods(options: &Options, programs: &Programs, wanted: bool) -> Result<Vec<Method>> {
     let mut methods = match (options.methods.as_slice(), options.full) {
         ([], true) => Method::value_variants().to_vec(),
         ([], false) => SHORT_METHODS.to_vec(),
@@ -159,7 +159,7 @@ fn chosen_methods(options: &Options, programs: &Programs) -> Result<Vec<Method>>
     methods.dedup();
     let mut able = Vec::new();
     for method in methods {
-        let lack = method.peer().and_then(|peer| programs.python.lacks(peer));
+        let lack = method.peer().filter(|_| wanted).and_then(|peer| programs.python.lacks(peer));
         if let Some(lack) = lack {
             let (name, remedy) = (method.name(), "`make peers` sets it up, --python names another interpreter");
             ensure!(options.methods.is_empty(), "{name} cannot run here: {lack}; {remedy}");
