@@ -49,12 +49,13 @@ bench: packages-bench rust
 	$(CARGO) build --release --locked
 	target/release/tweenfarm-bench $(BENCH)
 
-# The newest Python there is: VapourSynth's wheels are for 3.12 and later.
+# VapourSynth's wheels are for Python 3.12 and later; PYTHON=path names one that is not found.
 .PHONY: peers
 peers:
-	@python=$$(command -v python3.14 python3.13 python3.12 python3 | head -1); \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' \
-	  || { echo "make peers needs Python 3.12 or newer; the newest here is $$($$python --version)"; exit 1; }; \
+	@for python in $(PYTHON) python3.14 python3.13 python3.12 python3; do \
+	  $$python -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && break; python=; \
+	done; \
+	[ -n "$$python" ] || { echo "make peers needs Python 3.12 or newer and finds none: make peers PYTHON=/path/to/python3"; exit 1; }; \
 	$$python -m venv target/peers
 	target/peers/bin/python -m pip install --quiet vapoursynth==81 vapoursynth-mvtools==29 numpy opencv-python-headless
 	target/peers/bin/python -B tests/bench/mvtools.py --check && target/peers/bin/python -B tests/bench/dense_search.py --check
