@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 use tweenfarm_shaders::{
-    Device, Engine, EngineError, FrameSize, Memory, PassTimes, Phase, PlanarFrame, Quality, Settings,
+    Device, Engine, EngineError, FrameSize, Memory, PassTimes, Phase, PlanarFrame, Quality, Settings, pass_table,
 };
 
 const PAIRS: u32 = 12;
@@ -73,10 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let times = least.unwrap_or_default();
-    for pass in &times.passes {
-        let (often, ms) = (pass.often.name(), times.mean_ms(pass));
-        println!("  {often:6} {:10} {:3} x {ms:8.3} ms of processor time", pass.name, pass.steps);
-    }
+    print!("{}", pass_table(engine.plan(), &times, "the processor"));
     Ok(())
 }
 

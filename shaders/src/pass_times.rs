@@ -49,7 +49,7 @@ impl PassTimes {
         *runs += 1;
         let first_run = *runs == 1;
         for (step, time) in steps.iter().zip(times) {
-            let name = step_name(step);
+            let name = step.name();
             match self.passes.iter_mut().find(|pass| pass.often == often && pass.name == name) {
                 Some(pass) => {
                     pass.total += *time;
@@ -68,16 +68,6 @@ impl PassTimes {
     /// Mean time of a pass in one run, in milliseconds.
     pub fn mean_ms(&self, pass: &PassTime) -> f64 {
         pass.total.as_secs_f64() * 1e3 / f64::from(self.runs(pass.often).max(1))
-    }
-}
-
-fn step_name(step: &Step) -> &'static str {
-    match step {
-        Step::Upload(_) => "upload",
-        Step::Fill(..) => "fill",
-        Step::Write(..) => "write",
-        Step::Run(dispatch) | Step::RunGated(dispatch, _) => dispatch.shader.name(),
-        Step::Download(_) => "download",
     }
 }
 

@@ -20,6 +20,19 @@ pub enum Step {
     Download(Slot),
 }
 
+impl Step {
+    /// The shader's name, or what else is done.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::Upload(_) => "upload",
+            Step::Fill(..) => "fill",
+            Step::Write(..) => "write",
+            Step::Run(dispatch) | Step::RunGated(dispatch, _) => dispatch.shader.name(),
+            Step::Download(_) => "download",
+        }
+    }
+}
+
 /// A new source frame: upload and pyramid.
 pub fn frame_steps(plan: &Plan, side: Side) -> Vec<Step> {
     let mut steps = vec![Step::Upload(side)];
