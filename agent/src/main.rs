@@ -135,6 +135,9 @@ struct RenderFlags {
     /// Kill the worker when it makes no new frame for this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=86_400))]
     stall_seconds: u64,
+    /// Time every pass of the engine by the device's clock and print a table of them.
+    #[arg(long)]
+    profile: bool,
     /// Print the facts of the result as JSON, and no progress.
     #[arg(long)]
     json: bool,
@@ -270,6 +273,7 @@ async fn render_file(flags: RenderFlags) -> anyhow::Result<ExitCode> {
         engine: EngineSettings { quality: flags.quality, scene_cuts: flags.scene_cuts, dedupe: flags.dedupe },
         format: OutputFormat { size: flags.size, codec: flags.codec, depth: flags.depth },
         device: flags.device.map_or(DeviceChoice::All, |uuid| DeviceChoice::Only(vec![uuid])),
+        profile: flags.profile,
         quiet: flags.json,
         stall: Duration::from_secs(flags.stall_seconds),
     };
@@ -285,6 +289,9 @@ async fn render_file(flags: RenderFlags) -> anyhow::Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(&summary).context("write the facts as JSON")?);
     } else {
         print!("{}", summary.table());
+        if let Some(passes) = &summary.passes {
+            print!("\n{passes}");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -134,6 +134,7 @@ async fn start_workers(
         let mut worker = Worker::new(WorkerSettings {
             program: program.clone(),
             device: Some(device.uuid.clone()),
+            profile: None,
             shader_cache: Some(state.shader_cache()),
             stall: config.stall,
             label: format!("{index} on {}", device.name),

@@ -1,6 +1,6 @@
 //! What the element asks of an engine: two frames in, a frame between them out.
 
-use tweenfarm_shaders::{Depth, Device, Engine, EngineError, FrameSize, Phase, PlanarFrame, Settings};
+use tweenfarm_shaders::{Depth, Device, Engine, EngineError, FrameSize, Phase, PlanarFrame, Settings, pass_table};
 
 /// An engine made for one picture size and one number of bits. A frame depends on the two pushed last when it was asked for, and on nothing else.
 pub trait Interpolator: Send {
@@ -24,14 +24,43 @@ pub type MakeInterpolator = Box<dyn FnOnce(FrameSize, Depth) -> Result<Box<dyn I
 pub fn on_device(device: Device, settings: Settings) -> MakeInterpolator {
     Box::new(move |size, depth| {
         let engine = Engine::of_depth(&device, size, depth, settings)?;
-        Ok(Box::new(OnDevice { engine, _device: device }))
+        Ok(Box::new(OnDevice { engine, profile: None, _device: device }))
+    })
+}
+
+/// The same with every pass timed by the device; `tell` gets the table of passes when the engine ends.
+pub fn on_device_timed(
+    device: Device,
+    settings: Settings,
+    tell: impl FnOnce(String) + Send + 'static,
+) -> MakeInterpolator {
+    Box::new(move |size, depth| {
+        let mut engine = Engine::of_depth(&device, size, depth, settings)?;
+        let clock = if engine.time_passes() { "the device's clock" } else { "nobody: this device has no clock" };
+        Ok(Box::new(OnDevice { engine, profile: Some(Profile { clock, tell: Box::new(tell) }), _device: device }))
     })
 }
 
 struct OnDevice {
     engine: Engine,
+    profile: Option<Profile>,
     /// Outlives the engine.
     _device: Device,
+}
+
+struct Profile {
+    clock: &'static str,
+    tell: Box<dyn FnOnce(String) + Send>,
+}
+
+impl Drop for OnDevice {
+    fn drop(&mut self) {
+        if let Some(Profile { clock, tell }) = self.profile.take()
+            && let Ok(times) = self.engine.pass_times()
+        {
+            tell(pass_table(self.engine.plan(), &times, clock));
+        }
+    }
 }
 
 impl Interpolator for OnDevice {

@@ -13,6 +13,7 @@ pub mod planes;
 pub mod record;
 pub mod retime;
 pub mod scale;
+pub mod shader_cache;
 pub mod shape;
 
 pub use element::TweenInterpolate;

@@ -39,6 +39,8 @@ pub struct Request {
     pub engine: EngineSettings,
     pub format: OutputFormat,
     pub device: DeviceChoice,
+    /// Time the engine's passes.
+    pub profile: bool,
     /// No progress bar even at a terminal.
     pub quiet: bool,
     pub stall: Duration,
@@ -74,6 +76,9 @@ pub struct Summary {
     pub interpolate_ms: u64,
     pub encode_ms: u64,
     pub join_ms: u64,
+    /// What each pass of the engine took, as a table; only where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passes: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -114,9 +119,12 @@ pub async fn render(request: &Request, program: &Program) -> Result<Summary, Ren
 
     let present = program.devices().await?;
     let device = devices::choose(&present, &request.device)?.swap_remove(0);
+    let work_folder = work_folder_beside(&request.output)?;
+    let profile = request.profile.then(|| work_folder.path().join("passes.txt"));
     let mut worker = Worker::new(WorkerSettings {
         program: program.clone(),
         device: Some(device.uuid),
+        profile: profile.clone(),
         shader_cache: shader_cache(),
         stall: request.stall,
         label: device.name,
@@ -127,7 +135,6 @@ pub async fn render(request: &Request, program: &Program) -> Result<Summary, Ren
     let encoder = encoder.ok_or(RenderError::NoEncoder { codec: format.codec, bits: format.depth.bits() })?;
     let plan = OutputPlan { target_rate, slot_count, encode, encoder, engine, format };
 
-    let work_folder = work_folder_beside(&request.output)?;
     let segment = SegmentFile { slots: SlotRange::new(0, slot_count), path: work_folder.path().join("segment.mp4") };
     let input = absolute(&request.input).map_err(|cause| RenderError::NoInput(request.input.clone(), cause))?;
     let bar = Bar::new(slot_count, request.quiet);
@@ -152,7 +159,8 @@ pub async fn render(request: &Request, program: &Program) -> Result<Summary, Ren
         return Err(RenderError::WrongCount { expected: slot_count, found: result.video.frame_count });
     }
     place(&joined_path, &request.output).map_err(|cause| RenderError::Place(request.output.clone(), cause))?;
-    Ok(summary(request, &source, &result, &rendered, &joined))
+    let passes = profile.and_then(|file| std::fs::read_to_string(file).ok());
+    Ok(Summary { passes, ..summary(request, &source, &result, &rendered, &joined) })
 }
 
 /// A person's own file may be hours long: its packets are listed in a minute or two. The farm's limits are narrower.
@@ -250,6 +258,7 @@ fn summary(
         interpolate_ms: rendered.interpolate_ms,
         encode_ms: rendered.encode_ms,
         join_ms: joined.elapsed_ms,
+        passes: None,
     }
 }
 

@@ -43,6 +43,8 @@ pub struct WorkerSettings {
     pub program: Program,
     /// Vulkan device UUID; none leaves the choice to the worker.
     pub device: Option<String>,
+    /// Where the worker puts a table of what each pass took in a render.
+    pub profile: Option<PathBuf>,
     pub shader_cache: Option<PathBuf>,
     /// No new frame for this long: hung.
     pub stall: Duration,
@@ -157,6 +159,9 @@ impl Process {
         }
         if let Some(path) = &settings.shader_cache {
             command.arg("--shader-cache").arg(path);
+        }
+        if let Some(file) = &settings.profile {
+            command.arg("--profile").arg(file);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let failed = |cause: io::Error| Failure {

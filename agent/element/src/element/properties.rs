@@ -1,6 +1,9 @@
 //! What the element shows of itself when it works on a stream: its properties, as `gst-inspect-1.0` prints them.
 
-use crate::interpolator::{MakeInterpolator, on_device};
+use crate::{
+    interpolator::{MakeInterpolator, on_device},
+    shader_cache,
+};
 use gstreamer as gst;
 use gstreamer::{glib, prelude::*};
 use std::sync::LazyLock;
@@ -112,7 +115,10 @@ impl Properties {
         };
         let settings = Settings { quality, scene_cuts: self.scene_cuts };
         let uuid = self.device.clone();
-        Box::new(move |size, depth| on_device(Device::open_with_cache(uuid.as_deref(), None)?, settings)(size, depth))
+        Box::new(move |size, depth| {
+            let cache = shader_cache::file_of_user(uuid.as_deref());
+            on_device(Device::open_with_cache(uuid.as_deref(), cache.as_deref())?, settings)(size, depth)
+        })
     }
 }
 

@@ -1,8 +1,8 @@
 //! The worker's Vulkan device and the engine on it, behind what the pipeline asks for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tweenfarm_agent::worker::messages;
-use tweenfarm_element::interpolator::{MakeInterpolator, on_device};
+use tweenfarm_element::interpolator::{MakeInterpolator, on_device, on_device_timed};
 use tweenfarm_protocol::task::{self, EngineSettings};
 use tweenfarm_shaders::{
     Depth, Device, DeviceFacts, DeviceKind, ENGINE, EngineError, FrameSize, Phase, PlanarFrame, Quality, Settings,
@@ -18,13 +18,6 @@ impl Gpu {
         Device::open_with_cache(uuid, cache).map(Gpu)
     }
 
-    /// The file in `folder` that keeps the compiled shaders of a device; each device compiles its own.
-    pub fn cache_file(folder: &Path, uuid: Option<&str>) -> PathBuf {
-        // Without the folder the shaders are compiled again at every start, and the engine says so.
-        let _ = std::fs::create_dir_all(folder);
-        folder.join(format!("pipelines-{}.bin", uuid.unwrap_or("best")))
-    }
-
     pub fn facts(&self) -> &DeviceFacts {
         self.0.facts()
     }
@@ -34,21 +27,28 @@ impl Gpu {
         ENGINE
     }
 
-    /// Makes an engine on this device once the picture size is known.
-    pub fn engine(&self, settings: EngineSettings) -> MakeInterpolator {
+    /// Makes an engine on this device once the picture size is known; `profile` is where the table of its passes goes
+    /// when it ends.
+    pub fn engine(&self, settings: EngineSettings, profile: Option<&Path>) -> MakeInterpolator {
         let quality = match settings.quality {
             task::Quality::Fast => Quality::Fast,
             task::Quality::Balanced => Quality::Balanced,
             task::Quality::High => Quality::High,
         };
-        on_device(self.0.clone(), Settings { quality, scene_cuts: settings.scene_cuts })
+        let settings = Settings { quality, scene_cuts: settings.scene_cuts };
+        let Some(file) = profile.map(Path::to_owned) else { return on_device(self.0.clone(), settings) };
+        on_device_timed(self.0.clone(), settings, move |table| {
+            if let Err(error) = std::fs::write(&file, table) {
+                tracing::warn!(file = %file.display(), %error, "the table of passes cannot be written");
+            }
+        })
     }
 
     /// Makes a frame whose content is known and compares: a driver may accept every call and compute nonsense.
     /// The answer says what is wrong.
     pub fn check(&self) -> Result<(), String> {
         let wrong = |error: EngineError| error.to_string();
-        let mut engine = (self.engine(EngineSettings::default()))(CHECK_SIZE, Depth::Eight).map_err(wrong)?;
+        let mut engine = (self.engine(EngineSettings::default(), None))(CHECK_SIZE, Depth::Eight).map_err(wrong)?;
         let (first, truth, second) = (moved(0), moved(CHECK_STEP_PX), moved(2 * CHECK_STEP_PX));
         let mut made = PlanarFrame::new(CHECK_SIZE);
         engine.push(&first).map_err(wrong)?;

@@ -39,6 +39,9 @@ enum Command {
         /// Folder where compiled shaders are kept from one run to the next
         #[arg(long)]
         shader_cache: Option<PathBuf>,
+        /// File for a table of what each pass of the engine took in a render
+        #[arg(long)]
+        profile: Option<PathBuf>,
     },
     /// Print the Vulkan devices as a JSON array
     Devices,
@@ -51,7 +54,9 @@ fn main() -> ExitCode {
     let colours = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).without_time().init();
     match Arguments::parse().command {
-        Command::Serve { device, shader_cache } => serve::serve(device.as_deref(), shader_cache.as_deref()),
+        Command::Serve { device, shader_cache, profile } => {
+            serve::serve(device.as_deref(), shader_cache.as_deref(), profile)
+        }
         Command::Devices => match gpu::devices() {
             Ok(devices) => print(&devices),
             Err(error) => {

@@ -6,7 +6,11 @@ use crate::{
     pipeline::{self, Run, encoder},
 };
 use sha2::{Digest, Sha256};
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 use tweenfarm_media::{Clip, ProbeLimits, probe_clip};
 use tweenfarm_protocol::{
     SlotRange,
@@ -18,6 +22,8 @@ pub struct Renderer {
     pub gpu: Gpu,
     /// Encoders that work here, best first.
     pub encoders: Vec<String>,
+    /// Where the table of passes goes, if one is wanted.
+    pub profile: Option<PathBuf>,
 }
 
 /// Looks into the source once more: what the daemon saw is not passed on, and the file may have changed on the way.
@@ -83,7 +89,7 @@ impl Renderer {
             mark: false,
             output,
         };
-        let ran = pipeline::run(&run, self.gpu.engine(plan.engine), on_progress)?;
+        let ran = pipeline::run(&run, self.gpu.engine(plan.engine, self.profile.as_deref()), on_progress)?;
         on_progress(Progress { frames_done: slots.len(), frames_total: slots.len() });
         let size = run.output_size();
         Ok(RenderFacts {

@@ -10,12 +10,13 @@ use crate::{
 };
 use std::{
     io::{self, BufRead, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::mpsc,
     thread,
 };
 use tweenfarm_agent::worker::messages::{Event, Order};
+use tweenfarm_element::shader_cache;
 use tweenfarm_protocol::{service::Inventory, task::Failure};
 
 /// Exit code of a worker that cannot work here; the reason was told before.
@@ -24,8 +25,8 @@ const EXIT_UNFIT: u8 = 3;
 const ORDERS_WAITING: usize = 1;
 
 /// Runs until standard input ends.
-pub fn serve(device: Option<&str>, shader_cache: Option<&Path>) -> ExitCode {
-    let renderer = match prepare(device, shader_cache) {
+pub fn serve(device: Option<&str>, shader_cache: Option<&Path>, profile: Option<PathBuf>) -> ExitCode {
+    let renderer = match prepare(device, shader_cache, profile) {
         Ok(renderer) => renderer,
         Err(unfit) => {
             tell(&Event::Failed(unfit));
@@ -58,9 +59,9 @@ pub fn serve(device: Option<&str>, shader_cache: Option<&Path>) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn prepare(device: Option<&str>, shader_cache: Option<&Path>) -> Result<Renderer, Failure> {
+fn prepare(device: Option<&str>, shader_cache: Option<&Path>, profile: Option<PathBuf>) -> Result<Renderer, Failure> {
     pipeline::init()?;
-    let cache = shader_cache.map(|folder| Gpu::cache_file(folder, device));
+    let cache = shader_cache.map(|folder| shader_cache::file_in(folder, device));
     let gpu = Gpu::open(device, cache.as_deref()).map_err(|error| failure::of_engine(&error))?;
     gpu.check().map_err(|wrong| {
         failure::worker(format!("The device {} does not interpolate: {wrong}. Update its driver.", gpu.facts().name))
@@ -69,7 +70,7 @@ fn prepare(device: Option<&str>, shader_cache: Option<&Path>) -> Result<Renderer
     if encoders.is_empty() {
         return Err(failure::worker("No H.264 encoder works: install the package gstreamer1.0-plugins-ugly."));
     }
-    Ok(Renderer { gpu, encoders })
+    Ok(Renderer { gpu, encoders, profile })
 }
 
 /// Orders as they come. When standard input ends the agent is gone, and nobody waits for what is being made: the

@@ -35,6 +35,7 @@ impl Fixture {
             engine: EngineSettings::default(),
             format: OutputFormat::default(),
             device: DeviceChoice::All,
+            profile: false,
             quiet: true,
             stall: Duration::from_secs(60),
         };
@@ -135,6 +136,7 @@ fn a_fractional_rate_is_shown_exactly_and_as_people_say_it() {
         interpolate_ms: 1,
         encode_ms: 1,
         join_ms: 1,
+        passes: None,
     };
     assert!(summary.table().contains("59.940 (60000/1001) fps"), "{}", summary.table());
 }

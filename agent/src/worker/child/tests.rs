@@ -4,7 +4,14 @@ use std::path::Path;
 use tweenfarm_protocol::SlotRange;
 
 fn worker(program: Program, stall: Duration) -> Worker {
-    Worker::new(WorkerSettings { program, device: None, shader_cache: None, stall, label: "test".to_owned() })
+    Worker::new(WorkerSettings {
+        program,
+        device: None,
+        profile: None,
+        shader_cache: None,
+        stall,
+        label: "test".to_owned(),
+    })
 }
 
 fn order(folder: &Path) -> Order {
