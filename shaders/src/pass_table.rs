@@ -44,6 +44,8 @@ fn of_group(shader: Shader) -> (u64, u64) {
         Shader::Reduce => lanes(48, 80),
         // 289 places of 64 pixels for the one node of a workgroup.
         Shader::Coarse => (40, 289 * 64 * 4),
+        // At most 49x49 places, of one node in twenty.
+        Shader::Rescue => (48, 49 * 49 * 64 * 4 / 20),
         // A patch and three and a half looks.
         Shader::Search => lanes(42, 700 + 7 * 1400 / 2),
         // One node in three has something to try.
@@ -69,7 +71,7 @@ fn of_group(shader: Shader) -> (u64, u64) {
 /// 350 GB/s, which are estimates and wait for such a card.
 const TARGETS: [(Often, &[&str], f64); 7] = [
     (Often::Frame, &["pyramid", "reduce"], 0.03),
-    (Often::Pair, &["coarse", "search", "propagate"], 1.05),
+    (Often::Pair, &["coarse", "rescue", "search", "propagate"], 1.05),
     (Often::Pair, &["densify", "confidence", "facts", "still", "standing", "overlay"], 0.2),
     (Often::Output, &["splat", "fill"], 0.10),
     (Often::Output, &["resolve", "pull"], 0.12),

@@ -35,6 +35,7 @@ impl Plugin {
             .current_dir(self.folder.path())
             .env("GST_PLUGIN_PATH", self.folder.path())
             .env("GST_REGISTRY", self.path("registry.bin"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
             .output()
             .expect("the program timeout of coreutils starts")
     }
@@ -83,6 +84,8 @@ fn a_clip_becomes_exactly_its_slots_and_keeps_its_own_frames() {
     for (frame, sum) in source.iter().enumerate() {
         assert_eq!(*sum, made[4 * frame], "source frame {frame} was changed");
     }
+    let kept: Vec<_> = fs::read_dir(plugin.path("cache/tweenfarm/shaders")).unwrap().collect();
+    assert_eq!(kept.len(), 1, "the compiled shaders are kept in one file");
     let moved =
         (0..29).filter(|frame| made[4 * frame + 2] != source[*frame] && made[4 * frame + 2] != source[frame + 1]);
     assert!(moved.count() > 20, "the frames between are copies of their neighbours");
