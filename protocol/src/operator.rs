@@ -142,6 +142,8 @@ pub struct JobRow {
     /// 0..=100
     pub progress_percent: u8,
     pub target_fps: u32,
+    /// How frames are made and what the output is like: `quality=balanced … codec=h264 depth=8`.
+    pub settings: String,
     pub xeconds_charged: Xeconds,
     pub xeconds_refunded: Xeconds,
     pub created_at: String,

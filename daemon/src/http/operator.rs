@@ -247,6 +247,7 @@ fn row_of_job(view: &JobView) -> JobRow {
         state: state.to_owned(),
         progress_percent: view.progress_percent,
         target_fps: job.target_fps,
+        settings: format!("{} {}", job.engine, job.format),
         xeconds_charged: job.charged,
         xeconds_refunded: refunded,
         created_at: job.created_at.to_iso_seconds(),
