@@ -18,12 +18,14 @@ pub fn sentence(failure: &(dyn Error + 'static)) -> String {
     texts.join(": ")
 }
 
-/// A failure of TLS travels inside an I/O error, which does not call it its source; tarpc shares that one.
+/// A failure of TLS travels inside an I/O error, which does not call it its source. tarpc shares that one, and puts it
+/// into one more.
 fn tls_of<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let carrier = cause.downcast_ref::<io::Error>().or_else(|| cause.downcast_ref::<Arc<io::Error>>().map(|io| &**io));
-    let inner = carrier.and_then(io::Error::get_ref);
-    let inner = inner.map(|inner| inner as &(dyn Error + 'static)).unwrap_or(cause);
-    inner.downcast_ref::<rustls::Error>()
+    match carrier.and_then(io::Error::get_ref) {
+        Some(carried) => tls_of(carried),
+        None => cause.downcast_ref(),
+    }
 }
 
 fn known(error: &rustls::Error) -> Option<&'static str> {
@@ -58,7 +60,7 @@ mod tests {
     #[test]
     fn a_refused_certificate_is_told_in_words_however_deep_it_lies() {
         let revoked = || io::Error::other(rustls::Error::AlertReceived(AlertDescription::CertificateRevoked));
-        for failure in [&revoked() as &(dyn Error + 'static), &Carried(Arc::new(revoked()))] {
+        for failure in [&revoked() as &(dyn Error + 'static), &Carried(Arc::new(io::Error::other(revoked())))] {
             assert!(sentence(failure).contains("join with a new invitation"), "{}", sentence(failure));
         }
     }
