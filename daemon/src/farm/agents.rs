@@ -5,7 +5,10 @@ use crate::{
     admission::{Admission, admit},
     model::{Agent, Invite, InviteState, SecretHash, Standing},
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 use tweenfarm_protocol::{
     AgentId, LeaseId,
     join::{Fingerprint, JoinRefusal},
@@ -86,8 +89,8 @@ pub(super) fn revoke(
 /// A device rendered the probe rightly: it gets real work from now on.
 pub(super) fn prove(tx: &mut Transaction, id: AgentId, device: String) -> Result<Agent, FarmError> {
     let mut agent = tx.agent(id)?.ok_or(FarmError::NotFound { what: "agent" })?;
-    if !agent.proven.contains_key(&device) {
-        agent.proven.insert(device, tx.now);
+    if let Entry::Vacant(unproven) = agent.proven.entry(device) {
+        unproven.insert(tx.now);
         tx.put_agent(agent.clone());
     }
     Ok(agent)

@@ -88,7 +88,7 @@ async fn store(State(state): State<HttpState>, request: Request) -> Result<Statu
         let limit_bytes = match may_be_written(&state, &key)? {
             Noted::ByTheFarm => state.upload_bytes_max,
             Noted::ByAReport => DELIVERY_BYTES_MAX,
-            Noted::ByItsProbe { limit_bytes } => limit_bytes,
+            Noted::AsAProbe { limit_bytes } => limit_bytes,
         };
         let mut upload = state.disk.begin(&key, content_type(&parts).unwrap_or_default(), limit_bytes).await?;
         if let Some(size_bytes) = body.size_hint().exact() {
@@ -137,7 +137,7 @@ enum Noted {
     /// Work or output of a job: its agent reports it.
     ByAReport,
     /// What a device on probation rendered.
-    ByItsProbe { limit_bytes: u64 },
+    AsAProbe { limit_bytes: u64 },
 }
 
 /// Whether the object may (still) be written, and who notes that it was.
@@ -152,7 +152,7 @@ fn may_be_written(state: &HttpState, key: &ObjectKey) -> Result<Noted, Failure> 
         };
     }
     if let Some(limit_bytes) = state.probation.awaits(key) {
-        return Ok(Noted::ByItsProbe { limit_bytes });
+        return Ok(Noted::AsAProbe { limit_bytes });
     }
     // An agent's delivery: once its job has ended nobody would ever delete what comes late.
     let job = state.farm.job(job_of(key).ok_or(Failure::NotFound("upload"))?)?;
