@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tarpc::{client, context::Context};
-use tokio::net::TcpStream;
+use tokio::net::UnixStream;
 use tweenfarm_protocol::{
     LeaseId, codec,
     service::{FarmClient, Receipt},
@@ -71,7 +71,7 @@ impl Daemon {
         let text = |name: &str| found[name].as_str().unwrap().to_owned();
         // A connection per request: none is left from before a crash.
         let http = Client::builder().pool_max_idle_per_host(0).build().unwrap();
-        Daemon { process, folder: folder.to_owned(), api: text("public_url"), agents: text("rpc"), http }
+        Daemon { process, folder: folder.to_owned(), api: text("public_url"), agents: text("agents"), http }
     }
 
     /// `None`: no answer, since the daemon died.
@@ -97,7 +97,7 @@ impl Daemon {
     }
 
     async fn connect(&self) -> Option<FarmClient> {
-        let stream = TcpStream::connect(&self.agents).await.ok()?;
+        let stream = UnixStream::connect(&self.agents).await.ok()?;
         let agent = FarmClient::new(client::Config::default(), codec::transport(stream)).spawn();
         agent.hello(within(), hello(AGENT, 1)).await.ok()?.ok()?;
         Some(agent)
