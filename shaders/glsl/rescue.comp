@@ -21,7 +21,7 @@ layout(push_constant) uniform Push {
     int reach; // px of the level to each side
 } push;
 
-const int FOUND = 6 * 1024;
+const int FOUND = 12 * 1024;
 const int SIDE_MAX = 49; // a reach of 24
 
 TILE_COLUMN(column8, 8, 3)

@@ -4,8 +4,8 @@ use super::{Node, Plane, patch::COST_PER_CODE};
 use crate::plan::Grid;
 use rayon::prelude::*;
 
-/// Nodes that cost no more than this are left alone: 6 codes.
-const FOUND: i32 = 6 * COST_PER_CODE;
+/// Nodes that cost no more than this are left alone: 12 codes, from where on a patch counts as found nowhere.
+const FOUND: i32 = 12 * COST_PER_CODE;
 
 /// Reads one list of nodes and gives another. `reach` is to each side, px of the level.
 pub fn rescue(source: &Plane, target: &Plane, grid: Grid, nodes: &[Node], reach: i32) -> Vec<Node> {
