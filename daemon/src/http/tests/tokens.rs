@@ -108,6 +108,28 @@ async fn the_first_token_of_a_user_makes_the_account_and_its_trial_once() {
 }
 
 #[tokio::test]
+async fn a_token_opens_the_other_surface_too_where_a_key_beside_it_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret_file = Some(in_file(folder.path(), "secret", SECRET));
+    let bench = Bench::with_tokens(&TokenSettings { secret_file, ..TokenSettings::default() });
+    let token = token(json!({ "alg": "HS256" }), &bench.claims(), Signing::Hmac(SECRET.as_bytes()));
+    let me = bench.call(Method::GET, "/v2/me", Some(&token), Value::Null).await.json();
+    assert_eq!((&me["user"]["id"], &me["apiKey"], &me["team"]["credits"]), (&json!(USER), &Value::Null, &json!(120)));
+    let both = async |key: &str| {
+        let request = Request::get("/v2/me").header("authorization", format!("Bearer {token}"));
+        bench.send(request.header("x-api-key", key).body(Body::empty()).unwrap()).await
+    };
+    assert_eq!(both("afk_wrong").await.status, StatusCode::UNAUTHORIZED);
+    let other = bench.user("bob@example.org", 5).await;
+    let (key, hash) = auth::new_named_key();
+    let new = crate::farm::NewKey { hash, name: "bob's".into(), prefix: key[..8].into() };
+    bench.farm.add_named_key(other.account.id, new).await.unwrap();
+    assert_eq!(both(&key).await.json()["user"]["email"], "bob@example.org");
+    let bad = bench.call(Method::GET, "/v2/me", Some("a.b.c"), Value::Null).await;
+    assert_eq!((bad.status, bad.json()["error"].is_string()), (StatusCode::UNAUTHORIZED, true));
+}
+
+#[tokio::test]
 async fn a_token_is_taken_only_with_the_algorithm_of_its_key() {
     let (ec, other, rsa) = (ecdsa(), ecdsa(), RsaPair::generate(KeySize::Rsa2048).unwrap());
     let oct = json!({ "kty": "oct", "kid": "oct", "k": URL_SAFE_NO_PAD.encode(SECRET) });

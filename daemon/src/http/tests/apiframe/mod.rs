@@ -3,6 +3,7 @@
 mod edge;
 mod jobs;
 mod list;
+mod routes;
 mod uploads;
 
 use super::{schema::misfit, *};
