@@ -3,7 +3,7 @@
 use super::*;
 use tweenfarm_protocol::{
     AgentId, JobId,
-    service::{Hello, Receipt, WorkerFacts},
+    service::{Hello, PROTOCOL_VERSIONS, Receipt, WorkerFacts},
     task::{Delivered, Outcome, RenderFacts},
 };
 
@@ -34,7 +34,8 @@ impl Bench {
             inventory: Default::default(),
         };
         let (name, version) = ("test".to_owned(), "1".to_owned());
-        let hello = Hello { protocol: (1, 1), agent, name, version, workers: vec![worker], free_disk_bytes: 0 };
+        let protocol = (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end());
+        let hello = Hello { protocol, agent, name, version, workers: vec![worker], free_disk_bytes: 0 };
         self.farm.hello(hello).await.unwrap();
         let id: JobId = id.parse().unwrap();
         let job = self.farm.job(id).unwrap().unwrap().job;
