@@ -159,7 +159,6 @@ async fn serve(
 
     let outbound = Outbound::new(config.outbound.clone())?;
     let probation = Probation::new(farm.clone(), blobs.clone());
-    probation.prepare(&disk).await?;
 
     let (audited, audit) = watch::channel(Audit::default());
     let state = HttpState::new(HttpParts {
@@ -207,6 +206,10 @@ async fn serve(
     tasks.spawn(key_uses::run(farm.clone(), stop.clone()));
     tasks.spawn(audit::run(farm.clone(), audited, stop.clone()));
     tasks.spawn(retention::run(farm.clone(), blobs.clone(), stop.clone()));
+    tasks.spawn({
+        let (disk, stop) = (disk.clone(), stop.clone());
+        async move { _ = stop.run_until_cancelled(probation.prepare_in_time(&disk)).await }
+    });
     tasks.spawn(orphans::run(farm.clone(), blobs.clone(), disk, stop.clone()));
     let (news, news_due) = mpsc::channel(EFFECTS_MAX);
     let deliveries = Deliveries::new(farm.clone(), outbound, describe, stop.clone());

@@ -43,6 +43,7 @@ const URLS_FOR: Duration = Duration::from_secs(3600);
 const VERDICTS_MAX: usize = 2;
 /// How often a worker that waits for its verdict hears whether it is there: a verdict takes a second.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const PREPARE_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// A device that failed tries again after this, and after twice as long each time it fails again.
 const AGAIN_AFTER: Duration = Duration::from_secs(30);
 const AGAIN_AFTER_MAX: Duration = Duration::from_secs(3600);
@@ -58,6 +59,8 @@ pub struct Probation {
 
 #[derive(Default)]
 struct State {
+    /// The clip is where agents fetch it.
+    is_ready: bool,
     in_hand: HashMap<LeaseId, Probe>,
     failed: HashMap<(AgentId, String), Failed>,
 }
@@ -83,7 +86,7 @@ pub enum Due {
     /// Its device is proven: real work.
     Work,
     Probe(Box<Task>),
-    /// It failed a short while ago, or its verdict is not there yet: nothing before this.
+    /// It failed a short while ago, or the clip or its verdict is not there yet: nothing before this.
     Wait {
         until: Timestamp,
     },
@@ -94,13 +97,23 @@ impl Probation {
         Probation { farm, blobs, verdicts: Arc::new(Semaphore::new(VERDICTS_MAX)), state: Arc::default() }
     }
 
-    /// Puts the clip where agents fetch it and forgets what a killed daemon left.
+    /// Puts the clip where agents fetch it and forgets what a killed daemon left. Until it has, as on a disk that is
+    /// full, devices on probation wait.
     pub async fn prepare(&self, disk: &DiskStore) -> Result<(), BlobError> {
         self.blobs.delete_prefix(ObjectKey::PROBES).await?;
         let mut upload = disk.begin(&ObjectKey::probe(CLIP_NAME), CONTENT_TYPE, CLIP.len() as u64).await?;
         upload.write(CLIP).await?;
         upload.seal().await?.publish().await?;
+        self.state().is_ready = true;
         Ok(())
+    }
+
+    /// Prepares again and again until it works.
+    pub async fn prepare_in_time(&self, disk: &DiskStore) {
+        while let Err(error) = self.prepare(disk).await {
+            tracing::warn!(%error, "the probe clip could not be stored: new devices wait for their probe");
+            tokio::time::sleep(PREPARE_AGAIN_AFTER).await;
+        }
     }
 
     pub fn due(&self, agent: &Agent, worker: &WorkerFacts, now: Timestamp) -> Due {
@@ -109,6 +122,9 @@ impl Probation {
             return Due::Work;
         }
         let mut state = self.state();
+        if !state.is_ready {
+            return Due::Wait { until: now.plus(LOOK_AGAIN) };
+        }
         let failed = state.failed.get(&(agent.id, device_uuid.clone()));
         if let Some(failed) = failed.filter(|failed| now < failed.again_at) {
             return Due::Wait { until: failed.again_at };
