@@ -126,6 +126,9 @@ struct RenderFlags {
     /// Move drawings that are shown two or three times each; without it they are repeated as in the source.
     #[arg(long)]
     dedupe: bool,
+    /// Make no frame: each slot shows the source frame nearest to it, so that a lower rate drops frames.
+    #[arg(long, conflicts_with = "dedupe")]
+    nearest: bool,
     /// Kind of encoder; by default the best that works here.
     #[arg(long, value_name = "KIND", value_parser = encoder_class(), conflicts_with = "lossless")]
     encoder: Option<EncoderClass>,
@@ -270,7 +273,12 @@ async fn render_file(flags: RenderFlags) -> anyhow::Result<ExitCode> {
         rate: flags.fps,
         encode,
         encoder: flags.encoder,
-        engine: EngineSettings { quality: flags.quality, scene_cuts: flags.scene_cuts, dedupe: flags.dedupe },
+        engine: EngineSettings {
+            quality: flags.quality,
+            scene_cuts: flags.scene_cuts,
+            dedupe: flags.dedupe,
+            nearest: flags.nearest,
+        },
         format: OutputFormat { size: flags.size, codec: flags.codec, depth: flags.depth },
         device: flags.device.map_or(DeviceChoice::All, |uuid| DeviceChoice::Only(vec![uuid])),
         profile: flags.profile,
@@ -345,6 +353,7 @@ mod tests {
         let asked = flags("--quality high --scene-cuts off --dedupe --encoder va").unwrap();
         assert_eq!(engine(&asked), (Quality::High, false, true, Some(EncoderClass::Va)));
         assert!(flags("--scene-cuts on").unwrap().scene_cuts);
+        assert!(!usual.nearest && flags("--nearest").unwrap().nearest);
     }
 
     #[test]
@@ -365,6 +374,7 @@ mod tests {
             ("--codec h265", "h264, hevc, av1"),
             ("--depth 12", "8, 10"),
             ("--lossless --encoder nvenc", "--encoder"),
+            ("--nearest --dedupe", "--dedupe"),
         ] {
             let refused = flags(words).err().expect("it was taken").to_string();
             assert!(refused.contains(expected), "{words}: {refused}");

@@ -353,7 +353,8 @@ impl Check<'_> {
         let tier = quality.parse();
         let quality =
             tier.map_err(|_| self.wrong("render.quality", format!("{quality:?}"), "fast, balanced or high"))?;
-        Ok(EngineSettings { quality, scene_cuts, dedupe })
+        // Which jobs make no frame is for their surface to say.
+        Ok(EngineSettings { quality, scene_cuts, dedupe, nearest: false })
     }
 
     fn wrong(&self, key: &'static str, value: impl Display, accepted: impl Into<String>) -> ConfigError {

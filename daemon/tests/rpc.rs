@@ -208,6 +208,35 @@ async fn an_agent_of_the_release_before_is_asked_for_everything_but_what_it_does
 }
 
 #[tokio::test]
+async fn a_job_that_drops_frames_says_so_in_its_task_and_waits_for_an_agent_that_knows_how() {
+    let door = Door::open(RpcSettings::default()).await;
+    let account = door.scene.account("ada", 50).await;
+    // A clip at 30 frames per second.
+    let clip = door.scene.clip(&account, 1).await;
+    let submit = async |target_fps, drops_frames| {
+        let wanted = Submission { target_fps, drops_frames, ..submission(&clip, 1, 8) };
+        door.scene.farm.submit(wanted).await.unwrap().job.engine
+    };
+    let dropped = RULES.engine.with_source_frames_only();
+    assert_eq!((submit(60, true).await, submit(24, false).await), (RULES.engine, RULES.engine));
+    assert_eq!((submit(24, true).await, submit(30, true).await), (dropped, dropped));
+    let engine = |task: Option<Task>| match task.expect("a piece to render").work {
+        Work::Render(render) => render.plan.engine,
+        other => panic!("expected a piece to render, got {other:?}"),
+    };
+    let older = door.connect().await;
+    let said = tweenfarm_protocol::service::Hello { protocol: (1, 1), ..hello(AGENT, 1) };
+    older.hello(within(), said).await.unwrap().unwrap();
+    assert_eq!((engine(next(&older).await), engine(next(&older).await)), (RULES.engine, RULES.engine));
+    assert_eq!(next(&older).await, None, "it would make frames");
+    let newer = door.connect().await;
+    let another = AgentId(Uuid::from_u128(2));
+    newer.hello(within(), hello(another, 1)).await.unwrap().unwrap();
+    let task = newer.next_task(within(), another, 0, 0).await.unwrap().unwrap();
+    assert_eq!(engine(task), dropped);
+}
+
+#[tokio::test]
 async fn nobody_is_served_before_hello() {
     let door = Door::open(RpcSettings::default()).await;
     let agent = door.connect().await;

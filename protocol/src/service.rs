@@ -10,10 +10,13 @@ use std::collections::BTreeMap;
 
 /// Versions of this service that a build understands; `hello` refuses ranges that do not meet.
 ///
-/// 2 added the third kind of task (a mark), the inventory in `hello`, and `renew_certificate`.
+/// 2 added the third kind of task (a mark), outputs of source frames alone, the inventory in `hello`, and
+/// `renew_certificate`.
 pub const PROTOCOL_VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
 /// From this version on an agent can be asked to put a mark on an output.
 pub const MARKS_SINCE: u32 = 2;
+/// From this version on an agent can be asked to make no frame; one before would make them all the same.
+pub const NEAREST_SINCE: u32 = 2;
 /// From this version on a daemon renews certificates.
 pub const RENEWALS_SINCE: u32 = 2;
 

@@ -68,7 +68,7 @@ impl OutputPlan {
     }
 }
 
-/// How frames between two are made; one value for all segments of a job, so that nobody sees their borders.
+/// What slots between two source frames show; one value for all segments of a job, so that nobody sees their borders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineSettings {
     pub quality: Quality,
@@ -76,11 +76,21 @@ pub struct EngineSettings {
     pub scene_cuts: bool,
     /// Drawings shown two or three times each are moved in between; otherwise they are repeated as the source does.
     pub dedupe: bool,
+    /// Every slot shows the source frame nearest to it, and no frame is made. Earlier releases made frames always.
+    #[serde(default)]
+    pub nearest: bool,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        EngineSettings { quality: Quality::Balanced, scene_cuts: true, dedupe: false }
+        EngineSettings { quality: Quality::Balanced, scene_cuts: true, dedupe: false, nearest: false }
+    }
+}
+
+impl EngineSettings {
+    /// The same, but no frame is made; then there is nothing to move drawings into.
+    pub fn with_source_frames_only(self) -> EngineSettings {
+        EngineSettings { nearest: true, dedupe: false, ..self }
     }
 }
 
@@ -88,8 +98,10 @@ impl Default for EngineSettings {
 impl fmt::Display for EngineSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let switch = |on| if on { "on" } else { "off" };
-        let EngineSettings { quality, scene_cuts, dedupe } = *self;
-        write!(f, "quality={quality} scene-cuts={} dedupe={}", switch(scene_cuts), switch(dedupe))
+        let EngineSettings { quality, scene_cuts, dedupe, nearest } = *self;
+        write!(f, "quality={quality} scene-cuts={} dedupe={}", switch(scene_cuts), switch(dedupe))?;
+        // Named where it is on: the text of settings that had no name for it stays what it was.
+        f.write_str(if nearest { " nearest=on" } else { "" })
     }
 }
 
@@ -356,6 +368,9 @@ mod tests {
         let fields = older.as_object_mut().unwrap();
         assert!(["encoder", "engine", "format"].iter().all(|name| fields.remove(*name).is_some()));
         assert_eq!(serde_json::from_value::<OutputPlan>(older).unwrap(), plan);
+        let mut unnamed = serde_json::to_value(&plan).unwrap();
+        assert_eq!(unnamed["engine"].as_object_mut().unwrap().remove("nearest"), Some(false.into()));
+        assert_eq!(serde_json::from_value::<OutputPlan>(unnamed).unwrap(), plan);
     }
 
     #[test]
@@ -373,6 +388,9 @@ mod tests {
 
     #[test]
     fn settings_have_one_text() {
-        assert_eq!(EngineSettings::default().to_string(), "quality=balanced scene-cuts=on dedupe=off");
+        let usual = EngineSettings::default();
+        assert_eq!(usual.to_string(), "quality=balanced scene-cuts=on dedupe=off");
+        let nearest = EngineSettings { dedupe: true, ..usual }.with_source_frames_only();
+        assert_eq!(nearest.to_string(), "quality=balanced scene-cuts=on dedupe=off nearest=on");
     }
 }

@@ -107,10 +107,25 @@ fn times_that_matroska_rounds_are_put_right() {
 }
 
 #[test]
+fn a_lower_rate_with_nearest_drops_frames_and_makes_none() {
+    let plugin = Plugin::new();
+    plugin.clip("in.mp4", "testsrc2=s=96x64:r=60:d=1", "-pix_fmt yuv420p");
+    plugin.succeed(
+        "gst-launch-1.0",
+        &format!("-q filesrc location=in.mp4 ! decodebin ! vkinterpolate target-fps=24/1 nearest=true ! {CHAIN}"),
+    );
+    let (source, shown) = (plugin.frame_sums("in.mp4"), plugin.frame_sums("out.mp4"));
+    // Two slots in five frames; the one at two and a half shows the earlier frame.
+    let expected: Vec<_> = (0..24).map(|slot| source[slot * 5 / 2].clone()).collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
 fn the_element_says_what_it_is_and_takes() {
     let plugin = Plugin::new();
     let told = plugin.succeed("gst-inspect-1.0", "vkinterpolate");
-    for expected in ["Frame interpolator", "target-fps", "quality", "balanced", "scene-cuts", "device", "I420", "60/1"]
+    for expected in
+        ["Frame interpolator", "target-fps", "quality", "balanced", "scene-cuts", "nearest", "device", "I420", "60/1"]
     {
         assert!(told.contains(expected), "'{expected}' is not in:\n{told}");
     }

@@ -41,7 +41,9 @@ pub(super) fn submit(
     }
 
     let id = JobId(tx.fresh_id());
-    let slot_count = submission.source.video.slot_count(Rational::whole(i64::from(submission.target_fps)));
+    let (video, target_rate) = (&submission.source.video, Rational::whole(i64::from(submission.target_fps)));
+    let slot_count = video.slot_count(target_rate);
+    let engine = plan::engine(rules.engine, submission.drops_frames, video.average_rate, target_rate);
     let ranges = plan::segments(slot_count, rules.segment_slots_max);
     let ready = || SegmentState::Ready { attempt: 1, not_before: tx.now };
     let segments = ranges.into_iter().map(|slots| Segment { slots, state: ready() }).collect();
@@ -58,7 +60,7 @@ pub(super) fn submit(
         encode: rules.encode,
         // Which workers will take the segments is not known yet; software depends on no card.
         encoder: submission.format.software(),
-        engine: rules.engine,
+        engine,
         format: submission.format,
         tier: account.tier,
         // A trial is marked whatever was asked.

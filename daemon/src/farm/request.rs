@@ -112,6 +112,8 @@ pub struct Submission {
     pub format: OutputFormat,
     /// Asked for; a trial is marked without.
     pub watermark: bool,
+    /// To a rate that is not above the source's, frames are dropped and none is made.
+    pub drops_frames: bool,
     pub source: SourceFacts,
     pub price: Xeconds,
     pub idempotency: Option<Idempotency>,

@@ -21,7 +21,7 @@ use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_protocol::{
     AgentId, JobId, LeaseId,
-    service::{MARKS_SINCE, Receipt, Renewal},
+    service::{Receipt, Renewal},
 };
 
 /// Commands made durable by one sync, at most: keeps the first one's wait short when many arrive.
@@ -271,11 +271,10 @@ impl Writer {
             let _ = reply.send(Ok(NextWork::Nothing { ready_at: None }));
             return;
         }
-        let can_mark = self.shared.presence().protocol(asking.0) >= MARKS_SINCE;
-        let fits = |spot| can_mark || !matches!(spot, Spot::Mark);
-        let picked = self.shared.board().next(fits, self.clock.now());
+        let protocol = self.shared.presence().protocol(asking.0);
+        let picked = self.shared.board().next(protocol, self.clock.now());
         let result = match picked {
-            None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at(fits) }),
+            None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at(protocol) }),
             Some(pick) => {
                 let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, pick, asking));
                 leased.map(|work| match work {

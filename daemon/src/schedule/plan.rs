@@ -1,6 +1,12 @@
-//! Cuts a job's slots into segments.
+//! Plans a job: cuts its slots into segments, and says whether frames are made for them.
 
-use tweenfarm_protocol::SlotRange;
+use tweenfarm_protocol::{Rational, SlotRange, task::EngineSettings};
+
+/// How the frames of a job are made, where `usual` is how the farm makes them. A job that `drops_frames` gets source
+/// frames alone, unless its rate is above the source's.
+pub fn engine(usual: EngineSettings, drops_frames: bool, source: Rational, target: Rational) -> EngineSettings {
+    if drops_frames && target <= source { usual.with_source_frames_only() } else { usual }
+}
 
 /// Ranges that partition `[0, slot_count)` in order, as few as `slots_max` per range allows and as even as can be:
 /// lengths differ by at most one, so that the last segment is not a sliver everybody waits for.
@@ -30,6 +36,25 @@ mod tests {
         check(101, 100, &[50, 51]);
         check(7, 2, &[1, 2, 2, 2]);
         check(3, 0, &[1, 1, 1]);
+    }
+
+    #[test]
+    fn frames_are_dropped_where_that_is_asked_for_and_the_rate_is_not_above_the_sources() {
+        let usual = EngineSettings { dedupe: true, ..EngineSettings::default() };
+        let check = |drops_frames, (num, den), target, expected: bool| {
+            let source = Rational::new(num, den).unwrap();
+            let engine = engine(usual, drops_frames, source, Rational::whole(target));
+            assert_eq!(engine.nearest, expected, "{source} to {target}");
+            assert_eq!(EngineSettings { nearest: false, dedupe: true, ..engine }, usual);
+            assert_eq!(engine.dedupe, !expected, "no drawing moves where no frame is made");
+        };
+        check(true, (60, 1), 24, true);
+        check(true, (24, 1), 24, true);
+        check(true, (60_000, 1001), 60, false);
+        check(true, (30_000, 1001), 24, true);
+        check(true, (24, 1), 60, false);
+        check(false, (60, 1), 24, false);
+        check(false, (24, 1), 24, false);
     }
 
     proptest! {

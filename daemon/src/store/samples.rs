@@ -181,7 +181,7 @@ pub(crate) fn job(number: u128, of: u128, at: i64, state: JobState) -> Job {
         slot_count: 200,
         encode: EncodeSettings::Lossless,
         encoder: EncoderClass::Va,
-        engine: EngineSettings { quality: Quality::High, scene_cuts: false, dedupe: true },
+        engine: EngineSettings { quality: Quality::High, scene_cuts: false, dedupe: true, nearest: true },
         format: OutputFormat { size: PictureSize::new(1280, 720).ok(), codec: Codec::Hevc, depth: Depth::Ten },
         tier: Tier::Free,
         watermarked: true,

@@ -49,6 +49,7 @@ impl Default for TweenInterpolate {
 
 struct Work {
     target_rate: Rational,
+    nearest: bool,
     first_slot: u64,
     engine: Engine,
     record: Arc<Record>,
@@ -94,7 +95,7 @@ struct Formats {
 
 impl TweenInterpolate {
     pub fn set_settings(&self, settings: Settings) {
-        let Settings { timeline, kept, slots, target_rate, engine, record } = settings;
+        let Settings { timeline, kept, slots, target_rate, nearest, engine, record } = settings;
         let times = match &kept {
             Some(kept) => FrameTimes::of_frames(&timeline, kept),
             None => FrameTimes::of(&timeline),
@@ -108,7 +109,7 @@ impl TweenInterpolate {
         *lock(&self.work) = Some(Work {
             first_slot: slots.first,
             places: Places::Clip { placer: Placer::new(timeline), kept, frame_count },
-            feed: Feed::new(Retimer::new(times, target_rate, slots)),
+            feed: Feed::new(Retimer::new(times, target_rate, slots).nearest(nearest)),
             engine: Engine::Awaiting(Some(engine)),
             segment: gst::FormattedSegment::new(),
             formats: None,
@@ -116,6 +117,7 @@ impl TweenInterpolate {
             turns: Turns::default(),
             ended: false,
             target_rate,
+            nearest,
             record,
         });
     }
@@ -126,9 +128,10 @@ impl TweenInterpolate {
         let properties = lock(&self.properties);
         if let (None, Some(target_rate)) = (work.as_ref(), properties.target_rate()) {
             let times = StreamTimes::new(rational(input.fps()));
+            let nearest = properties.nearest;
             *work = Some(Work {
                 first_slot: 0,
-                feed: Feed::new(Retimer::stream(times.tick(), target_rate, times.distance())),
+                feed: Feed::new(Retimer::stream(times.tick(), target_rate, times.distance()).nearest(nearest)),
                 places: Places::Stream { times, origin_ns: None },
                 engine: Engine::Awaiting(Some(properties.engine())),
                 segment: gst::FormattedSegment::new(),
@@ -137,6 +140,7 @@ impl TweenInterpolate {
                 turns: Turns::default(),
                 ended: false,
                 target_rate,
+                nearest,
                 record: Arc::default(),
             });
         }
@@ -342,7 +346,8 @@ impl Work {
         let rate = self.formats.as_ref().and_then(|formats| rational(formats.input.fps()));
         *times = StreamTimes::new(rate);
         *origin_ns = None;
-        self.feed = Feed::new(Retimer::stream(times.tick(), self.target_rate, times.distance()));
+        let retimer = Retimer::stream(times.tick(), self.target_rate, times.distance());
+        self.feed = Feed::new(retimer.nearest(self.nearest));
         self.ended = false;
         self.turns.clear();
         if let Engine::Ready(pairs) = &mut self.engine {

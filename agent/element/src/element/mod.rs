@@ -22,6 +22,8 @@ pub struct Settings {
     pub kept: Option<Vec<u64>>,
     pub slots: SlotRange,
     pub target_rate: Rational,
+    /// Slots show the source frames nearest to them, and no frame is made.
+    pub nearest: bool,
     pub engine: MakeInterpolator,
     pub record: Arc<Record>,
 }

@@ -33,6 +33,7 @@ pub struct Properties {
     pub target_fps: gst::Fraction,
     quality: StreamQuality,
     scene_cuts: bool,
+    pub nearest: bool,
     device: Option<String>,
 }
 
@@ -40,7 +41,7 @@ impl Default for Properties {
     fn default() -> Self {
         let (num, den) = RATE_DEFAULT;
         let quality = StreamQuality::default();
-        Properties { target_fps: gst::Fraction::new(num, den), quality, scene_cuts: true, device: None }
+        Properties { target_fps: gst::Fraction::new(num, den), quality, scene_cuts: true, nearest: false, device: None }
     }
 }
 
@@ -69,6 +70,12 @@ impl Properties {
                     .default_value(true)
                     .mutable_ready()
                     .build(),
+                glib::ParamSpecBoolean::builder("nearest")
+                    .nick("Nearest")
+                    .blurb("Make no frame: show the nearest of the stream, which drops some where the rate is lower")
+                    .default_value(false)
+                    .mutable_ready()
+                    .build(),
                 glib::ParamSpecString::builder("device")
                     .nick("Device")
                     .blurb("UUID of the Vulkan device, 32 hexadecimal digits; without it the best there is")
@@ -85,6 +92,7 @@ impl Properties {
             "target-fps" => self.target_fps = value.get().unwrap_or(self.target_fps),
             "quality" => self.quality = value.get().unwrap_or(self.quality),
             "scene-cuts" => self.scene_cuts = value.get().unwrap_or(self.scene_cuts),
+            "nearest" => self.nearest = value.get().unwrap_or(self.nearest),
             "device" => {
                 let uuid: Option<String> = value.get().unwrap_or_default();
                 self.device = uuid.filter(|uuid| !uuid.is_empty());
@@ -98,6 +106,7 @@ impl Properties {
             "target-fps" => self.target_fps.to_value(),
             "quality" => self.quality.to_value(),
             "scene-cuts" => self.scene_cuts.to_value(),
+            "nearest" => self.nearest.to_value(),
             _ => self.device.to_value(),
         }
     }

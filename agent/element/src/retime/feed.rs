@@ -181,11 +181,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn frames_in_turn_give_the_plan(frames in 2_u64..60, source in 10_i64..60, target in 24_i64..240, cut in 0_u64..100) {
+        fn frames_in_turn_give_the_plan(
+            frames in 2_u64..60, source in 10_i64..60, target in 24_i64..240, cut in 0_u64..100, nearest in any::<bool>()
+        ) {
             let slots = frames * target as u64 / source as u64 + 1;
             let cut = cut.min(slots);
             for part in [SlotRange::new(0, cut), SlotRange::new(cut, slots)] {
-                let retimer = retimer(frames, source, target, part);
+                let retimer = retimer(frames, source, target, part).nearest(nearest);
                 let plan: Vec<_> = retimer.plan().collect();
                 let (shown, lost) = run(retimer, &(0..frames).collect::<Vec<_>>(), frames);
                 prop_assert_eq!((shown, lost), (plan, 0));

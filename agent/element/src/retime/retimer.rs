@@ -50,6 +50,12 @@ impl Retimer {
         Retimer { times: FrameTimes::stream(tick), rate, slots: SlotRange::new(0, u64::MAX), pause_ticks }
     }
 
+    /// With `nearest` every distance is a pause: each slot shows the source frame nearest to it, and none is made.
+    pub fn nearest(self, nearest: bool) -> Retimer {
+        let pause_ticks = if nearest { 0 } else { self.pause_ticks };
+        Retimer { pause_ticks, ..self }
+    }
+
     /// Takes the next frame of a stream; gives its number.
     pub fn hear(&mut self, ticks: i64) -> u64 {
         self.times.push(ticks)
@@ -104,7 +110,8 @@ impl Retimer {
             return Shot::Source { frame: first };
         }
         let phase_q16 = (2 * WHOLE_Q16 * into + whole).div_euclid(2 * whole);
-        let nearer = if 2 * into < whole { first } else { second };
+        // As near to both is the earlier one.
+        let nearer = if 2 * into <= whole { first } else { second };
         let coincides = phase_q16 <= COINCIDES_Q16 || phase_q16 >= WHOLE_Q16 - COINCIDES_Q16;
         match u32::try_from(phase_q16) {
             Ok(phase_q16) if !coincides && span <= self.pause_ticks => Shot::Between { first, second, phase_q16 },
@@ -246,9 +253,19 @@ mod tests {
         // 100 ms apart, then 500 ms of pause: five times the usual distance.
         let retimer = variable(&[0, 100, 200, 700, 800, 900], rate(20, 1), SlotRange::new(0, 20));
         assert_eq!(retimer.shot(5), source(2));
-        assert_eq!(retimer.shot(8), source(2));
-        assert_eq!(retimer.shot(9), source(3));
+        // As near to both.
+        assert_eq!(retimer.shot(9), source(2));
+        assert_eq!(retimer.shot(10), source(3));
         assert_eq!(retimer.shot(15), between(3, 32_768));
+    }
+
+    #[test]
+    fn where_no_frame_is_made_a_lower_rate_drops_frames() {
+        let dropped = constant(rate(60, 1), 10, rate(24, 1), SlotRange::new(0, 4)).nearest(true);
+        // Slot 1 stands at 2.5 frames, slot 3 at 7.5.
+        assert_eq!(shots(&dropped), [source(0), source(2), source(5), source(7)]);
+        let same = constant(rate(30_000, 1001), 90, rate(30_000, 1001), SlotRange::new(0, 90)).nearest(true);
+        assert_eq!(shots(&same), (0..90).map(source).collect::<Vec<_>>());
     }
 
     #[test]
@@ -326,6 +343,24 @@ mod tests {
                 .flat_map(|pair| variable(&ticks, target, SlotRange::new(pair[0], pair[1])).plan().collect::<Vec<_>>())
                 .collect();
             prop_assert_eq!(parts, whole.plan().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn where_no_frame_is_made_every_slot_shows_the_source_frame_nearest_to_it(ticks in any_ticks(), fps in 1_i64..240) {
+            let retimer = variable(&ticks, rate(fps, 1), SlotRange::new(0, 300)).nearest(true);
+            // `min_by_key` gives the first of equals.
+            let frames: Vec<i64> = (0..retimer.frame_count()).map(|frame| retimer.ticks(frame)).collect();
+            let tick = retimer.times.tick();
+            let away = |slot: u64, ticks: i64| {
+                let slot = i128::from(slot) * i128::from(tick.den());
+                (slot - i128::from(ticks) * i128::from(tick.num()) * i128::from(fps)).abs()
+            };
+            for (slot, shot) in retimer.plan() {
+                let expected = (0..retimer.frame_count()).min_by_key(|frame| away(slot, frames[*frame as usize])).unwrap();
+                prop_assert_eq!(shot, source(expected));
+            }
+            prop_assert_eq!(retimer.plan().count(), 300);
+            prop_assert_eq!(retimer.shot(0), source(0));
         }
 
         #[test]

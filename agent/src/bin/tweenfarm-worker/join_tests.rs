@@ -48,6 +48,7 @@ fn converted_as(
             target_rate: target,
             slots,
             dedupe: false,
+            nearest: false,
             encoder: encoder::choose(&working, plan.encoder, format, plan.encode)?,
             encode: plan.encode,
             format: plan.format,

@@ -58,6 +58,7 @@ fn attempt(
         target_rate: plan.target_rate,
         slots,
         dedupe: false,
+        nearest: false,
         encoder,
         encode: plan.encode,
         format: plan.format,

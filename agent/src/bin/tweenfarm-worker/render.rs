@@ -83,6 +83,7 @@ impl Renderer {
             target_rate: plan.target_rate,
             slots,
             dedupe: plan.engine.dedupe,
+            nearest: plan.engine.nearest,
             encoder,
             encode: plan.encode,
             format: plan.format,

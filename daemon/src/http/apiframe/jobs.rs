@@ -79,6 +79,7 @@ async fn accept(
         target_fps: order.target_fps,
         format: OutputFormat { size, ..OutputFormat::default() },
         watermark: false,
+        drops_frames: order.model.drops_frames(),
         source,
         price,
         idempotency,

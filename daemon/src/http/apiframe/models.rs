@@ -41,12 +41,18 @@ impl Model {
         Model::ALL.into_iter().find(|model| model.id() == id)
     }
 
+    /// Who asks this model for the source's rate wants the clip as it is, and for a lower one wants it thinned.
+    pub fn drops_frames(self) -> bool {
+        self == Model::TopazVideoUpscale
+    }
+
     fn entry(self) -> Value {
         let (label, description, dearest) = match self {
             Model::TopazVideoUpscale => (
                 "Video interpolation and scaling",
-                "To 24, 30 or 60 fps at 720p, 1080p or 4k. New frames come from the farm's own flow engine; the picture is \
-                 scaled with a normal filter, not by a network. enhance_model and subject_detection change nothing.",
+                "To 24, 30 or 60 fps at 720p, 1080p or 4k. New frames come from the farm's own flow engine, where the rate \
+                 is above the clip's; else frames are dropped and none is made. The picture is scaled with a normal filter, \
+                 not by a network. enhance_model and subject_detection change nothing.",
                 pricing::SMOOTH.multiplier,
             ),
             Model::FrameInterpolate => (

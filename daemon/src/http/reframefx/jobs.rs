@@ -79,6 +79,7 @@ async fn accept(state: HttpState, request: Request) -> Result<Value, Failure> {
         target_fps,
         format: OutputFormat::default(),
         watermark,
+        drops_frames: false,
         source,
         price,
         idempotency,

@@ -192,6 +192,7 @@ async fn the_operator_sees_what_became_of_a_webhook_and_nothing_of_its_secret() 
         target_fps: 60,
         format: Default::default(),
         watermark: false,
+        drops_frames: false,
         source,
         price: Xeconds(1),
         idempotency: None,

@@ -279,7 +279,8 @@ enum QualityV2 {
 }
 
 impl From<EngineSettings> for EngineV2 {
-    fn from(EngineSettings { quality, scene_cuts, dedupe }: EngineSettings) -> EngineV2 {
+    /// `nearest` has no name here: the record of a job has it.
+    fn from(EngineSettings { quality, scene_cuts, dedupe, nearest: _ }: EngineSettings) -> EngineV2 {
         let quality = match quality {
             Quality::Fast => QualityV2::Fast,
             Quality::Balanced => QualityV2::Balanced,
@@ -296,7 +297,7 @@ impl From<EngineV2> for EngineSettings {
             QualityV2::Balanced => Quality::Balanced,
             QualityV2::High => Quality::High,
         };
-        EngineSettings { quality, scene_cuts, dedupe }
+        EngineSettings { quality, scene_cuts, dedupe, nearest: false }
     }
 }
 

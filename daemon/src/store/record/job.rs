@@ -20,6 +20,14 @@ pub enum JobRecord {
     V2(JobV2),
     V3(JobV3),
     V4(JobV4),
+    V5(JobV5),
+}
+
+/// Version 4, and whether no frame is made.
+#[derive(Serialize, Deserialize)]
+pub struct JobV5 {
+    job: JobV4,
+    nearest: bool,
 }
 
 /// Version 3, and what the output is like.
@@ -282,7 +290,8 @@ pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
     let (encoder, engine) = (job.encoder.into(), job.engine.into());
     let watermarked = job.watermarked;
     let job_v3 = JobV3 { job: head, encoder, engine, settings_hash, watermarked };
-    let head = JobRecord::V4(JobV4 { job: job_v3, format: job.format.into() });
+    let job_v4 = JobV4 { job: job_v3, format: job.format.into() };
+    let head = JobRecord::V5(JobV5 { job: job_v4, nearest: job.engine.nearest });
     (head, segments.iter().map(|segment| SegmentRecord::V2(segment.into())).collect())
 }
 
@@ -301,9 +310,9 @@ impl JobRecord {
     pub(in crate::store) fn segment_count(&self) -> u64 {
         match self {
             JobRecord::V1(record) | JobRecord::V2(JobV2 { job: record, .. }) => record.segment_count,
-            JobRecord::V3(JobV3 { job: record, .. }) | JobRecord::V4(JobV4 { job: JobV3 { job: record, .. }, .. }) => {
-                record.segment_count
-            }
+            JobRecord::V3(JobV3 { job: record, .. })
+            | JobRecord::V4(JobV4 { job: JobV3 { job: record, .. }, .. })
+            | JobRecord::V5(JobV5 { job: JobV4 { job: JobV3 { job: record, .. }, .. }, .. }) => record.segment_count,
         }
     }
 }
@@ -311,12 +320,18 @@ impl JobRecord {
 /// The job that `split` took apart.
 pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> Result<Job, RecordError> {
     // What earlier versions had no name for is what is the default today.
-    let (record, format) = match head {
+    let (record, nearest) = match head {
+        JobRecord::V5(JobV5 { job, nearest }) => (JobRecord::V4(job), nearest),
+        earlier => (earlier, false),
+    };
+    let (record, format) = match record {
         JobRecord::V4(JobV4 { job, format }) => (JobRecord::V3(job), format.try_into()?),
         earlier => (earlier, OutputFormat::default()),
     };
     let JobV3 { job: record, encoder, engine, settings_hash, watermarked } = match record {
-        JobRecord::V4(JobV4 { job, .. }) | JobRecord::V3(job) => job,
+        JobRecord::V5(JobV5 { job: JobV4 { job, .. }, .. }) | JobRecord::V4(JobV4 { job, .. }) | JobRecord::V3(job) => {
+            job
+        }
         JobRecord::V2(JobV2 { job, encoder, engine, settings_hash }) => {
             JobV3 { job: job.into(), encoder, engine, settings_hash, watermarked: false }
         }
@@ -369,7 +384,7 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
         slot_count: record.slot_count,
         encode: record.encode.into(),
         encoder: encoder.into(),
-        engine: engine.into(),
+        engine: EngineSettings { nearest, ..engine.into() },
         format,
         tier: record.tier.into(),
         watermarked,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{model::*, store::samples};
 use std::fmt::Write as _;
-use tweenfarm_protocol::{AccountId, EntryId, JobId, Timestamp, Xeconds, output::OutputFormat};
+use tweenfarm_protocol::{AccountId, EntryId, JobId, Timestamp, Xeconds, output::OutputFormat, task::EngineSettings};
 
 /// `name hexadecimal`, one record a line.
 const RELEASED: &str = include_str!("released.txt");
@@ -23,6 +23,7 @@ const EARLIER: &[(&str, &str)] = &[
     ("job.", ".v1"),
     ("job.", ".v2"),
     ("job.", ".v3"),
+    ("job.", ".v4"),
     ("segment.", ".v1"),
 ];
 
@@ -43,7 +44,7 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
     ];
     for (number, state) in samples::every_state().into_iter().enumerate() {
         let (head, segments) = split(&samples::job(1, 2, 3, state));
-        lines.push((format!("job.{number}.v4"), encode(&head).unwrap()));
+        lines.push((format!("job.{number}.v5"), encode(&head).unwrap()));
         for (position, segment) in segments.iter().enumerate() {
             lines.push((format!("segment.{number}.{position}.v2"), encode(segment).unwrap()));
         }
@@ -111,6 +112,8 @@ fn what_version_1_wrote_is_written_the_same_and_read_back() {
             unite(head, segments).unwrap()
         };
         let job = samples::job(1, 2, 3, state);
+        assert_eq!(read("v5", "v2"), job);
+        let job = Job { engine: EngineSettings { nearest: false, ..job.engine }, ..job };
         assert_eq!(read("v4", "v2"), job);
         let job = Job { format: OutputFormat::default(), ..job };
         assert_eq!(read("v3", "v2"), job);

@@ -46,6 +46,8 @@ pub struct Run<'a> {
     pub slots: SlotRange,
     /// Drawings shown two or three times are moved in between.
     pub dedupe: bool,
+    /// Slots show the source frames nearest to them, and no frame is made.
+    pub nearest: bool,
     pub encoder: &'a str,
     pub encode: EncodeSettings,
     pub format: OutputFormat,
@@ -142,8 +144,9 @@ fn build(
 ) -> Result<gst::Pipeline, Failure> {
     let pipeline = gst::Pipeline::new();
     let timeline = Arc::new(run.clip.timeline.clone());
-    let (slots, target_rate, record_too) = (run.slots, run.target_rate, Arc::clone(record));
-    let settings = element::Settings { timeline, kept, slots, target_rate, engine, record: record_too };
+    let Run { slots, target_rate, nearest, .. } = *run;
+    let settings =
+        element::Settings { timeline, kept, slots, target_rate, nearest, engine, record: Arc::clone(record) };
     let interpolate: gst::Element = TweenInterpolate::new(settings).upcast();
     let encoder = encoder::element(run.encoder, run.encode, run.target_rate)?;
     if run.clip.full_range {

@@ -5,7 +5,7 @@ use crate::testing::{Blend, clip, entry, frames, output, rate, times};
 use std::path::PathBuf;
 use tweenfarm_media::{ProbeLimits, probe_clip};
 use tweenfarm_protocol::output::Depth;
-use tweenfarm_protocol::task::FailureClass;
+use tweenfarm_protocol::task::{EngineSettings, FailureClass};
 
 const X264: &str = "-c:v libx264 -preset ultrafast";
 
@@ -21,8 +21,7 @@ fn render(source: &Path, target: Rational, slots: Option<SlotRange>) -> Result<R
 }
 
 fn render_with(source: &Path, target: Rational, slots: Option<SlotRange>, dedupe: bool) -> Result<Rendered, Failure> {
-    let (encode, format) = (EncodeSettings::Lossless, OutputFormat::default());
-    render_as(source, target, slots, dedupe, encode, format)
+    render_as(source, target, slots, dedupe, EncodeSettings::Lossless, OutputFormat::default())
 }
 
 fn render_as(
@@ -30,6 +29,18 @@ fn render_as(
     target: Rational,
     slots: Option<SlotRange>,
     dedupe: bool,
+    encode: EncodeSettings,
+    format: OutputFormat,
+) -> Result<Rendered, Failure> {
+    let engine = EngineSettings { dedupe, ..EngineSettings::default() };
+    render_by(source, target, slots, engine, encode, format)
+}
+
+fn render_by(
+    source: &Path,
+    target: Rational,
+    slots: Option<SlotRange>,
+    engine: EngineSettings,
     encode: EncodeSettings,
     format: OutputFormat,
 ) -> Result<Rendered, Failure> {
@@ -44,7 +55,8 @@ fn render_as(
         clip: &clip,
         target_rate: target,
         slots,
-        dedupe,
+        dedupe: engine.dedupe,
+        nearest: engine.nearest,
         encoder: encoder::choose(&working, format.software(), format, encode)?,
         encode,
         format,
@@ -94,6 +106,37 @@ fn source_frames_reach_the_encoder_bit_by_bit() {
     assert_eq!(rendered.ran.frames_made, 24);
     let made = |slot: &usize| shown[*slot] != shown[slot - 1] && shown[*slot] != shown[slot + 1];
     assert!((1..48).step_by(2).filter(made).count() > 12, "the frames between are copies of their neighbours");
+}
+
+#[test]
+fn where_no_frame_is_made_every_slot_is_the_nearest_source_frame_bit_by_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = 64 * 48 * 3 / 2;
+    // `expected` is the source frame of each slot.
+    let check = |name: &str, fps: i64, options: &str, target: (i64, i64), cut: u64, expected: &[usize]| {
+        let options = format!("{options} {X264} -pix_fmt yuv420p -bf 2");
+        let path = clip(folder.path(), name, &format!("testsrc2=s=64x48:r={fps}:d=1"), &options);
+        let source = frames(&path, size);
+        let engine = EngineSettings::default().with_source_frames_only();
+        let render = |slots| {
+            let (target, format) = (rate(target.0, target.1), OutputFormat::default());
+            render_by(&path, target, Some(slots), engine, EncodeSettings::Lossless, format).unwrap()
+        };
+        let end = expected.len() as u64;
+        let parts = [render(SlotRange::new(0, cut)), render(SlotRange::new(cut, end))];
+        assert!(parts.iter().all(|part| part.ran.frames_made == 0), "{name}");
+        let shown: Vec<_> = parts.iter().flat_map(|part| frames(&part.path, size)).collect();
+        assert_eq!(shown.len(), expected.len(), "{name}");
+        for (slot, frame) in expected.iter().enumerate() {
+            assert!(shown[slot] == source[*frame], "{name}: slot {slot} is not source frame {frame}");
+        }
+    };
+    let halves: Vec<usize> = (0..24).map(|slot| slot * 5 / 2).collect();
+    check("lower.mp4", 60, "", (24, 1), 7, &halves);
+    check("same.mp4", 25, "", (25, 1), 11, &(0..25).collect::<Vec<_>>());
+    // Frames 0 1 3 4 5 7 … of a variable rate: a left-out one is as near to both, and the earlier one stands.
+    let gaps = "-vf select=not(eq(mod(n\\,4)\\,2)) -vsync vfr";
+    check("variable.mp4", 24, gaps, (12, 1), 5, &[0, 1, 3, 4, 6, 7, 9, 10, 12, 13, 15, 16]);
 }
 
 #[test]

@@ -52,6 +52,24 @@ async fn a_clip_is_uploaded_converted_and_fetched() {
 }
 
 #[tokio::test]
+async fn model_and_rates_say_whether_frames_are_made() {
+    let bench = Bench::new();
+    let ann = bench.customer("ann@example.org", 100).await;
+    let check = async |clip: &str, model: fn(&str, u32) -> Value, target_fps: u32, nearest: bool| {
+        let url = bench.clip_url(&ann, clip).await;
+        let id = job_id(&bench.order(&ann, model(&url, target_fps), None).await);
+        let engine = bench.farm.job(id.parse().unwrap()).unwrap().unwrap().job.engine;
+        assert_eq!(engine.nearest, nearest, "{clip} to {target_fps}");
+    };
+    let scaled = |url: &str, target_fps| upscale(url, "720p", target_fps);
+    check("clip 60 1000", scaled, 24, true).await;
+    check("clip 30 1000", scaled, 30, true).await;
+    check("clip 24 1000", scaled, 30, false).await;
+    check("clip 60 1000", interpolate, 24, false).await;
+    check("clip 30 1000", interpolate, 30, false).await;
+}
+
+#[tokio::test]
 async fn a_result_is_a_source_and_so_is_a_presigned_object_and_anothers_url() {
     let bench = Bench::new();
     let (ann, bob) = (bench.customer("ann@example.org", 100).await, bench.customer("bob@example.org", 100).await);
