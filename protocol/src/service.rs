@@ -17,6 +17,8 @@ pub const PROTOCOL_VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
 pub const MARKS_SINCE: u32 = 2;
 /// From this version on an agent can be asked to make no frame; one before would make them all the same.
 pub const NEAREST_SINCE: u32 = 2;
+/// From this version on an agent can be asked for another size, codec or depth; one before would not notice.
+pub const FORMATS_SINCE: u32 = 2;
 /// From this version on a daemon renews certificates.
 pub const RENEWALS_SINCE: u32 = 2;
 

@@ -4,7 +4,8 @@ use crate::model::{Job, SegmentState, Spot};
 use std::collections::HashMap;
 use tweenfarm_protocol::{
     AccountId, JobId, Timestamp,
-    service::{MARKS_SINCE, NEAREST_SINCE},
+    output::OutputFormat,
+    service::{FORMATS_SINCE, MARKS_SINCE, NEAREST_SINCE},
 };
 
 /// When each account was last handed a worker, as a running number. Forgotten in a restart, which is harmless.
@@ -60,6 +61,9 @@ pub fn next<'a>(
 
 /// Whether an agent of this protocol knows all that a piece asks of it.
 fn fits(job: &Job, spot: Spot, protocol: u32) -> bool {
+    if job.format != OutputFormat::default() && protocol < FORMATS_SINCE {
+        return false;
+    }
     match spot {
         Spot::Segment(_) => !job.engine.nearest || protocol >= NEAREST_SINCE,
         Spot::Join => true,
@@ -86,7 +90,9 @@ mod tests {
     use super::*;
     use crate::model::{JobState, Segment};
     use crate::store::samples;
-    use tweenfarm_protocol::{AgentId, LeaseId, SlotRange, service::PROTOCOL_VERSIONS, task::Progress};
+    use tweenfarm_protocol::{
+        AgentId, LeaseId, SlotRange, output::PictureSize, service::PROTOCOL_VERSIONS, task::Progress,
+    };
     use uuid::Uuid;
 
     const NOW: Timestamp = Timestamp(100);
@@ -151,11 +157,13 @@ mod tests {
     fn what_an_older_protocol_does_not_know_waits_for_a_newer_one() {
         let mut jobs = [job(1, 1, 10, vec![ready(0)])];
         let chosen = |jobs: &[Job], protocol| next(jobs.iter(), &Turns::default(), protocol, NOW).is_some();
-        jobs[0].engine.nearest = true;
+        (jobs[0].format, jobs[0].engine.nearest) = (OutputFormat::default(), true);
         assert_eq!((chosen(&jobs, 1), chosen(&jobs, 2)), (false, true));
         assert_eq!((next_ready_at(jobs.iter(), 1), next_ready_at(jobs.iter(), 2)), (None, Some(Timestamp(0))));
         jobs[0].engine.nearest = false;
         assert!(chosen(&jobs, 1));
+        jobs[0].format.size = PictureSize::new(1280, 720).ok();
+        assert_eq!((chosen(&jobs, 1), chosen(&jobs, 2)), (false, true));
     }
 
     #[test]
