@@ -24,7 +24,7 @@ use tweenfarm_daemon::{
 use tweenfarm_protocol::{
     AgentId, LeaseId, Timestamp, codec,
     output::{Codec, Depth, OutputFormat, PictureSize},
-    service::{FarmClient, Receipt, Refusal, Renewal},
+    service::{FarmClient, Hello, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal},
     task::{Delivered, EncoderClass, Failure, FailureClass, Outcome, Progress, RenderFacts, RenderWork, Task, Work},
 };
 use uuid::Uuid;
@@ -88,7 +88,7 @@ async fn an_agent_takes_tasks_delivers_and_the_job_is_done() {
     let job = door.scene.submit(&clip, 1, 8).await.unwrap().job;
     let agent = door.connect().await;
     let welcome = agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
-    assert_eq!((welcome.protocol, welcome.renew_every_ms, welcome.leases), (2, 2_000, vec![]));
+    assert_eq!((welcome.protocol, welcome.renew_every_ms, welcome.leases), (3, 2_000, vec![]));
 
     let task = next(&agent).await.unwrap();
     let Work::Render(render) = task.work else { panic!("expected a piece to render") };
@@ -181,34 +181,29 @@ async fn the_copy_of_a_job_that_is_marked_is_made_from_its_joined_output() {
 }
 
 #[tokio::test]
-async fn an_agent_of_the_release_before_is_asked_for_everything_but_what_it_does_not_know() {
+async fn an_agent_of_the_release_before_does_a_whole_job() {
     let door = Door::open(RpcSettings::default()).await;
     let account = door.scene.account("ada", 50).await;
     let clip = door.scene.clip(&account, 1).await;
     let marked = Submission { watermark: true, ..submission(&clip, 1, 8) };
     let job = door.scene.farm.submit(marked).await.unwrap().job;
     let older = door.connect().await;
-    let said = tweenfarm_protocol::service::Hello { protocol: (1, 1), ..hello(AGENT, 1) };
-    assert_eq!(older.hello(within(), said).await.unwrap().unwrap().protocol, 1);
-    for key in [None, Some(job.output_key())] {
-        let task = next(&older).await.expect("a segment, then the join");
+    let lowest = *PROTOCOL_VERSIONS.start();
+    let said = Hello { protocol: (lowest - 1, lowest), ..hello(AGENT, 1) };
+    assert_eq!(older.hello(within(), said).await.unwrap().unwrap().protocol, lowest);
+    for key in [None, Some(job.output_key()), Some(job.marked_key())] {
+        let task = next(&older).await.expect("a segment, the join, the mark");
         let key = key.unwrap_or_else(|| ObjectKey::segment(job.id, task.lease));
         let facts = RenderFacts { frames: 60, ..RenderFacts::default() };
         let delivered = Delivered { facts, ..door.put(&key, b"frames").await };
         let report = older.report(within(), task.lease, Outcome::Done(delivered)).await;
         assert_eq!(report.unwrap(), Ok(Receipt::Accepted));
     }
-    // It waits as it does when there is nothing, and does not spin.
-    assert_eq!(older.next_task(within(), AGENT, 0, 100).await.unwrap(), Ok(None), "the mark is not for it");
-    let newer = door.connect().await;
-    let another = AgentId(Uuid::from_u128(2));
-    newer.hello(within(), hello(another, 1)).await.unwrap().unwrap();
-    let task = newer.next_task(within(), another, 0, 0).await.unwrap().unwrap().expect("the mark");
-    assert!(matches!(task.work, Work::Mark(_)));
+    assert!(matches!(door.scene.end(job.id), JobEnd::Done { .. }));
 }
 
 #[tokio::test]
-async fn a_job_that_drops_frames_says_so_in_its_task_and_waits_for_an_agent_that_knows_how() {
+async fn a_job_that_drops_frames_says_so_in_its_task() {
     let door = Door::open(RpcSettings::default()).await;
     let account = door.scene.account("ada", 50).await;
     // A clip at 30 frames per second.
@@ -220,20 +215,14 @@ async fn a_job_that_drops_frames_says_so_in_its_task_and_waits_for_an_agent_that
     let dropped = RULES.engine.with_source_frames_only();
     assert_eq!((submit(60, true).await, submit(24, false).await), (RULES.engine, RULES.engine));
     assert_eq!((submit(24, true).await, submit(30, true).await), (dropped, dropped));
-    let engine = |task: Option<Task>| match task.expect("a piece to render").work {
-        Work::Render(render) => render.plan.engine,
-        other => panic!("expected a piece to render, got {other:?}"),
-    };
-    let older = door.connect().await;
-    let said = tweenfarm_protocol::service::Hello { protocol: (1, 1), ..hello(AGENT, 1) };
-    older.hello(within(), said).await.unwrap().unwrap();
-    assert_eq!((engine(next(&older).await), engine(next(&older).await)), (RULES.engine, RULES.engine));
-    assert_eq!(next(&older).await, None, "it would make frames");
-    let newer = door.connect().await;
-    let another = AgentId(Uuid::from_u128(2));
-    newer.hello(within(), hello(another, 1)).await.unwrap().unwrap();
-    let task = newer.next_task(within(), another, 0, 0).await.unwrap().unwrap();
-    assert_eq!(engine(task), dropped);
+    let agent = door.connect().await;
+    agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
+    for expected in [RULES.engine, RULES.engine, dropped, dropped] {
+        match next(&agent).await.expect("a piece to render").work {
+            Work::Render(render) => assert_eq!(render.plan.engine, expected),
+            other => panic!("expected a piece to render, got {other:?}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -269,13 +258,13 @@ async fn protocols_that_do_not_meet_are_told_apart() {
         agent.hello(within(), hello)
     };
     let refused = |agent_lowest, agent_highest| {
-        Err(Refusal::Protocol { daemon_lowest: 1, daemon_highest: 2, agent_lowest, agent_highest })
+        Err(Refusal::Protocol { daemon_lowest: 2, daemon_highest: 3, agent_lowest, agent_highest })
     };
-    assert_eq!(with((3, 4)).await.unwrap(), refused(3, 4));
-    assert_eq!(with((0, 0)).await.unwrap(), refused(0, 0));
-    assert_eq!(with((1, 7)).await.unwrap().unwrap().protocol, 2);
-    assert_eq!(with((2, 3)).await.unwrap().unwrap().protocol, 2);
-    assert_eq!(with((0, 1)).await.unwrap().unwrap().protocol, 1, "the release before is served");
+    assert_eq!(with((4, 5)).await.unwrap(), refused(4, 5));
+    assert_eq!(with((1, 1)).await.unwrap(), refused(1, 1));
+    assert_eq!(with((1, 7)).await.unwrap().unwrap().protocol, 3);
+    assert_eq!(with((3, 4)).await.unwrap().unwrap().protocol, 3);
+    assert_eq!(with((1, 2)).await.unwrap().unwrap().protocol, 2, "the release before is served");
 }
 
 #[tokio::test]

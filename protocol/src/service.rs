@@ -10,17 +10,8 @@ use std::collections::BTreeMap;
 
 /// Versions of this service that a build understands; `hello` refuses ranges that do not meet.
 ///
-/// 2 added the third kind of task (a mark), outputs of source frames alone, the inventory in `hello`, and
-/// `renew_certificate`.
-pub const PROTOCOL_VERSIONS: std::ops::RangeInclusive<u32> = 1..=2;
-/// From this version on an agent can be asked to put a mark on an output.
-pub const MARKS_SINCE: u32 = 2;
-/// From this version on an agent can be asked to make no frame; one before would make them all the same.
-pub const NEAREST_SINCE: u32 = 2;
-/// From this version on an agent can be asked for another size, codec or depth; one before would not notice.
-pub const FORMATS_SINCE: u32 = 2;
-/// From this version on a daemon renews certificates.
-pub const RENEWALS_SINCE: u32 = 2;
+/// This release and the one before work together. What 3 added has a `*_SINCE` beside it.
+pub const PROTOCOL_VERSIONS: std::ops::RangeInclusive<u32> = 2..=3;
 
 /// How long the daemon holds a `next_task` open when there is nothing to do, at most.
 pub const NEXT_TASK_WAIT_MS_MAX: u64 = 20_000;
@@ -50,7 +41,7 @@ pub struct Hello {
     pub name: String,
     pub version: String,
     pub workers: Vec<WorkerFacts>,
-    /// Bytes free on the disk of the agent's state folder; 0 from an agent of protocol 1.
+    /// Bytes free on the disk of the agent's state folder; 0 where that is not known.
     #[serde(default)]
     pub free_disk_bytes: u64,
 }
@@ -66,7 +57,6 @@ pub struct WorkerFacts {
     pub engine: String,
     /// Those that truly encoded a frame when the worker started.
     pub encoders: Vec<String>,
-    /// Empty from an agent of protocol 1.
     #[serde(default)]
     pub inventory: Inventory,
 }

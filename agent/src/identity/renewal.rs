@@ -3,7 +3,7 @@
 use super::membership::Current;
 use crate::link::{Link, LinkError};
 use std::time::Duration;
-use tweenfarm_protocol::{Timestamp, service::RENEWALS_SINCE};
+use tweenfarm_protocol::Timestamp;
 
 /// How often it is looked whether it is time: a machine that slept does not count the hours.
 const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -13,8 +13,7 @@ pub async fn keep_renewing(link: Link, current: Current) {
     loop {
         if current.get().renew_at <= Timestamp::now() {
             match renew(&link, &current).await {
-                Ok(true) => tracing::info!("the agent's certificate was renewed"),
-                Ok(false) => {}
+                Ok(()) => tracing::info!("the agent's certificate was renewed"),
                 Err(RenewalError::Link(LinkError::Stopped)) => return,
                 Err(cause) => tracing::warn!(%cause, "the agent's certificate could not be renewed, trying on"),
             }
@@ -31,13 +30,8 @@ enum RenewalError {
     Membership(#[from] super::membership::MembershipError),
 }
 
-/// False when the daemon is of a release that renews nothing.
-async fn renew(link: &Link, current: &Current) -> Result<bool, RenewalError> {
-    let (_, welcome) = link.welcome_after(0).await?;
-    if welcome.protocol < RENEWALS_SINCE {
-        return Ok(false);
-    }
+async fn renew(link: &Link, current: &Current) -> Result<(), RenewalError> {
     let certificate = link.renew_certificate(current.get().certificate_request()?).await?;
     current.renew(certificate, Timestamp::now())?;
-    Ok(true)
+    Ok(())
 }

@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tweenfarm_protocol::{
     AgentId, LeaseId, codec,
     join::Certificate,
-    service::{Farm, Hello, Receipt, Refusal, Renewal, Welcome},
+    service::{Farm, Hello, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal, Welcome},
     task::{Outcome, Progress, Task},
 };
 
@@ -65,7 +65,7 @@ pub fn agent() -> AgentId {
 
 pub fn hello() -> Hello {
     Hello {
-        protocol: (1, 1),
+        protocol: (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end()),
         agent: agent(),
         name: "test".to_owned(),
         version: "0".to_owned(),
@@ -156,7 +156,7 @@ impl Farm for Service {
         book.known.insert(hello.agent);
         book.hellos.push(hello);
         Ok(Welcome {
-            protocol: 1,
+            protocol: *PROTOCOL_VERSIONS.end(),
             daemon_version: "test".to_owned(),
             renew_every_ms: 100,
             leases: book.leased.iter().copied().collect(),

@@ -57,12 +57,12 @@ impl Board {
         self.turns.served(account);
     }
 
-    pub(super) fn next(&self, protocol: u32, now: Timestamp) -> Option<(JobId, Spot)> {
-        queue::next(self.jobs.values(), &self.turns, protocol, now)
+    pub(super) fn next(&self, now: Timestamp) -> Option<(JobId, Spot)> {
+        queue::next(self.jobs.values(), &self.turns, now)
     }
 
-    pub(super) fn next_ready_at(&self, protocol: u32) -> Option<Timestamp> {
-        queue::next_ready_at(self.jobs.values(), protocol)
+    pub(super) fn next_ready_at(&self) -> Option<Timestamp> {
+        queue::next_ready_at(self.jobs.values())
     }
 
     /// What the jobs under way are made of.

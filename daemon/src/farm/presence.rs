@@ -4,10 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
-use tweenfarm_protocol::{
-    AgentId, Timestamp,
-    service::{Hello, PROTOCOL_VERSIONS},
-};
+use tweenfarm_protocol::{AgentId, Timestamp, service::Hello};
 
 /// A worker counts as idle this long after it last asked: it asks again at once, so longer means it is gone.
 const ASKED_RECENTLY: Duration = Duration::from_secs(10);
@@ -66,11 +63,6 @@ impl Presence {
         if let Some(facts) = present.hello.workers.iter_mut().find(|facts| facts.worker == worker) {
             facts.inventory.pixels_per_second = pixels_per_second;
         }
-    }
-
-    /// The protocol that is spoken with this agent; 0 when it was not introduced.
-    pub(super) fn protocol(&self, agent: AgentId) -> u32 {
-        self.agents.get(&agent).map_or(0, |present| present.hello.protocol.1.min(*PROTOCOL_VERSIONS.end()))
     }
 
     /// False when the agent, or this worker of it, has not been introduced.

@@ -271,10 +271,9 @@ impl Writer {
             let _ = reply.send(Ok(NextWork::Nothing { ready_at: None }));
             return;
         }
-        let protocol = self.shared.presence().protocol(asking.0);
-        let picked = self.shared.board().next(protocol, self.clock.now());
+        let picked = self.shared.board().next(self.clock.now());
         let result = match picked {
-            None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at(protocol) }),
+            None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at() }),
             Some(pick) => {
                 let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, pick, asking));
                 leased.map(|work| match work {

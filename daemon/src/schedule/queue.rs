@@ -2,11 +2,7 @@
 
 use crate::model::{Job, SegmentState, Spot};
 use std::collections::HashMap;
-use tweenfarm_protocol::{
-    AccountId, JobId, Timestamp,
-    output::OutputFormat,
-    service::{FORMATS_SINCE, MARKS_SINCE, NEAREST_SINCE},
-};
+use tweenfarm_protocol::{AccountId, JobId, Timestamp};
 
 /// When each account was last handed a worker, as a running number. Forgotten in a restart, which is harmless.
 #[derive(Clone, Debug, Default)]
@@ -28,23 +24,14 @@ impl Turns {
 
 /// The next piece: of the account that holds the fewest workers, and among equals of the one served longest ago, so
 /// that one account's hundred jobs do not starve another's single one; within an account the oldest job first.
-///
-/// `protocol` is the one that is spoken with who asks.
-pub fn next<'a>(
-    jobs: impl Iterator<Item = &'a Job>,
-    turns: &Turns,
-    protocol: u32,
-    now: Timestamp,
-) -> Option<(JobId, Spot)> {
+pub fn next<'a>(jobs: impl Iterator<Item = &'a Job>, turns: &Turns, now: Timestamp) -> Option<(JobId, Spot)> {
     let mut held: HashMap<AccountId, u32> = HashMap::new();
     let mut oldest: HashMap<AccountId, (&Job, Spot)> = HashMap::new();
     for job in jobs {
         let mut ready = None;
         for (spot, piece) in job.state.pieces() {
             match piece.state {
-                SegmentState::Ready { not_before, .. } if not_before <= now && fits(job, spot, protocol) => {
-                    ready = ready.or(Some(spot))
-                }
+                SegmentState::Ready { not_before, .. } if not_before <= now => ready = ready.or(Some(spot)),
                 SegmentState::Leased { .. } => *held.entry(job.account).or_default() += 1,
                 SegmentState::Ready { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => {}
             }
@@ -59,21 +46,9 @@ pub fn next<'a>(
     oldest.into_values().min_by_key(|(job, _)| order(job)).map(|(job, spot)| (job.id, spot))
 }
 
-/// Whether an agent of this protocol knows all that a piece asks of it.
-fn fits(job: &Job, spot: Spot, protocol: u32) -> bool {
-    if job.format != OutputFormat::default() && protocol < FORMATS_SINCE {
-        return false;
-    }
-    match spot {
-        Spot::Segment(_) => !job.engine.nearest || protocol >= NEAREST_SINCE,
-        Spot::Join => true,
-        Spot::Mark => protocol >= MARKS_SINCE,
-    }
-}
-
-/// When the next piece that fits and waits after a failure may be tried again; none when nothing waits.
-pub fn next_ready_at<'a>(jobs: impl Iterator<Item = &'a Job>, protocol: u32) -> Option<Timestamp> {
-    jobs.flat_map(|job| job.state.pieces().filter(move |(spot, _)| fits(job, *spot, protocol)))
+/// When the next piece that waits after a failure may be tried again; none when nothing waits.
+pub fn next_ready_at<'a>(jobs: impl Iterator<Item = &'a Job>) -> Option<Timestamp> {
+    jobs.flat_map(|job| job.state.pieces())
         .filter_map(|(_, piece)| match piece.state {
             SegmentState::Ready { not_before, .. } => Some(not_before),
             SegmentState::Leased { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => None,
@@ -90,9 +65,7 @@ mod tests {
     use super::*;
     use crate::model::{JobState, Segment};
     use crate::store::samples;
-    use tweenfarm_protocol::{
-        AgentId, LeaseId, SlotRange, output::PictureSize, service::PROTOCOL_VERSIONS, task::Progress,
-    };
+    use tweenfarm_protocol::{AgentId, LeaseId, SlotRange, task::Progress};
     use uuid::Uuid;
 
     const NOW: Timestamp = Timestamp(100);
@@ -119,7 +92,7 @@ mod tests {
     }
 
     fn chosen(jobs: &[Job], turns: &Turns) -> Option<(u128, Spot)> {
-        next(jobs.iter(), turns, *PROTOCOL_VERSIONS.end(), NOW).map(|(job, spot)| (job.0.as_u128(), spot))
+        next(jobs.iter(), turns, NOW).map(|(job, spot)| (job.0.as_u128(), spot))
     }
 
     #[test]
@@ -154,23 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_protocol_does_not_know_waits_for_a_newer_one() {
-        let mut jobs = [job(1, 1, 10, vec![ready(0)])];
-        let chosen = |jobs: &[Job], protocol| next(jobs.iter(), &Turns::default(), protocol, NOW).is_some();
-        (jobs[0].format, jobs[0].engine.nearest) = (OutputFormat::default(), true);
-        assert_eq!((chosen(&jobs, 1), chosen(&jobs, 2)), (false, true));
-        assert_eq!((next_ready_at(jobs.iter(), 1), next_ready_at(jobs.iter(), 2)), (None, Some(Timestamp(0))));
-        jobs[0].engine.nearest = false;
-        assert!(chosen(&jobs, 1));
-        jobs[0].format.size = PictureSize::new(1280, 720).ok();
-        assert_eq!((chosen(&jobs, 1), chosen(&jobs, 2)), (false, true));
-    }
-
-    #[test]
     fn the_next_retry_is_known() {
         let jobs = [job(1, 1, 10, vec![leased(), ready(300)]), job(2, 1, 10, vec![ready(200)])];
-        let newest = *PROTOCOL_VERSIONS.end();
-        assert_eq!(next_ready_at(jobs.iter(), newest), Some(Timestamp(200)));
-        assert_eq!(next_ready_at(jobs[..0].iter(), newest), None);
+        assert_eq!(next_ready_at(jobs.iter()), Some(Timestamp(200)));
+        assert_eq!(next_ready_at(jobs[..0].iter()), None);
     }
 }
