@@ -14,7 +14,7 @@ PACKAGES_BUILD := build-essential pkg-config glslc libgstreamer1.0-dev libgstrea
 PACKAGES_RUN   := libvulkan1 mesa-vulkan-drivers ffmpeg util-linux gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
                   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 PACKAGES_BENCH := gstreamer1.0-tools
-PACKAGES_TEST  := vulkan-validationlayers gstreamer1.0-tools
+PACKAGES_TEST  := vulkan-validationlayers gstreamer1.0-tools systemd
 ROOT           := $(if $(filter 0,$(shell id -u)),,sudo)
 
 # Compiled lavapipe shaders are kept between runs: compiling them again costs a second per process.

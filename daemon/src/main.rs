@@ -7,7 +7,7 @@ use std::{
     fs,
     io::Write,
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -30,10 +30,12 @@ use tweenfarm_daemon::{
     join::{Authority, discovery::Announcement, invitation::Inviter},
     logging, open_files,
     outbound::Outbound,
+    private_socket::{self, SocketFile},
     probation::Probation,
     rpc::{self, Office, RpcSettings},
     store,
     sweep::{audit, key_uses, leases, orphans, retention},
+    systemd::{self, sockets::Handed},
     webhooks::Deliveries,
 };
 
@@ -145,10 +147,12 @@ async fn serve(
     let tokens = Tokens::open(&config.tokens)?;
     let payments = config.payments_secret_file.as_deref().map(PaymentSecret::read).transpose()?;
     let mut stop_signals = StopSignals::new()?;
-    let http_listener = listen(config.http_listen, "http.listen").await?;
-    let rpc_listener = listen(config.rpc_listen, "rpc.listen").await?;
-    let agents_listener = listen_privately(&config.agents_socket)?;
-    let operator_listener = listen_privately(&config.operator_socket)?;
+    let mut handed = systemd::sockets::take()?;
+    let http_listener = listen(&mut handed, config.http_listen, "http.listen").await?;
+    let rpc_listener = listen(&mut handed, config.rpc_listen, "rpc.listen").await?;
+    let (agents_listener, agents_file) = listen_privately(&mut handed, &config.agents_socket)?;
+    let (operator_listener, operator_file) = listen_privately(&mut handed, &config.operator_socket)?;
+    handed.finish()?;
     let addresses = Addresses::of(&config, &http_listener, &rpc_listener)?;
 
     let signer = Arc::new(Signer::new(&addresses.public_url.parse()?, &config.bucket, key)?);
@@ -197,6 +201,8 @@ async fn serve(
     };
     let tasks = TaskTracker::new();
     let public = http::router(state.clone());
+    tasks.spawn(systemd::liveness::run(farm.clone(), public.clone(), stop.clone()));
+    tasks.spawn(systemd::status::run(farm.clone(), stop.clone()));
     tasks.spawn(http::serve::serve(http_listener, public, config.http_connections_max, stop.clone()));
     let operator = http::operator_router(state);
     tasks.spawn(http::serve::serve(operator_listener, operator, OPERATOR_CONNECTIONS_MAX, stop.clone()));
@@ -219,17 +225,18 @@ async fn serve(
     let addresses_file = config.state_folder.join(ADDRESSES_FILE);
     addresses.write(&addresses_file)?;
     addresses.announce();
+    systemd::ready();
     let announcement = announce_in_network(&config, addresses.rpc, &authority);
 
     stop_signals.next().await;
     tracing::info!("told to stop");
+    systemd::stopping(GRACE + RUNTIME_GRACE);
     drop(announcement);
     // 1. Nothing new is accepted.
     stop.cancel();
     tasks.close();
     let _ = fs::remove_file(&addresses_file);
-    let _ = fs::remove_file(&config.operator_socket);
-    let _ = fs::remove_file(&config.agents_socket);
+    drop((operator_file, agents_file));
     // 2. Running requests end, or the deadline or a second signal ends them.
     let in_order = tokio::select! {
         ended = tokio::time::timeout(GRACE, tasks.wait()) => ended.is_ok(),
@@ -242,27 +249,16 @@ async fn serve(
     Ok(())
 }
 
-async fn listen(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
+async fn listen(handed: &mut Handed, address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    let listener = match handed.port(address) {
+        Some(port) => TcpListener::from_std(port),
+        None => TcpListener::bind(address).await,
+    };
     listener.with_context(|| format!("listen on {address} ({key}): is another daemon running there?"))
 }
 
-/// A socket that only this user can open. The store's lock has made sure that no other daemon of this folder lives: a
-/// socket that is there is a leftover.
-fn listen_privately(path: &Path) -> anyhow::Result<UnixListener> {
-    let opened = || -> std::io::Result<UnixListener> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        match fs::remove_file(path) {
-            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(cause),
-            _ => {}
-        }
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        Ok(listener)
-    };
-    opened().with_context(|| format!("open the socket {}", path.display()))
+fn listen_privately(handed: &mut Handed, path: &Path) -> anyhow::Result<(UnixListener, Option<SocketFile>)> {
+    private_socket::listen(handed, path).with_context(|| format!("open the socket {}", path.display()))
 }
 
 /// Where an invitation tells a machine to dial in; nothing when that is not known here.

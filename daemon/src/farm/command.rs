@@ -188,6 +188,10 @@ pub(super) enum Command {
     ForgetAnswers {
         reply: Reply<u64>,
     },
+    /// Changes nothing: whoever is answered knows that the writer works.
+    Pulse {
+        reply: Reply<()>,
+    },
     Close {
         reply: Reply<()>,
     },

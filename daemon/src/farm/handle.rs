@@ -447,6 +447,11 @@ impl Farm {
         self.send(|reply| Command::ForgetAnswers { reply }).await
     }
 
+    /// Answered when the writer is at work, after the commands before it.
+    pub async fn pulse(&self) -> Result<(), FarmError> {
+        self.send(|reply| Command::Pulse { reply }).await
+    }
+
     /// Finishes the commands before it, makes them durable and ends the writer; whatever comes after is `Closing`.
     pub async fn close(self) {
         if let Err(error) = self.send(|reply| Command::Close { reply }).await {

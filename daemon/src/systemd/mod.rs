@@ -1,0 +1,31 @@
+//! What systemd is told (ready, how it stands, that it lives) and what it hands over (sockets that it holds open).
+//!
+//! Where systemd did not start the daemon, each of these does nothing. Never decides anything for the farm.
+
+pub mod liveness;
+pub mod sockets;
+pub mod status;
+
+use sd_notify::NotifyState;
+use std::time::Duration;
+
+/// The store is open and the sockets are bound.
+pub fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// Stopping in order takes up to `grace`.
+pub fn stopping(grace: Duration) {
+    let micros = u32::try_from(grace.as_micros()).unwrap_or(u32::MAX);
+    tell(&[
+        NotifyState::Stopping,
+        NotifyState::Status("stopping: work under way ends"),
+        NotifyState::ExtendTimeoutUsec(micros),
+    ]);
+}
+
+fn tell(states: &[NotifyState]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd cannot be told how the daemon stands ($NOTIFY_SOCKET)");
+    }
+}
