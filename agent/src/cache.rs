@@ -39,7 +39,7 @@ impl CacheError {
             CacheError::Download(cause) => format!("{self}: {cause}"),
             CacheError::NotAHash(_) | CacheError::DiskFull { .. } | CacheError::Folder(_) => self.to_string(),
         };
-        Failure { class, message }
+        Failure::new(class, message)
     }
 }
 

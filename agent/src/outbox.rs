@@ -280,7 +280,7 @@ impl Inner {
         }
         tracing::error!(lease = %entry.lease, why, "giving up on delivering a result");
         let message = format!("the finished frames could not be uploaded: {why}");
-        entry.outcome = Outcome::Failed(Failure { class, message });
+        entry.outcome = Outcome::Failed(Failure::new(class, message));
         entry.deliver = None;
         *delivered = true;
         let (inner, noted) = (self.clone(), entry.clone());

@@ -199,9 +199,8 @@ impl Slot {
         if matches!(task.work, Work::Render(_)) {
             self.speed.store(facts.pixels_per_second(), Ordering::Relaxed);
         }
-        let (size_bytes, sha256) = measured(output.to_owned()).await.map_err(|cause| Failure {
-            class: FailureClass::Worker,
-            message: format!("the worker said done, but its output cannot be read: {cause}"),
+        let (size_bytes, sha256) = measured(output.to_owned()).await.map_err(|cause| {
+            Failure::new(FailureClass::Worker, format!("the worker said done, but its output cannot be read: {cause}"))
         })?;
         // What is kept is told as complete, whatever the worker's last progress was.
         lease.set_progress(Progress { frames_done: facts.frames, frames_total: facts.frames });
@@ -261,7 +260,7 @@ fn check_frames(work: &Work, facts: &RenderFacts) -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("the worker made {} frames where {expected} were ordered", facts.frames);
-    Err(Failure { class: FailureClass::Internal, message })
+    Err(Failure::new(FailureClass::Internal, message))
 }
 
 fn deliver_of(work: Work) -> Deliver {

@@ -255,7 +255,7 @@ fn outcome(work: &LeasedWork) -> Outcome {
     if work.job.account != USER {
         return done(work);
     }
-    Outcome::Failed(Failure { class: FailureClass::Input, message: "The clip could not be decoded.".into() })
+    Outcome::Failed(Failure::new(FailureClass::Input, "The clip could not be decoded.".into()))
 }
 
 /// The user's ledger holds what was confirmed, and nothing twice.

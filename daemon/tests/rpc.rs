@@ -232,7 +232,7 @@ async fn nobody_is_served_before_hello() {
     let refused = Refusal::UnknownAgent(AGENT);
     assert_eq!(agent.next_task(within(), AGENT, 0, 0).await.unwrap(), Err(refused.clone()));
     let lease = LeaseId(Uuid::nil());
-    let failed = Outcome::Failed(Failure { class: FailureClass::Worker, message: "x".into() });
+    let failed = Outcome::Failed(Failure::new(FailureClass::Worker, "x".into()));
     assert!(matches!(agent.renew(within(), lease, Progress::default()).await.unwrap(), Err(Refusal::UnknownAgent(_))));
     assert!(matches!(agent.report(within(), lease, failed).await.unwrap(), Err(Refusal::UnknownAgent(_))));
     assert!(matches!(agent.give_back(within(), lease).await.unwrap(), Err(Refusal::UnknownAgent(_))));
@@ -332,7 +332,7 @@ async fn a_failure_told_over_the_wire_ends_the_job_in_the_workers_words() {
     let agent = door.connect().await;
     agent.hello(within(), hello(AGENT, 1)).await.unwrap().unwrap();
     let task = next(&agent).await.unwrap();
-    let failed = Outcome::Failed(Failure { class: FailureClass::Input, message: "The clip is damaged.".into() });
+    let failed = Outcome::Failed(Failure::new(FailureClass::Input, "The clip is damaged.".into()));
     assert_eq!(agent.report(within(), task.lease, failed).await.unwrap(), Ok(Receipt::Accepted));
     assert!(matches!(door.scene.end(job.id), JobEnd::Failed { error, .. } if error == "The clip is damaged."));
 }

@@ -221,7 +221,7 @@ impl World {
             return;
         }
         let before = self.scene.state(work.job.id);
-        let failure = Failure { class: FailureClass::Input, message: "late".into() };
+        let failure = Failure::new(FailureClass::Input, "late".into());
         let outcome = if self.dice.below(2) == 0 { done(&work) } else { Outcome::Failed(failure) };
         assert_eq!(self.scene.farm.report(work.lease, outcome).await.unwrap(), Receipt::Stale);
         assert_eq!(self.scene.state(work.job.id), before, "a late report changed something");

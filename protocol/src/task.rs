@@ -336,6 +336,16 @@ pub struct Failure {
     pub class: FailureClass,
     /// One sentence: what is wrong, where, what to do. No paths of the agent's machine.
     pub message: String,
+    /// The last lines of the worker's log, oldest first: for the operator, not for the job's owner. Few and short, without
+    /// folders of the agent's machine and without what follows a `?` in a URL. Empty from an agent of protocol 2.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<String>,
+}
+
+impl Failure {
+    pub fn new(class: FailureClass, message: String) -> Failure {
+        Failure { class, message, log: Vec::new() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

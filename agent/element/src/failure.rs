@@ -5,7 +5,7 @@ use tweenfarm_protocol::task::{Failure, FailureClass};
 use tweenfarm_shaders::EngineError;
 
 fn failure(class: FailureClass, message: impl Into<String>) -> Failure {
-    Failure { class, message: message.into() }
+    Failure::new(class, message.into())
 }
 
 /// The clip itself: nobody will do better.

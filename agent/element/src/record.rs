@@ -98,7 +98,7 @@ mod tests {
     fn the_first_failure_is_kept() {
         let record = Record::default();
         assert_eq!(record.failure(), None);
-        let failure = |message: &str| Failure { class: FailureClass::Input, message: message.to_owned() };
+        let failure = |message: &str| Failure::new(FailureClass::Input, message.to_owned());
         record.fail(failure("the cause"));
         record.fail(failure("what came of it"));
         assert_eq!(record.failure(), Some(failure("the cause")));

@@ -12,7 +12,7 @@ use tweenfarm_protocol::task::{Failure, FailureClass};
 const NOW: Duration = Duration::from_millis(50);
 
 fn failed() -> Outcome {
-    Outcome::Failed(Failure { class: FailureClass::Resource, message: "test".to_owned() })
+    Outcome::Failed(Failure::new(FailureClass::Resource, "test".to_owned()))
 }
 
 #[tokio::test]

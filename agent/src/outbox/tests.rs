@@ -161,7 +161,7 @@ async fn an_expired_address_under_a_current_lease_is_told_as_a_failure() {
 #[tokio::test]
 async fn a_failure_is_kept_and_reported_like_a_result() {
     let fixture = Fixture::new().await;
-    let failure = Failure { class: FailureClass::Input, message: "the clip is cut off".to_owned() };
+    let failure = Failure::new(FailureClass::Input, "the clip is cut off".to_owned());
     let entry = Entry { outcome: Outcome::Failed(failure), deliver: None, ..fixture.entry() };
     fixture.outbox().put(entry.clone(), None, fixture.leases.keep(lease(1))).await.unwrap();
     fixture.is_settled().await;

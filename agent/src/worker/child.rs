@@ -3,12 +3,12 @@
 //! Frames are the only sign of life: a worker that talks but makes none is hung.
 
 use super::{
+    last_words::LastWords,
     messages::{Event, Order},
     program::Program,
 };
 use futures::StreamExt;
 use std::{
-    collections::VecDeque,
     io,
     os::unix::process::ExitStatusExt,
     path::PathBuf,
@@ -32,8 +32,6 @@ use tweenfarm_protocol::{
 /// Longer than any event; a worker that writes more without a line break has lost its mind.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
 const LOG_LINE_BYTES_MAX: u64 = 8 * 1024;
-/// Last lines of a worker's log that are repeated where its death is reported.
-const LAST_LINES: usize = 20;
 /// Loading drivers and compiling shaders in software takes a while on a small machine.
 const START: Duration = Duration::from_secs(120);
 
@@ -73,7 +71,8 @@ struct Process {
     group: Option<rustix::process::Pid>,
     orders: ChildStdin,
     events: FramedRead<ChildStdout, LinesCodec>,
-    log: AbortOnDropHandle<VecDeque<String>>,
+    log: AbortOnDropHandle<()>,
+    said: LastWords,
     ready: ReadyFacts,
     /// In the middle of an order, perhaps one that nobody waits for any more.
     busy: bool,
@@ -109,7 +108,7 @@ impl Worker {
         let stall = self.settings.stall;
         let process = self.process.as_mut().expect("a ready worker has a process");
         let ended = match process.perform(order, stall, &mut on_progress).await {
-            Ok(answer) => return answer,
+            Ok(answer) => return answer.map_err(|failure| Failure { log: process.said.told(), ..failure }),
             Err(ended) => ended,
         };
         Err(self.bury(ended).await)
@@ -164,9 +163,8 @@ impl Process {
             command.arg("--profile").arg(file);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let failed = |cause: io::Error| Failure {
-            class: FailureClass::Worker,
-            message: format!("the worker program could not be started: {cause}"),
+        let failed = |cause: io::Error| {
+            Failure::new(FailureClass::Worker, format!("the worker program could not be started: {cause}"))
         };
         let mut child = command.spawn().map_err(failed)?;
         let missing = || failed(io::Error::other("its pipes are missing"));
@@ -174,13 +172,15 @@ impl Process {
             (Some(orders), Some(events), Some(log)) => (orders, events, log),
             _ => return Err(missing()),
         };
+        let said = LastWords::default();
         let group = child.id().and_then(|id| rustix::process::Pid::from_raw(id as i32));
         let mut process = Process {
             child,
             group,
             orders,
             events: FramedRead::new(events, LinesCodec::new_with_max_length(LINE_BYTES_MAX)),
-            log: AbortOnDropHandle::new(tokio::spawn(keep_log(log, settings.label.clone()))),
+            log: AbortOnDropHandle::new(tokio::spawn(keep_log(log, settings.label.clone(), said.clone()))),
+            said,
             ready: ReadyFacts {
                 device_uuid: String::new(),
                 device_name: String::new(),
@@ -213,6 +213,7 @@ impl Process {
         on_progress: &mut impl FnMut(Progress),
     ) -> Result<Result<RenderFacts, Failure>, Ended> {
         self.busy = true;
+        self.said.clear();
         let mut line = serde_json::to_vec(order).expect("an order has nothing that JSON cannot say");
         line.push(b'\n');
         // A worker that died meanwhile cannot be written to; its end is told by the events.
@@ -288,10 +289,9 @@ impl Process {
         self.kill_group();
         let _ = self.child.wait().await;
         // The log ends with the process; a grandchild that kept the pipe open does not hold us up.
-        if let Ok(Ok(lines)) = tokio::time::timeout(Duration::from_secs(1), &mut self.log).await {
-            for line in lines {
-                tracing::warn!(worker = settings.label, line, "last words");
-            }
+        let _ = tokio::time::timeout(Duration::from_secs(1), &mut self.log).await;
+        for line in self.said.all() {
+            tracing::warn!(worker = settings.label, line, "last words");
         }
         let message = match (ended, own_end) {
             (Ended::Silent, Ok(Ok(status))) => format!("the worker process {}", how_it_died(status)),
@@ -306,7 +306,7 @@ impl Process {
                 )
             }
         };
-        Failure { class: FailureClass::Worker, message }
+        Failure { log: self.said.told(), ..Failure::new(FailureClass::Worker, message) }
     }
 }
 
@@ -338,23 +338,19 @@ fn how_it_died(status: ExitStatus) -> String {
 }
 
 /// Passes a worker's log on, line by line, and keeps the last ones.
-async fn keep_log(log: ChildStderr, label: String) -> VecDeque<String> {
+async fn keep_log(log: ChildStderr, label: String, said: LastWords) {
     let mut reader = BufReader::new(log);
-    let mut last = VecDeque::new();
     let mut line = Vec::new();
     loop {
         line.clear();
         // A log without line breaks is cut into pieces rather than gathered in memory.
         match (&mut reader).take(LOG_LINE_BYTES_MAX).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return last,
+            Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
         let text = String::from_utf8_lossy(&line).trim_end().to_owned();
         tracing::debug!(worker = label, text, "worker says");
-        if last.len() == LAST_LINES {
-            last.pop_front();
-        }
-        last.push_back(text);
+        said.push(text);
     }
 }
 

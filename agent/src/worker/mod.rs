@@ -3,5 +3,6 @@
 pub mod child;
 pub mod devices;
 pub mod encoders;
+pub mod last_words;
 pub mod messages;
 pub mod program;

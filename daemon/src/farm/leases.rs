@@ -98,7 +98,7 @@ pub(super) fn report(
 fn wrong_count(segment: &Segment, delivered: &Delivered) -> Failure {
     let (expected, found) = (segment.slots.len(), delivered.facts.frames);
     let message = format!("The worker delivered {found} frames where {expected} were due.");
-    Failure { class: FailureClass::Internal, message }
+    Failure::new(FailureClass::Internal, message)
 }
 
 pub(super) fn give_back(

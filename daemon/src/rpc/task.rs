@@ -65,5 +65,5 @@ pub(super) fn make(blobs: &Blobs, settings: RpcSettings, leased: LeasedWork) -> 
 }
 
 fn gone(class: FailureClass, message: &str) -> Failure {
-    Failure { class, message: message.into() }
+    Failure::new(class, message.into())
 }

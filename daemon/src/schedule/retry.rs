@@ -34,7 +34,7 @@ pub fn after_failure(attempt: u32, failure: Failure, rules: &RetryRules, now: Ti
 
 /// What a worker that stopped answering is taken to have said.
 pub fn lost_worker() -> Failure {
-    Failure { class: FailureClass::Worker, message: "The worker stopped answering.".into() }
+    Failure::new(FailureClass::Worker, "The worker stopped answering.".into())
 }
 
 /// What a job's owner reads about a segment that was given up.
@@ -56,7 +56,7 @@ mod tests {
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn failure(class: FailureClass) -> Failure {
-        Failure { class, message: "It broke.".into() }
+        Failure::new(class, "It broke.".into())
     }
 
     #[test]

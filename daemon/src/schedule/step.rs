@@ -98,7 +98,7 @@ mod tests {
     }
 
     fn failure(class: FailureClass) -> Failure {
-        Failure { class, message: "It broke.".into() }
+        Failure::new(class, "It broke.".into())
     }
 
     fn take(by: u128) -> SegmentEvent {

@@ -223,7 +223,7 @@ pub(crate) fn rendering() -> JobState {
         progress: Progress { frames_done: 3, frames_total: 100 },
     };
     let ready = SegmentState::Ready { attempt: 1, not_before: Timestamp(10) };
-    let last = Failure { class: FailureClass::Resource, message: "The disk is full.".into() };
+    let last = Failure::new(FailureClass::Resource, "The disk is full.".into());
     let abandoned = SegmentState::Abandoned(Abandoned { attempts: 3, last });
     let segments = [leased, ready, rendered(), abandoned].into_iter().zip(0_u64..);
     let segments = segments.map(|(state, at)| segment(at * 50, at * 50 + 50, state)).collect();

@@ -143,7 +143,7 @@ pub async fn work(daemon: &Daemon, fails: bool, in_hand: &mut InHand) -> Option<
         let outcome = match &task.work {
             Work::Render(_) if fails => {
                 let message = "The clip could not be decoded.".into();
-                Outcome::Failed(Failure { class: FailureClass::Input, message })
+                Outcome::Failed(Failure::new(FailureClass::Input, message))
             }
             Work::Render(render) => Outcome::Done(daemon.put(&render.deliver, b"segment").await?),
             Work::Join(join) => Outcome::Done(daemon.put(&join.deliver, b"joined").await?),

@@ -142,7 +142,7 @@ impl Scene {
     }
 
     pub async fn fail(&self, lease: LeaseId, class: FailureClass, message: &str) -> Receipt {
-        let failure = Failure { class, message: message.into() };
+        let failure = Failure::new(class, message.into());
         self.farm.report(lease, Outcome::Failed(failure)).await.expect("the report is taken")
     }
 

@@ -52,6 +52,7 @@ async fn a_crash_costs_one_order_and_the_next_gets_a_new_process() {
     assert_eq!(failure.class, FailureClass::Worker);
     assert!(failure.message.contains("signal 11 (SIGSEGV"), "{failure}");
     assert!(!failure.message.contains(&folder.path().display().to_string()), "{failure}");
+    assert_eq!(failure.log, ["last words"]);
     assert_eq!(worker.perform(&order(folder.path()), |_| {}).await.unwrap().frames, 12);
 }
 

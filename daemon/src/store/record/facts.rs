@@ -374,6 +374,6 @@ impl From<FailureV1> for Failure {
             FailureClassV1::Worker => FailureClass::Worker,
             FailureClassV1::Internal => FailureClass::Internal,
         };
-        Failure { class, message: record.message }
+        Failure::new(class, record.message)
     }
 }
