@@ -151,6 +151,13 @@ pub fn spent_usd_cents(entries: &[LedgerEntry]) -> i64 {
     kept_purchases(entries).map(|purchase| purchase.price_usd_cents).fold(0, i64::saturating_add)
 }
 
+/// What an account's jobs cost, less what was given back for those that failed.
+pub fn spent(entries: &[LedgerEntry]) -> Xeconds {
+    let of_jobs =
+        entries.iter().filter(|entry| matches!(entry.kind, EntryKind::Charge { .. } | EntryKind::Refund { .. }));
+    Xeconds(of_jobs.map(|entry| entry.change.0).fold(0, i64::saturating_sub))
+}
+
 /// Whether the account ever had paid credit that was not taken back whole, used up or not.
 pub fn has_paid_credit(entries: &[LedgerEntry]) -> bool {
     let granted =

@@ -83,6 +83,17 @@ impl Store for Breaking {
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
         self.inner.last_entry(account)
     }
+    fn accounts_after(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        self.inner.accounts_after(after, limit)
+    }
+    fn entries_before(
+        &self,
+        account: AccountId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.inner.entries_before(account, before, limit)
+    }
     fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError> {
         self.inner.entries(account)
     }
@@ -136,8 +147,8 @@ impl Store for Breaking {
     fn default_project(&self, account: AccountId) -> Result<Option<ProjectId>, StoreError> {
         self.inner.default_project(account)
     }
-    fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
-        self.inner.jobs_recent(limit)
+    fn jobs_recent(&self, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError> {
+        self.inner.jobs_recent(limit, after)
     }
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
         self.inner.open_jobs()
@@ -332,7 +343,7 @@ async fn check(point: Point, loss: Loss, times: u32) -> bool {
     let key = |id: FileId| scene.farm.file(id).unwrap().expect("the file of an output").key;
     assert_eq!((key(output), master.map(key)), (job.marked_key(), Some(job.output_key())), "{case}");
     assert_eq!(scene.balance(&account), 42, "{case}");
-    assert_eq!(scene.farm.jobs_recent(9).unwrap().len(), 2, "{case}");
+    assert_eq!(scene.farm.jobs_recent(9, None).unwrap().len(), 2, "{case}");
     true
 }
 

@@ -47,10 +47,11 @@ async fn check(work_kind: &str, point: &str) {
     let (_, me) = daemon.ask(Method::GET, "/me", key, Value::Null).await.unwrap();
     let path = format!("/operator/users/{}/ledger", user["account"].as_str().unwrap());
     let ledger = daemon.operator(Method::GET, &path, Value::Null).await;
-    let ledger: Vec<(&str, i64)> = ledger
+    let ledger: Vec<(&str, i64)> = ledger["rows"]
         .as_array()
         .unwrap()
         .iter()
+        .rev()
         .map(|row| (row["kind"].as_str().unwrap(), row["change"].as_i64().unwrap()))
         .collect();
     let mut expected = vec![("grant (paid)", GRANT), ("charge", -PRICE)];
@@ -59,7 +60,7 @@ async fn check(work_kind: &str, point: &str) {
     assert_eq!(me["balance_xeconds"], if fails { GRANT } else { GRANT - PRICE }, "{case}");
     assert_eq!(shown["status"], if fails { "failed" } else { "done" }, "{case}: {shown}");
     let jobs = daemon.operator(Method::GET, "/operator/jobs", Value::Null).await;
-    assert_eq!(jobs.as_array().unwrap().len(), 1, "{case}");
+    assert_eq!(jobs["rows"].as_array().unwrap().len(), 1, "{case}");
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn a_clip_that_cannot_be_used_is_refused_and_nothing_is_charged() {
     assert!(matches!(scene.submit(&clip, 1, 1).await, Err(FarmError::NotUploaded)));
 
     assert_eq!((scene.balance(&ada), scene.balance(&bob)), (50, 50));
-    assert_eq!(scene.farm.jobs_recent(9).unwrap(), []);
+    assert_eq!(scene.farm.jobs_recent(9, None).unwrap(), []);
     let FileState::Stored { pinned, .. } = scene.farm.file(clip.id).unwrap().unwrap().state else { panic!("stored") };
     assert!(!pinned, "a refused submission pins nothing");
 }

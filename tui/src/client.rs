@@ -15,7 +15,7 @@ use tweenfarm_protocol::{
     JobId, KeyId, Xeconds,
     operator::{
         AddKey, AddUser, AddedKey, AddedUser, Adjust, AgentRow, Grant, Granted, Invite, Invited, JobRow, KeyRow,
-        LedgerRow, NewKey, Problem, RevokedAgent, RevokedKey, Standing, Status, Sweep, Swept, UserRow,
+        LedgerRow, NewKey, Page, Problem, RevokedAgent, RevokedKey, Standing, Status, Sweep, Swept, UserRow,
     },
 };
 
@@ -60,8 +60,9 @@ impl Client {
         self.post("/operator/users", &user).await
     }
 
+    /// All of them.
     pub async fn users(&self) -> Result<Vec<UserRow>, ClientError> {
-        self.get("/operator/users").await
+        self.all("/operator/users?limit=1000").await
     }
 
     pub async fn grant(&self, name: &AccountName, grant: Grant) -> Result<Granted, ClientError> {
@@ -72,8 +73,12 @@ impl Client {
         self.post(&self.path_of(name, "adjustments").await?, &Adjust { xeconds, reason }).await
     }
 
+    /// All of it, oldest first.
     pub async fn ledger(&self, name: &AccountName) -> Result<Vec<LedgerRow>, ClientError> {
-        self.get(&self.path_of(name, "ledger").await?).await
+        let path = self.path_of(name, "ledger?limit=1000").await?;
+        let mut rows = self.all(&path).await?;
+        rows.reverse();
+        Ok(rows)
     }
 
     pub async fn new_key(&self, name: &AccountName) -> Result<NewKey, ClientError> {
@@ -108,7 +113,8 @@ impl Client {
     }
 
     pub async fn jobs(&self, limit: u32) -> Result<Vec<JobRow>, ClientError> {
-        self.get(&format!("/operator/jobs?limit={limit}")).await
+        let page: Page<JobRow> = self.get(&format!("/operator/jobs?limit={limit}")).await?;
+        Ok(page.rows)
     }
 
     pub async fn job(&self, job: JobId) -> Result<JobRow, ClientError> {
@@ -144,6 +150,17 @@ impl Client {
 
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.get("/operator/status").await
+    }
+
+    /// Every page of a list; `path` has a query already.
+    async fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+        let mut page: Page<T> = self.get(path).await?;
+        let mut rows = std::mem::take(&mut page.rows);
+        while let Some(next) = &page.next {
+            page = self.get(&format!("{path}&after={next}")).await?;
+            rows.append(&mut page.rows);
+        }
+        Ok(rows)
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {

@@ -200,6 +200,12 @@ mod tests {
         let mut row = JobRow {
             job: tweenfarm_protocol::JobId(uuid::Uuid::nil()),
             account: tweenfarm_protocol::AccountId(uuid::Uuid::nil()),
+            email: String::new(),
+            filename: String::new(),
+            slot_count: 0,
+            pieces: Default::default(),
+            share_percent: 0,
+            eta_seconds: None,
             state: "done".into(),
             progress_percent: 100,
             target_fps: 60,

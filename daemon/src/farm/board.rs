@@ -1,11 +1,18 @@
 //! The jobs under way and who holds which lease, in memory: made from the store at start, kept by the writer.
 
 use crate::{
-    model::{Job, JobState, SegmentState, Spot},
-    schedule::queue::{self, Turns},
+    model::{Job, JobPlace, JobState, SegmentState, Spot},
+    schedule::{
+        outlook::Ahead,
+        progress,
+        queue::{self, Turns},
+    },
     store::Write,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+};
 use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, Timestamp};
 
 #[derive(Debug, Default)]
@@ -68,6 +75,30 @@ impl Board {
     /// What the jobs under way are made of.
     pub(super) fn inputs(&self) -> impl Iterator<Item = FileId> {
         self.jobs.values().map(|job| job.input)
+    }
+
+    /// Newest first, by time and then id; those that come after `after` in that order.
+    pub(super) fn newest(&self, limit: usize, after: Option<JobPlace>) -> Vec<Job> {
+        let behind = self.jobs.values().filter(|job| after.is_none_or(|after| job.place() < after));
+        let mut found: Vec<&Job> = behind.collect();
+        found.sort_by_key(|job| Reverse(job.place()));
+        found.into_iter().take(limit).cloned().collect()
+    }
+
+    pub(super) fn open_jobs_of(&self, account: AccountId) -> u64 {
+        self.jobs.values().filter(|job| job.account == account).count() as u64
+    }
+
+    /// What is left of the open jobs, in the order of their making.
+    pub(super) fn ahead(&self) -> Vec<Ahead> {
+        let jobs = self.jobs.values().map(|job| Ahead {
+            job: job.id,
+            account: job.account,
+            weight: 1,
+            pixels_left: progress::slots_left(job).saturating_mul(job.output_pixels()),
+            leased: leases_of(job).len() as u32,
+        });
+        jobs.collect()
     }
 
     pub(super) fn open_jobs(&self) -> u64 {

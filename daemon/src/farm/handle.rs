@@ -18,7 +18,12 @@ pub use super::{
     },
     view::{AgentView, Audit, ClaimedNews, JobView, LeaseSweep, LeasedWork, Load, Piece},
 };
-use crate::{model::*, retention::Lifetimes, schedule::RetryRules, store::Store};
+use crate::{
+    model::*,
+    retention::Lifetimes,
+    schedule::{RetryRules, outlook::Outlook},
+    store::Store,
+};
 use std::{
     collections::HashMap,
     sync::{
@@ -103,6 +108,8 @@ pub(super) struct Shared {
     failed: AtomicBool,
     /// When keys were last used, as far as the store does not know yet: a request costs no write.
     key_uses: Mutex<HashMap<KeyHash, Timestamp>>,
+    /// When it was made, and what it says.
+    outlook: Mutex<Option<(Timestamp, Arc<Outlook>)>>,
 }
 
 /// How much there is: counted once when the farm is opened, then kept.
@@ -122,6 +129,10 @@ impl Totals {
 impl Shared {
     pub(super) fn board(&self) -> MutexGuard<'_, Board> {
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn outlook(&self) -> MutexGuard<'_, Option<(Timestamp, Arc<Outlook>)>> {
+        self.outlook.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn presence(&self) -> MutexGuard<'_, Presence> {

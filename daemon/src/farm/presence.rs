@@ -97,6 +97,12 @@ impl Presence {
         })
     }
 
+    /// Of all workers that are here, as far as they were measured.
+    pub(super) fn pixels_per_second(&self) -> u64 {
+        let connected = self.agents.values().filter(|present| present.is_connected());
+        connected.flat_map(|present| &present.hello.workers).map(|facts| facts.inventory.pixels_per_second).sum()
+    }
+
     pub(super) fn agents(&self) -> impl Iterator<Item = (&AgentId, &Present)> {
         self.agents.iter()
     }

@@ -7,11 +7,23 @@ use super::{
     request::{Idempotency, Submitted},
     view::{AgentView, Audit, JobView, LeasedWork, Load},
 };
-use crate::{ledger, model::*, schedule::progress, store::Store};
-use std::{collections::HashSet, sync::atomic::Ordering};
+use crate::{
+    ledger,
+    model::*,
+    schedule::{outlook::Outlook, progress},
+    store::Store,
+};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tweenfarm_protocol::{
     AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds, join::Fingerprint,
 };
+
+/// Guessing looks at every open job: not for each of many consoles that ask at once.
+const OUTLOOK_FOR: Duration = Duration::from_secs(1);
 
 /// Reads: committed state, cheap, synchronous. A transaction may be seen a moment before it is durable.
 impl Farm {
@@ -21,6 +33,11 @@ impl Farm {
 
     pub fn accounts(&self) -> Result<Vec<Account>, FarmError> {
         Ok(self.stored()?.accounts()?)
+    }
+
+    /// In the order of their making, those behind `after`.
+    pub fn accounts_after(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, FarmError> {
+        Ok(self.stored()?.accounts_after(after, limit)?)
     }
 
     /// How many accounts and jobs there are; costs nothing.
@@ -59,6 +76,21 @@ impl Farm {
     /// What the account has paid for packs, in cents of a dollar.
     pub fn spent_usd_cents(&self, id: AccountId) -> Result<i64, FarmError> {
         Ok(ledger::spent_usd_cents(&self.stored()?.entries(id)?))
+    }
+
+    /// What the account's jobs cost, less what was given back.
+    pub fn spent(&self, id: AccountId) -> Result<Xeconds, FarmError> {
+        Ok(ledger::spent(&self.stored()?.entries(id)?))
+    }
+
+    /// Newest first; only those of a sequence below `before`.
+    pub fn entries_before(
+        &self,
+        id: AccountId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LedgerEntry>, FarmError> {
+        Ok(self.stored()?.entries_before(id, before, limit)?)
     }
 
     /// In sequence.
@@ -161,10 +193,31 @@ impl Farm {
         Ok(Some(Submitted { job, balance_after: first.balance_after, replayed: true }))
     }
 
-    /// Of all accounts, newest first.
-    pub fn jobs_recent(&self, limit: usize) -> Result<Vec<JobView>, FarmError> {
-        let load = self.load();
-        Ok(self.stored()?.jobs_recent(limit)?.into_iter().map(|job| view(job, load)).collect())
+    /// Of all accounts, newest first, by time and then id; only jobs that come after `after` in that order.
+    pub fn jobs_recent(&self, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, FarmError> {
+        Ok(self.stored()?.jobs_recent(limit, after)?)
+    }
+
+    /// The same of jobs that have not ended; asks no disk.
+    pub fn jobs_open(&self, limit: usize, after: Option<JobPlace>) -> Vec<Job> {
+        self.shared.board().newest(limit, after)
+    }
+
+    pub fn jobs_open_of(&self, account: AccountId) -> u64 {
+        self.shared.board().open_jobs_of(account)
+    }
+
+    /// When the jobs under way will be done; a second old, at most.
+    pub fn outlook(&self) -> Arc<Outlook> {
+        let now = self.now();
+        let mut kept = self.shared.outlook();
+        if let Some((_, outlook)) = kept.as_ref().filter(|(at, _)| *at <= now && now.since(*at) < OUTLOOK_FOR) {
+            return outlook.clone();
+        }
+        let speed = self.shared.presence().pixels_per_second();
+        let outlook = Arc::new(Outlook::of(&self.shared.board().ahead(), speed));
+        *kept = Some((now, outlook.clone()));
+        outlook
     }
 
     pub fn load(&self) -> Load {

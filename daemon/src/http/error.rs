@@ -18,7 +18,10 @@ use axum::{
 use serde::Serialize;
 use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 use tweenfarm_media::ProbeError;
-use tweenfarm_protocol::{Xeconds, operator::Problem};
+use tweenfarm_protocol::{
+    Xeconds,
+    operator::{Problem, Role},
+};
 
 /// Which API answers: they differ in the body of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,12 @@ pub enum Failure {
     Storage(#[source] BlobError),
     #[error("send a sign-in token or an API key (rfx_live_…) as 'Authorization: Bearer …'")]
     NoCredentials,
+    #[error(
+        "send an operator's token as 'Authorization: Bearer …': `tweenfarm operators add NAME` on the daemon's machine makes one"
+    )]
+    NoOperator,
+    #[error("this takes the role {least}, and yours is {has}: ask an admin")]
+    Role { least: Role, has: Role },
     #[error("the API key is not valid: it may have been replaced or revoked")]
     BadCredentials,
     #[error("the token is not valid: {0}")]
@@ -113,7 +122,10 @@ impl Failure {
     pub fn status(&self, api: Api) -> StatusCode {
         match (self, api) {
             (Failure::Invalid(_) | Failure::Fields(_) | Failure::CutOff, _) => StatusCode::BAD_REQUEST,
-            (Failure::NoCredentials | Failure::BadCredentials | Failure::BadToken(_), _) => StatusCode::UNAUTHORIZED,
+            (Failure::NoCredentials | Failure::NoOperator | Failure::BadCredentials | Failure::BadToken(_), _) => {
+                StatusCode::UNAUTHORIZED
+            }
+            (Failure::Role { .. }, _) => StatusCode::FORBIDDEN,
             (Failure::PaymentSignature(_) | Failure::Signature(_) | Failure::JobOver | Failure::NotRun(_), _) => {
                 StatusCode::FORBIDDEN
             }

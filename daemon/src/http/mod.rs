@@ -150,6 +150,8 @@ fn surface(bucket: &str) -> Surface {
 /// The operator's socket.
 pub fn operator_router(state: HttpState) -> Router {
     let routes = operator::routes()
+        .into_router()
+        .layer(middleware::from_fn(operator::local))
         .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
     edged(routes, Port::Operator, &state).with_state(state)

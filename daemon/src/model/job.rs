@@ -3,7 +3,7 @@
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
-    output::OutputFormat,
+    output::{OutputFormat, PictureSize},
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, Progress, RenderFacts},
 };
 
@@ -58,6 +58,16 @@ pub enum Spot {
     Mark,
 }
 
+impl std::fmt::Display for Spot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Spot::Segment(position) => write!(f, "segment {position}"),
+            Spot::Join => f.write_str("join"),
+            Spot::Mark => f.write_str("mark"),
+        }
+    }
+}
+
 impl Job {
     /// Where the joined output goes: the clean master of a job that is marked.
     pub fn output_key(&self) -> ObjectKey {
@@ -97,6 +107,12 @@ impl Job {
 
     pub fn has_ended(&self) -> bool {
         matches!(self.state, JobState::Ended { .. })
+    }
+
+    /// Of one frame of its output.
+    pub fn output_pixels(&self) -> u64 {
+        let source = u64::from(self.source.video.width_px) * u64::from(self.source.video.height_px);
+        self.format.size.map_or(source, PictureSize::pixels)
     }
 
     pub fn target_rate(&self) -> Rational {

@@ -1,6 +1,7 @@
 //! The schedule's rules: how a job is cut, which piece is next, what a failure means. Facts in, decision out.
 
 pub mod advance;
+pub mod outlook;
 pub mod plan;
 pub mod progress;
 pub mod queue;

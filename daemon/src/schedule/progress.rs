@@ -26,6 +26,13 @@ pub fn percent(job: &Job) -> u8 {
     u8::try_from(now).unwrap_or(100).max(job.progress_percent)
 }
 
+/// Slots that are not rendered yet.
+pub fn slots_left(job: &Job) -> u64 {
+    let JobState::Rendering { segments } = &job.state else { return 0 };
+    let done: u128 = segments.iter().map(slots_done).sum();
+    job.slot_count.saturating_sub(u64::try_from(done).unwrap_or(u64::MAX))
+}
+
 fn slots_done(segment: &Segment) -> u128 {
     let length = u128::from(segment.slots.len());
     match &segment.state {

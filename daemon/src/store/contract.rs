@@ -100,6 +100,11 @@ fn entries_come_in_sequence_and_a_refund_is_found_by_its_charge() {
         let of_another = entry(2, 0, EntryKind::Refund { charge: EntryId(id(77)), job: JobId(id(1)) });
         store.commit(&[Write::PutEntry(of_another.clone())]).unwrap();
         assert_eq!(store.entries(account).unwrap(), entries);
+        let before = |sequence, limit| -> Vec<u64> {
+            store.entries_before(account, sequence, limit).unwrap().iter().map(|entry| entry.sequence).collect()
+        };
+        assert_eq!((before(None, 2), before(Some(257), 3)), (vec![299, 298], vec![256, 255, 254]));
+        assert_eq!((before(Some(1), 9), before(Some(0), 9)), (vec![0], vec![]));
         assert_eq!(store.last_entry(account).unwrap().as_ref(), entries.last());
         assert_eq!(store.refund_of(EntryId(id(77))).unwrap(), Some(of_another.id));
         assert_eq!(store.refund_of(EntryId(id(78))).unwrap(), None);
@@ -154,6 +159,11 @@ fn an_address_leads_to_the_account_that_had_it_first() {
         let owner = |email: &str| store.account_with_email(email).unwrap().map(|account| account.0.as_u128());
         assert_eq!(owner("a@x"), Some(1));
         assert_eq!((store.accounts().unwrap().len(), store.totals().unwrap()), (3, (3, 0)));
+        let behind = |number: Option<u128>, limit| -> Vec<u128> {
+            let found = store.accounts_after(number.map(|number| AccountId(id(number))), limit).unwrap();
+            found.iter().map(|account| account.id.0.as_u128()).collect()
+        };
+        assert_eq!((behind(None, 2), behind(Some(1), 9), behind(Some(3), 9)), (vec![1, 2], vec![2, 3], vec![]));
         // Who never was found by it does not take it along; who was, does.
         store.commit(&[Write::PutAccount(account(2, "b@x"))]).unwrap();
         assert_eq!((owner("a@x"), owner("b@x")), (Some(1), Some(2)));
@@ -184,7 +194,12 @@ fn jobs_come_newest_first_and_only_the_accounts_own() {
         assert_eq!(of(1, 10, Some(-50)), [0_u128; 0]);
         assert_eq!(of(2, 10, None), [6]);
         assert_eq!(of(u128::MAX, 10, None), [0_u128; 0]);
-        assert_eq!(numbers(store.jobs_recent(3).unwrap()), [5, 6, 4]);
+        assert_eq!(numbers(store.jobs_recent(3, None).unwrap()), [5, 6, 4]);
+        // Two jobs of one moment: neither is left out between two pages.
+        let last = |number, at| Some(JobPlace { created_at: Timestamp(at), id: JobId(id(number)) });
+        assert_eq!(numbers(store.jobs_recent(9, last(4, 20)).unwrap()), [3, 2, 1]);
+        assert_eq!(numbers(store.jobs_recent(1, last(3, 20)).unwrap()), [2]);
+        assert_eq!(numbers(store.jobs_recent(9, last(1, -50)).unwrap()), [0_u128; 0]);
     });
 }
 
@@ -319,7 +334,7 @@ fn an_ended_job_is_not_open_any_more() {
         assert_eq!(open(), [1, 2]);
         store.commit(&[Write::PutJob(job(1, 1, 10, cancelled()))]).unwrap();
         assert_eq!(open(), [2]);
-        assert_eq!(store.jobs_recent(9).unwrap().len(), 2);
+        assert_eq!(store.jobs_recent(9, None).unwrap().len(), 2);
     });
 }
 
@@ -422,7 +437,7 @@ fn a_damaged_record_is_named_and_harms_no_other() {
         other => panic!("expected the damage to be named, got {other:?}"),
     }
     assert_eq!(store.job(JobId(id(2))).unwrap(), Some(job(2, 1, 20, rendering())));
-    assert!(matches!(store.jobs_recent(5), Err(StoreError::Corrupt { .. })));
+    assert!(matches!(store.jobs_recent(5, None), Err(StoreError::Corrupt { .. })));
     assert!(matches!(store.open_jobs(), Err(StoreError::Corrupt { .. })));
 }
 
@@ -512,7 +527,7 @@ fn everything(store: &dyn Store) -> String {
         due,
         store.open_webhooks().unwrap(),
         store.totals().unwrap(),
-        store.jobs_recent(9).unwrap(),
+        store.jobs_recent(9, None).unwrap(),
         store.open_jobs().unwrap(),
         store.accounts().unwrap(),
     );

@@ -10,6 +10,7 @@ use crate::{
 };
 use std::{
     cmp::Reverse,
+    ops::Bound,
     sync::{Mutex, PoisonError},
 };
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
@@ -79,6 +80,14 @@ impl Store for MemoryStore {
         })
     }
 
+    fn accounts_after(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.tables(|tables| {
+            let behind = tables.accounts.range((from, Bound::Unbounded));
+            behind.take(limit).map(|(_, account)| account.clone()).collect()
+        })
+    }
+
     fn key_used_at(&self, hash: KeyHash) -> Result<Option<Timestamp>, StoreError> {
         self.tables(|tables| tables.key_uses.get(&hash).copied())
     }
@@ -89,6 +98,18 @@ impl Store for MemoryStore {
 
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError> {
         self.tables(|tables| tables.last_entry(account))
+    }
+
+    fn entries_before(
+        &self,
+        account: AccountId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.tables(|tables| {
+            let own = tables.entries.range((account, 0)..(account, before.unwrap_or(u64::MAX)));
+            own.rev().take(limit).map(|(_, entry)| entry.clone()).collect()
+        })
     }
 
     fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError> {
@@ -182,8 +203,10 @@ impl Store for MemoryStore {
         self.tables(|tables| tables.origins.get(&job).cloned())
     }
 
-    fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
-        self.tables(|tables| newest_first(tables.jobs.values(), limit))
+    fn jobs_recent(&self, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError> {
+        self.tables(|tables| {
+            newest_first(tables.jobs.values().filter(|job| after.is_none_or(|after| job.place() < after)), limit)
+        })
     }
 
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {

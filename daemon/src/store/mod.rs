@@ -85,6 +85,8 @@ pub trait Store: Send + Sync + 'static {
     fn account_with_email(&self, email: &str) -> Result<Option<AccountId>, StoreError>;
     /// In order of id, which is the order of creation.
     fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+    /// In the same order, those behind `after`.
+    fn accounts_after(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError>;
 
     /// Active or revoked.
     fn key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError>;
@@ -98,6 +100,13 @@ pub trait Store: Send + Sync + 'static {
     fn totals(&self) -> Result<(u64, u64), StoreError>;
 
     fn last_entry(&self, account: AccountId) -> Result<Option<LedgerEntry>, StoreError>;
+    /// Newest first; only those of a sequence below `before`.
+    fn entries_before(
+        &self,
+        account: AccountId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LedgerEntry>, StoreError>;
     /// In sequence.
     fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError>;
     /// The entry that refunded a charge, or took a purchase back.
@@ -133,8 +142,8 @@ pub trait Store: Send + Sync + 'static {
     fn jobs_of(&self, account: AccountId, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError>;
     /// How the surface it came by asked for a job, where it was noted.
     fn origin(&self, job: JobId) -> Result<Option<Origin>, StoreError>;
-    /// Of all accounts, newest first.
-    fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError>;
+    /// Of all accounts, newest first, by time and then id; only jobs that come after `after` in that order.
+    fn jobs_recent(&self, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError>;
     /// Jobs that have not ended, in order of id.
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError>;
 

@@ -139,7 +139,7 @@ impl SledStore {
             self.add_due(&mut batch, &file)?;
             add(&mut batch, &Write::PutFile(file))?;
         }
-        for job in self.jobs_recent(usize::MAX)? {
+        for job in self.jobs_recent(usize::MAX, None)? {
             batch.insert(job_in_key(&job), &[]);
         }
         batch.insert(INDEXES_KEY, INDEXES);
@@ -161,12 +161,15 @@ impl SledStore {
     }
 
     fn records<T: Stored>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
-        let scan = self.db.scan_prefix(prefix);
-        scan.map(|item| {
-            let (key, bytes) = item.map_err(|source| io_error("read", source))?;
-            read(&key, &bytes)
-        })
-        .collect()
+        self.db.scan_prefix(prefix).map(read_item).collect()
+    }
+
+    fn read_range<T: Stored>(
+        &self,
+        range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+        limit: usize,
+    ) -> Result<Vec<T>, StoreError> {
+        self.db.range(range).take(limit).map(read_item).collect()
     }
 
     fn sync_blobs(&self) -> Result<(), StoreError> {
@@ -220,6 +223,11 @@ impl SledStore {
     }
 }
 
+fn read_item<T: Stored>(item: ::sled::Result<(IVec, IVec)>) -> Result<T, StoreError> {
+    let (key, bytes) = item.map_err(|source| io_error("read", source))?;
+    read(&key, &bytes)
+}
+
 fn read<T: Stored>(key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
     T::from_record(decode(key, bytes)?).map_err(|source| StoreError::Corrupt { key: shown(key), source })
 }
@@ -247,6 +255,13 @@ impl Store for SledStore {
 
     fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         self.records(&[kind::ACCOUNT])
+    }
+
+    fn accounts_after(&self, after: Option<AccountId>, limit: usize) -> Result<Vec<Account>, StoreError> {
+        let from = after.map_or(Bound::Included(vec![kind::ACCOUNT]), |after| {
+            Bound::Excluded(key(kind::ACCOUNT, &[after.as_bytes()]))
+        });
+        self.read_range((from, Bound::Excluded(vec![kind::ACCOUNT + 1])), limit)
     }
 
     fn key(&self, hash: KeyHash) -> Result<Option<ApiKey>, StoreError> {
@@ -293,6 +308,17 @@ impl Store for SledStore {
         let Some(item) = newest else { return Ok(None) };
         let (key, bytes) = item.map_err(|source| io_error("read", source))?;
         read(&key, &bytes).map(Some)
+    }
+
+    fn entries_before(
+        &self,
+        account: AccountId,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<LedgerEntry>, StoreError> {
+        let at = |sequence: u64| key(kind::ENTRY, &[account.as_bytes(), &sequence.to_be_bytes()]);
+        let entries = self.db.range(at(0)..at(before.unwrap_or(u64::MAX))).rev().take(limit);
+        entries.map(read_item).collect()
     }
 
     fn entries(&self, account: AccountId) -> Result<Vec<LedgerEntry>, StoreError> {
@@ -391,8 +417,11 @@ impl Store for SledStore {
         self.record(&key(kind::ORIGIN, &[job.as_bytes()]))
     }
 
-    fn jobs_recent(&self, limit: usize) -> Result<Vec<Job>, StoreError> {
-        self.jobs_at(self.db.scan_prefix([kind::JOB_BY_TIME]).keys().rev().take(limit))
+    fn jobs_recent(&self, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError> {
+        let end = after.map_or(vec![kind::JOB_BY_TIME + 1], |JobPlace { created_at, id }| {
+            key(kind::JOB_BY_TIME, &[&time_bytes(created_at), id.as_bytes()])
+        });
+        self.jobs_at(self.db.range(vec![kind::JOB_BY_TIME]..end).keys().rev().take(limit))
     }
 
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {

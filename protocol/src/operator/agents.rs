@@ -1,6 +1,6 @@
 //! Bodies about agents: invited, listed, revoked.
 
-use crate::{AgentId, JobId, service::Inventory};
+use crate::{AgentId, JobId, LeaseId, service::Inventory};
 use serde::{Deserialize, Serialize};
 
 /// `POST /operator/invitations`
@@ -68,8 +68,41 @@ pub struct WorkerRow {
     pub inventory: Inventory,
     /// The job in hand, if any.
     pub job: Option<JobId>,
+    #[serde(default)]
+    pub in_hand: Option<InHand>,
+    /// Since the daemon started.
+    #[serde(default)]
+    pub counts: WorkerCounts,
     /// Why the device did not leave probation at its last try.
     pub probe_failure: Option<String>,
+}
+
+/// The piece that a worker has in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InHand {
+    pub job: JobId,
+    /// `segment 3`, `join` or `mark`.
+    pub piece: String,
+    pub lease: LeaseId,
+    pub attempt: u32,
+    pub frames_done: u64,
+    pub frames_total: u64,
+    pub deadline: String,
+}
+
+/// What became of the pieces a worker was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerCounts {
+    pub finished: u64,
+    pub failed: u64,
+    /// Leases that ran out.
+    pub lost: u64,
+    pub frames: u64,
+    /// Of the last five minutes: 0..=100.
+    pub busy_percent: u8,
+    /// The last failure of this worker.
+    pub last_failure: Option<String>,
+    pub last_failure_at: Option<String>,
 }
 
 /// Answer of `DELETE /operator/agents/{agent}`.

@@ -103,6 +103,8 @@ mod tests {
                 ..Inventory::default()
             },
             job: None,
+            in_hand: None,
+            counts: Default::default(),
             probe_failure: Some("it was black".into()),
         };
         let text = agents(&[row("gone", Standing::Revoked, Vec::new()), row("gpu-1", Standing::Member, vec![worker])]);

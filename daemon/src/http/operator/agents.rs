@@ -15,7 +15,7 @@ use std::{collections::HashSet, time::Duration};
 use tweenfarm_protocol::{
     AgentId,
     join::{AGENT_NAME_BYTES_MAX, is_agent_name},
-    operator::{AgentRow, Invite, Invited, RevokedAgent, Standing, WorkerRow},
+    operator::{AgentRow, Invite, Invited, RevokedAgent, Standing, WorkerCounts, WorkerRow},
 };
 
 pub async fn invite(
@@ -92,6 +92,8 @@ fn workers(state: &HttpState, view: &AgentView) -> Vec<WorkerRow> {
         encoders: facts.encoders.clone(),
         inventory: facts.inventory.clone(),
         job: in_hand(facts.worker),
+        in_hand: None,
+        counts: WorkerCounts::default(),
         probe_failure: state.probation.failure(view.hello.agent, &facts.device_uuid),
     });
     rows.collect()

@@ -23,6 +23,7 @@ async fn an_account_is_added_shown_and_granted() {
     let granted = bench.operate(Method::POST, &path, json!({ "xeconds": 5, "reason": "sorry" })).await;
     assert_eq!(granted.json(), json!({ "account": added["account"], "balance": 15 }));
     let users = bench.operate(Method::GET, "/operator/users", Value::Null).await.json();
+    let users = &users["rows"];
     assert_eq!((&users[0]["tier"], &users[0]["balance"]), (&json!("paid"), &json!(15)));
     assert!(!users.to_string().contains("rfx_live_"), "a key is shown once");
     let status = bench.operate(Method::GET, "/operator/status", Value::Null).await.json();
@@ -37,7 +38,8 @@ async fn a_ledger_tells_every_change_and_the_balance_after_it() {
     let added = added.json();
     assert_eq!(added["balance"], 120);
     let of = |what: &str| format!("/operator/users/{}/{what}", added["account"].as_str().unwrap());
-    let tier = async || bench.operate(Method::GET, "/operator/users", Value::Null).await.json()[0]["tier"].clone();
+    let tier =
+        async || bench.operate(Method::GET, "/operator/users", Value::Null).await.json()["rows"][0]["tier"].clone();
     let grant = json!({ "xeconds": 5, "reason": "sorry", "kind": "trial" });
     assert_eq!(bench.operate(Method::POST, &of("grants"), grant).await.json()["balance"], 125);
     let adjustment = json!({ "xeconds": -20, "reason": "miscounted" });
@@ -47,7 +49,7 @@ async fn a_ledger_tells_every_change_and_the_balance_after_it() {
     assert_eq!(tier().await, "paid");
     let rows = bench.operate(Method::GET, &of("ledger"), Value::Null).await.json();
     let shown = |row: &Value| json!([row["kind"], row["change"], row["balance"], row["note"]]);
-    let rows: Vec<Value> = rows.as_array().unwrap().iter().map(shown).collect();
+    let rows: Vec<Value> = rows["rows"].as_array().unwrap().iter().rev().map(shown).collect();
     let expected = [
         json!(["trial grant", 120, 120, ""]),
         json!(["grant (trial)", 5, 125, "sorry"]),
@@ -224,5 +226,5 @@ async fn a_job_is_cancelled_once() {
     }
     assert_eq!(bench.farm.balance(user.account.id).unwrap(), Xeconds(100));
     let rows = bench.operate(Method::GET, "/operator/jobs", Value::Null).await.json();
-    assert_eq!(rows.as_array().unwrap().len(), 1);
+    assert_eq!(rows["rows"].as_array().unwrap().len(), 1);
 }
