@@ -4,6 +4,7 @@
 
 pub mod codec;
 pub mod ids;
+pub mod intake;
 pub mod join;
 pub mod operator;
 pub mod output;

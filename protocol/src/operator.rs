@@ -9,6 +9,7 @@ mod jobs;
 mod operators;
 mod retention;
 mod status;
+mod watch;
 mod webhooks;
 
 pub use accounts::*;
@@ -18,6 +19,7 @@ pub use jobs::*;
 pub use operators::*;
 pub use retention::*;
 pub use status::*;
+pub use watch::*;
 pub use webhooks::*;
 
 use serde::{Deserialize, Serialize};
