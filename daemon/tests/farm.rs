@@ -444,3 +444,32 @@ async fn everything_an_answer_confirmed_survives_a_power_cut() {
         [EntryKind::OperatorGrant { reason: "test".into(), credit: Credit::Paid }, EntryKind::Charge { job: job.id }]
     );
 }
+
+#[tokio::test]
+async fn workers_share_a_job_by_their_speed_and_a_lone_one_takes_all_of_it() {
+    let scene = Scene::with(FarmRules { segment_slots_max: 1200, ..RULES });
+    let account = scene.account("ada", 50).await;
+    let clip = scene.clip(&account, 4).await;
+    // 240 slots of 64x48: 150 of them a second, and 50.
+    let mut hello = hello(AGENT, 2);
+    for (facts, slots_per_second) in hello.workers.iter_mut().zip([150, 50]) {
+        facts.inventory.pixels_per_second = slots_per_second * 64 * 48;
+    }
+    scene.farm.hello(hello).await.unwrap();
+    let taken = async |worker| match scene.next(worker).await.map(|work| (work.piece.clone(), work)) {
+        Some((Piece::Render(slots), work)) => (slots, work),
+        other => panic!("expected a piece to render, not {other:?}"),
+    };
+    scene.submit(&clip, 4, 1).await.unwrap();
+    let (all, work) = taken(0).await;
+    assert_eq!(all, SlotRange::new(0, 240), "nobody else has asked");
+    scene.farm.give_back(work.lease).await.unwrap();
+    // Both could be done after 1.2 s, but two seconds of work are the least that one takes.
+    let (slow, slow_work) = taken(1).await;
+    assert_eq!(slow, SlotRange::new(0, 100));
+    let (fast, _) = taken(0).await;
+    assert_eq!(fast, SlotRange::new(100, 240));
+    scene.farm.give_back(slow_work.lease).await.unwrap();
+    let (again, _) = taken(1).await;
+    assert_eq!(again, SlotRange::new(0, 100), "what was given back is taken as it is");
+}

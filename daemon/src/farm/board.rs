@@ -6,12 +6,13 @@ use crate::{
         outlook::Ahead,
         progress,
         queue::{self, Turns},
+        share::{Ask, Hand},
     },
     store::Write,
 };
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
 };
 use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, Timestamp};
 
@@ -70,6 +71,37 @@ impl Board {
 
     pub(super) fn next_ready_at(&self) -> Option<Timestamp> {
         queue::next_ready_at(self.jobs.values())
+    }
+
+    /// What a share of a job is decided by, for the worker that asks: others are those that are idle, and those that
+    /// have a part of this job in hand.
+    pub(super) fn ask(
+        &self,
+        job: JobId,
+        asking: (AgentId, u32),
+        idle: &[(AgentId, u32)],
+        speeds: &HashMap<(AgentId, u32), u64>,
+    ) -> Option<Ask> {
+        let job = self.jobs.get(&job)?;
+        let frame_pixels = job.output_pixels();
+        let speed = |worker: &(AgentId, u32)| speeds.get(worker).copied().unwrap_or(0);
+        let busy: HashSet<_> = self.leases.values().map(|held| (held.agent, held.worker)).collect();
+        let idle = idle.iter().filter(|worker| **worker != asking && !busy.contains(worker));
+        let mut others: Vec<Hand> =
+            idle.map(|worker| Hand { pixels_per_second: speed(worker), pixels_left: 0 }).collect();
+        let mut slots_ready = 0;
+        for (_, piece) in job.state.pieces() {
+            match &piece.state {
+                SegmentState::Ready { .. } => slots_ready += piece.slots.len(),
+                SegmentState::Leased { agent, worker, .. } => others.push(Hand {
+                    pixels_per_second: speed(&(*agent, *worker)),
+                    pixels_left: frame_pixels.saturating_mul(progress::slots_left_of(piece)),
+                }),
+                SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => {}
+            }
+        }
+        let (slot_count, pixels_per_second) = (job.slot_count, speed(&asking));
+        Some(Ask { slot_count, slots_ready, frame_pixels, pixels_per_second, others })
     }
 
     /// What the jobs under way are made of.

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     model::{
-        Abandoned, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, Master, MediaFile, ObjectKey, Origin,
-        Segment, SegmentState, Tier, Webhook,
+        Abandoned, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, Master, MediaFile, ObjectKey, Origin, Tier,
+        Webhook,
     },
     schedule::{
         advance::{Marked, Outputs},
@@ -44,9 +44,6 @@ pub(super) fn submit(
     let (video, target_rate) = (&submission.source.video, Rational::whole(i64::from(submission.target_fps)));
     let slot_count = video.slot_count(target_rate);
     let engine = plan::engine(rules.engine, submission.drops_frames, video.average_rate, target_rate);
-    let ranges = plan::segments(slot_count, rules.segment_slots_max);
-    let ready = || SegmentState::Ready { attempt: 1, not_before: tx.now };
-    let segments = ranges.into_iter().map(|slots| Segment { slots, state: ready() }).collect();
     let charge = tx.charge(account.id, id, submission.price)?;
     let job = Job {
         id,
@@ -69,7 +66,7 @@ pub(super) fn submit(
         charged: submission.price,
         created_at: tx.now,
         progress_percent: 0,
-        state: JobState::Rendering { segments },
+        state: JobState::Rendering { segments: plan::uncut(slot_count, tx.now) },
     };
     tx.put(Write::PutFile(input));
     if let Some(NewWebhook { url, events, signed_with }) = submission.webhook {

@@ -11,6 +11,8 @@ use crate::{
     model::{Job, JobState, ObjectKey, Segment, SegmentEvent, SegmentState, Spot},
     schedule::{
         advance::{Advance, advance},
+        plan,
+        share::Share,
         step::step,
     },
 };
@@ -35,14 +37,21 @@ pub(super) fn piece(job: &Job, spot: Spot) -> Option<Piece> {
     }
 }
 
-/// Leases one ready piece to a worker.
+/// Leases one ready piece to a worker; of a segment, the share that is its.
 pub(super) fn lease(
     tx: &mut Transaction,
     rules: &FarmRules,
     (id, spot): (JobId, Spot),
+    share: Share,
     (agent, worker): (AgentId, u32),
 ) -> Result<Option<LeasedWork>, FarmError> {
-    let job = tx.job(id)?;
+    let mut job = tx.job(id)?;
+    let spot = match (&mut job.state, spot) {
+        (JobState::Rendering { segments }, Spot::Segment(position)) => {
+            Spot::Segment(plan::cut(segments, position, share, rules.segment_slots_max))
+        }
+        (_, whole) => whole,
+    };
     let lease = LeaseId(tx.fresh_id());
     let deadline = tx.now.plus(rules.lease_for);
     let Some(job) = moved(tx, rules, job, spot, SegmentEvent::Leased { lease, agent, worker, deadline })? else {

@@ -4,7 +4,10 @@ use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
-use tweenfarm_protocol::{AgentId, Timestamp, service::Hello};
+use tweenfarm_protocol::{
+    AgentId, Timestamp,
+    service::{Hello, WorkerFacts},
+};
 
 /// A worker counts as idle this long after it last asked: it asks again at once, so longer means it is gone.
 const ASKED_RECENTLY: Duration = Duration::from_secs(10);
@@ -101,6 +104,16 @@ impl Presence {
     pub(super) fn pixels_per_second(&self) -> u64 {
         let connected = self.agents.values().filter(|present| present.is_connected());
         connected.flat_map(|present| &present.hello.workers).map(|facts| facts.inventory.pixels_per_second).sum()
+    }
+
+    /// Pixels per second of every worker that was ever measured.
+    pub(super) fn speeds(&self) -> HashMap<(AgentId, u32), u64> {
+        let of_agent = |(agent, present): (&AgentId, &Present)| {
+            let agent = *agent;
+            let measured = |facts: &WorkerFacts| ((agent, facts.worker), facts.inventory.pixels_per_second);
+            present.hello.workers.iter().map(measured).collect::<Vec<_>>()
+        };
+        self.agents.iter().flat_map(of_agent).filter(|(_, speed)| *speed > 0).collect()
     }
 
     pub(super) fn agents(&self) -> impl Iterator<Item = (&AgentId, &Present)> {

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     model::{Agent, Spot},
+    schedule::share::{self, Share},
     store::{Store, Write},
 };
 use std::sync::{Arc, atomic::Ordering};
@@ -279,7 +280,8 @@ impl Writer {
         let result = match picked {
             None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at() }),
             Some(pick) => {
-                let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, pick, asking));
+                let share = self.share(pick.0, asking);
+                let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, pick, share, asking));
                 leased.map(|work| match work {
                     Some(work) => {
                         self.shared.board().served(work.job.account);
@@ -291,6 +293,16 @@ impl Writer {
             }
         };
         self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+    }
+
+    /// What of a job who asks should take, with all who are there in view.
+    fn share(&self, job: JobId, asking: (AgentId, u32)) -> Share {
+        let (idle, speeds) = {
+            let presence = self.shared.presence();
+            (presence.asking(self.clock.now()).collect::<Vec<_>>(), presence.speeds())
+        };
+        let ask = self.shared.board().ask(job, asking, &idle, &speeds);
+        ask.map_or(Share::About(1), |ask| share::share(&ask))
     }
 
     /// Whoever serves the agent hears of it once it is durable, and ends the connection.

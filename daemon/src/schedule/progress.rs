@@ -33,6 +33,11 @@ pub fn slots_left(job: &Job) -> u64 {
     job.slot_count.saturating_sub(u64::try_from(done).unwrap_or(u64::MAX))
 }
 
+/// Slots of a segment that are yet to be made, as far as its worker has told.
+pub fn slots_left_of(segment: &Segment) -> u64 {
+    u64::try_from(u128::from(segment.slots.len()) - slots_done(segment)).unwrap_or(0)
+}
+
 fn slots_done(segment: &Segment) -> u128 {
     let length = u128::from(segment.slots.len());
     match &segment.state {

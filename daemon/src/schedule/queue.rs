@@ -1,5 +1,6 @@
 //! Which piece of which job a free worker gets next.
 
+use super::order;
 use crate::model::{Job, SegmentState, Spot};
 use std::collections::HashMap;
 use tweenfarm_protocol::{AccountId, JobId, Timestamp};
@@ -28,15 +29,20 @@ pub fn next<'a>(jobs: impl Iterator<Item = &'a Job>, turns: &Turns, now: Timesta
     let mut held: HashMap<AccountId, u32> = HashMap::new();
     let mut oldest: HashMap<AccountId, (&Job, Spot)> = HashMap::new();
     for job in jobs {
-        let mut ready = None;
+        let mut ready: Option<(u8, Spot)> = None;
         for (spot, piece) in job.state.pieces() {
             match piece.state {
-                SegmentState::Ready { not_before, .. } if not_before <= now => ready = ready.or(Some(spot)),
+                SegmentState::Ready { not_before, .. } if not_before <= now => {
+                    let (early, _) = order::wanted(piece.slots, job.slot_count);
+                    if ready.is_none_or(|(earliest, _)| early < earliest) {
+                        ready = Some((early, spot));
+                    }
+                }
                 SegmentState::Leased { .. } => *held.entry(job.account).or_default() += 1,
                 SegmentState::Ready { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => {}
             }
         }
-        let Some(spot) = ready else { continue };
+        let Some((_, spot)) = ready else { continue };
         let first = oldest.entry(job.account).or_insert((job, spot));
         if age(job) < age(first.0) {
             *first = (job, spot);

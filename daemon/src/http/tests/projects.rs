@@ -1,6 +1,7 @@
 //! Projects and share links as clients meet them.
 
 use super::*;
+use crate::farm::Piece;
 use tweenfarm_protocol::{
     AgentId, JobId,
     service::{Hello, PROTOCOL_VERSIONS, Receipt, WorkerFacts},
@@ -45,7 +46,11 @@ impl Bench {
         }
         for _ in 0..pieces {
             let Some(work) = self.farm.lease_next(agent, 0, Duration::ZERO).await.unwrap() else { break };
-            let facts = RenderFacts { frames: work.job.slot_count, ..RenderFacts::default() };
+            let frames = match &work.piece {
+                Piece::Render(slots) => slots.len(),
+                Piece::Join(_) | Piece::Mark(_) => work.job.slot_count,
+            };
+            let facts = RenderFacts { frames, ..RenderFacts::default() };
             let delivered = Delivered { size_bytes: OUTPUT.len() as u64, sha256: "cd".repeat(32), facts };
             assert_eq!(self.farm.report(work.lease, Outcome::Done(delivered)).await.unwrap(), Receipt::Accepted);
         }
