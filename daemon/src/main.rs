@@ -164,6 +164,7 @@ async fn serve(
     let outbound = Outbound::new(config.outbound.clone())?;
     let probation = Probation::new(farm.clone(), blobs.clone());
 
+    let stop = CancellationToken::new();
     let (audited, audit) = watch::channel(Audit::default());
     let state = HttpState::new(HttpParts {
         farm: farm.clone(),
@@ -186,12 +187,12 @@ async fn serve(
             per_minute_paid: config.v2_requests_per_minute_paid,
         },
         probation: probation.clone(),
+        stop: stop.clone(),
         inviter: Inviter::new(invited_to(&config, &addresses), authority.fingerprint()),
         studio_origin: config.studio_origin.as_deref().map(str::parse).transpose()?,
     });
 
     let describe = http::describer(state.clone());
-    let stop = CancellationToken::new();
     let office = Office {
         farm: farm.clone(),
         blobs: blobs.clone(),

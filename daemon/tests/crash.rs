@@ -153,6 +153,12 @@ impl Store for Breaking {
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
         self.inner.open_jobs()
     }
+    fn story(&self, job: JobId) -> Result<Vec<StoryLine>, StoreError> {
+        self.inner.story(job)
+    }
+    fn story_length(&self, job: JobId) -> Result<u32, StoreError> {
+        self.inner.story_length(job)
+    }
     fn webhook(&self, job: JobId) -> Result<Option<Webhook>, StoreError> {
         self.inner.webhook(job)
     }

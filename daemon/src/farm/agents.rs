@@ -3,14 +3,14 @@
 use super::{board::Held, error::FarmError, handle::FarmRules, leases, transaction::Transaction};
 use crate::{
     admission::{Admission, admit},
-    model::{Agent, Invite, InviteState, SecretHash, Standing},
+    model::{About, Agent, Event, Invite, InviteState, SecretHash, Standing, What},
 };
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     time::Duration,
 };
 use tweenfarm_protocol::{
-    AgentId, LeaseId,
+    AgentId, LeaseId, Timestamp,
     join::{Fingerprint, JoinRefusal},
 };
 
@@ -23,6 +23,8 @@ pub(super) fn invite(
 ) -> Result<Invite, FarmError> {
     let (made_at, expires_at) = (tx.now, tx.now.plus(valid_for));
     let invite = Invite { name, secret, made_at, expires_at, state: InviteState::Open };
+    let text = format!("{} is invited, until {}", invite.name, invite.expires_at.to_iso_seconds());
+    tx.tell(Event::new(tx.now, What::AgentInvited, About::default(), text));
     tx.put_invite(invite.clone());
     Ok(invite)
 }
@@ -60,6 +62,7 @@ pub(super) fn join(
                 standing: Standing::Member,
                 proven: BTreeMap::new(),
             };
+            tx.tell(event(&agent, What::AgentJoined, "joined", tx.now));
             tx.put_agent(agent.clone());
             tx.put_invite(Invite { state: InviteState::Used { by: agent.id, key, at: tx.now }, ..invite });
             Ok(Ok(agent))
@@ -78,6 +81,7 @@ pub(super) fn revoke(
     let mut agent = tx.agent(id)?.ok_or(FarmError::NotFound { what: "agent" })?;
     if agent.is_member() {
         agent.standing = Standing::Revoked { at: tx.now };
+        tx.tell(event(&agent, What::AgentRevoked, "is revoked: its leases go to others", tx.now));
         tx.put_agent(agent.clone());
     }
     for (lease, held) in held {
@@ -86,11 +90,17 @@ pub(super) fn revoke(
     Ok(agent)
 }
 
+fn event(agent: &Agent, what: What, predicate: &str, now: Timestamp) -> Event {
+    let about = About { agent: Some(agent.id), ..About::default() };
+    Event::new(now, what, about, format!("{} {predicate}", agent.name))
+}
+
 /// A device rendered the probe rightly: it gets real work from now on.
 pub(super) fn prove(tx: &mut Transaction, id: AgentId, device: String) -> Result<Agent, FarmError> {
     let mut agent = tx.agent(id)?.ok_or(FarmError::NotFound { what: "agent" })?;
     if let Entry::Vacant(unproven) = agent.proven.entry(device) {
         unproven.insert(tx.now);
+        tx.tell(event(&agent, What::AgentProven, "rendered the probe rightly: it gets work", tx.now));
         tx.put_agent(agent.clone());
     }
     Ok(agent)

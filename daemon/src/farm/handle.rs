@@ -5,7 +5,9 @@ use super::{
     accounts,
     board::Board,
     command::{Command, NextWork, Reply},
+    events::Events,
     presence::Presence,
+    stories::Stories,
     transaction::Made,
     writer::{Group, Writer},
 };
@@ -90,6 +92,7 @@ pub struct Farm {
     pub(super) rules: FarmRules,
     clock: Arc<dyn Clock>,
     pub(super) shared: Arc<Shared>,
+    opened_at: Timestamp,
 }
 
 /// What the writer and the handles both look at.
@@ -101,6 +104,7 @@ pub(super) struct Shared {
     pub(super) work: Notify,
     /// An agent was revoked: whoever serves one looks whether it is theirs.
     pub(super) revoked: Notify,
+    pub(super) events: Arc<Events>,
     pub(super) late_reports: AtomicU64,
     pub(super) totals: Totals,
     pub(super) closing: AtomicBool,
@@ -174,6 +178,7 @@ impl Farm {
             shared: shared.clone(),
             commands: inbox,
             group: Group::default(),
+            stories: Stories::default(),
         };
         let (reply, extended) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("farm-writer".into());
@@ -183,11 +188,17 @@ impl Farm {
             FarmError::Unavailable
         })?;
         extended.recv().unwrap_or(Err(FarmError::Unavailable))?;
-        Ok(Farm { commands, store, rules, clock, shared })
+        let opened_at = clock.now();
+        Ok(Farm { commands, store, rules, clock, shared, opened_at })
     }
 
     pub fn rules(&self) -> &FarmRules {
         &self.rules
+    }
+
+    /// When this life of the farm began.
+    pub fn opened_at(&self) -> Timestamp {
+        self.opened_at
     }
 
     pub fn now(&self) -> Timestamp {
@@ -319,11 +330,18 @@ impl Farm {
     pub async fn hello(&self, hello: Hello) -> Result<Vec<LeaseId>, FarmError> {
         self.stored()?;
         let agent = hello.agent;
+        let text = format!("{} said hello: release {}, {} workers", hello.name, hello.version, hello.workers.len());
         self.shared.presence().hello(hello, self.now());
+        self.tell(What::AgentHello, About { agent: Some(agent), ..About::default() }, text);
         let board = self.shared.board();
         let mut leases: Vec<_> = board.leases().filter(|(_, held)| held.agent == agent).map(|(id, _)| id).collect();
         leases.sort_unstable();
         Ok(leases)
+    }
+
+    /// Tells of something that no transaction of the farm's is about: who came, what a sweep did.
+    pub fn tell(&self, what: What, about: About, text: impl Into<String>) {
+        self.shared.events.tell([Event::new(self.now(), what, about, text)]);
     }
 
     /// How fast a worker's last render was.
@@ -333,7 +351,13 @@ impl Farm {
 
     /// One connection of the agent closed.
     pub fn agent_gone(&self, agent: AgentId) {
-        self.shared.presence().gone(agent, self.now());
+        let mut presence = self.shared.presence();
+        presence.gone(agent, self.now());
+        if let Some(name) = presence.name(agent).filter(|_| !presence.is_connected(agent)) {
+            let text = format!("{name} is gone: its connection closed");
+            drop(presence);
+            self.tell(What::AgentGone, About { agent: Some(agent), ..About::default() }, text);
+        }
     }
 
     /// The next piece of work for a worker, or none after `wait`. `NotFound` when the agent or this worker of it has

@@ -4,6 +4,7 @@ use super::{
     error::FarmError,
     handle::{Effect, FarmRules},
     request::{Asked, Idempotency, NewWebhook, Submission, Submitted},
+    story,
     transaction::Transaction,
 };
 use crate::{
@@ -73,6 +74,8 @@ pub(super) fn submit(
         tx.put(Write::PutWebhook(Webhook::new(job.id, url, events, signed_with)));
     }
     let job = tx.put_job(job)?;
+    // The story begins with the job, not with its charge.
+    tx.events.insert(0, story::accepted(&job, tx.now));
     tx.made.jobs += 1;
     if let Some(Asked { model, params }) = submission.asked {
         tx.put(Write::PutOrigin(Origin { job: job.id, model, params }));
@@ -184,6 +187,7 @@ fn put_output(
 }
 
 fn end(tx: &mut Transaction, mut job: Job, end: JobEnd) -> Result<Job, FarmError> {
+    tx.tell(story::ended(&job, &end, tx.now));
     job.state = JobState::Ended { at: tx.now, end };
     tx.effects.push(Effect::DeleteWork(job.id));
     tx.put_job(job)

@@ -3,12 +3,12 @@
 use super::{
     error::FarmError,
     handle::FarmRules,
-    jobs,
+    jobs, story,
     transaction::Transaction,
     view::{LeasedWork, Piece},
 };
 use crate::{
-    model::{Job, JobState, ObjectKey, Segment, SegmentEvent, SegmentState, Spot},
+    model::{Job, JobState, ObjectKey, Segment, SegmentEvent, SegmentState, Spot, What},
     schedule::{
         advance::{Advance, advance},
         plan,
@@ -164,11 +164,21 @@ fn moved(
 ) -> Result<Option<Job>, FarmError> {
     let frees_work = !matches!(event, SegmentEvent::Leased { .. } | SegmentEvent::Renewed { .. });
     let Some(segment) = job.state.piece_mut(spot) else { return Ok(None) };
-    let Ok(next) = step(segment.state.clone(), event, &rules.retry(), tx.now) else { return Ok(None) };
+    let before = segment.clone();
+    let Ok(next) = step(before.state.clone(), event.clone(), &rules.retry(), tx.now) else { return Ok(None) };
     segment.state = next;
     tx.wakes_workers |= frees_work;
+    tx.tell(story::moved(&job, spot, &before, &event, tx.now));
     let job = match advance(job.state.clone(), job.watermarked, tx.now) {
         Advance::Go(state) => {
+            let went_on = match (&job.state, &state) {
+                (JobState::Rendering { .. }, JobState::Joining { .. }) => Some(What::JobJoining),
+                (JobState::Joining { .. }, JobState::Marking { .. }) => Some(What::JobMarking),
+                _ => None,
+            };
+            if let Some(what) = went_on {
+                tx.tell(story::went_on(&job, what, tx.now));
+            }
             job.state = state;
             tx.put_job(job)?
         }

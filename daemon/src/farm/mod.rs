@@ -10,6 +10,7 @@ mod clock;
 mod command;
 pub mod crash;
 mod error;
+mod events;
 pub mod handle;
 mod jobs;
 mod leases;
@@ -18,6 +19,9 @@ mod presence;
 mod projects;
 mod read;
 mod request;
+mod stories;
+mod story;
+mod tally;
 mod transaction;
 mod uploads;
 mod view;
@@ -26,9 +30,11 @@ mod writer;
 
 pub use clock::{Clock, SystemClock};
 pub use error::FarmError;
+pub use events::{EventReader, From, Told};
 pub use handle::{Effect, Farm, FarmRules};
 pub use request::{
     Asked, Bought, Home, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, NewWebhook, Payer, Payment, Reversed,
     SignedIn, Submission, Submitted,
 };
+pub use tally::{BUSY_OVER, SEGMENT_SECONDS, Tally, WorkerTally};
 pub use view::{AgentView, Audit, ClaimedNews, JobView, LeaseSweep, LeasedWork, Load, Piece};

@@ -55,6 +55,14 @@ impl Presence {
         }
     }
 
+    pub(super) fn name(&self, agent: AgentId) -> Option<String> {
+        self.agents.get(&agent).map(|present| present.hello.name.clone())
+    }
+
+    pub(super) fn is_connected(&self, agent: AgentId) -> bool {
+        self.agents.get(&agent).is_some_and(Present::is_connected)
+    }
+
     pub(super) fn seen(&mut self, agent: AgentId, now: Timestamp) {
         if let Some(present) = self.agents.get_mut(&agent) {
             present.last_seen = now;

@@ -2,9 +2,11 @@
 
 use super::{
     error::FarmError,
+    events::{EventReader, From},
     handle::Farm,
     leases,
     request::{Idempotency, Submitted},
+    tally::Tally,
     view::{AgentView, Audit, JobView, LeasedWork, Load},
 };
 use crate::{
@@ -272,6 +274,21 @@ impl Farm {
     /// Who holds a lease now, and with which worker.
     pub fn holder(&self, lease: LeaseId) -> Option<(AgentId, u32)> {
         self.shared.board().held(lease).map(|held| (held.agent, held.worker))
+    }
+
+    /// What happens from now on, or what happened a while ago, too.
+    pub fn events(&self, from: From) -> EventReader {
+        self.shared.events.reader(from)
+    }
+
+    /// What was counted since the daemon started.
+    pub fn tally(&self) -> Tally {
+        self.shared.events.tally()
+    }
+
+    /// The job's story, oldest first.
+    pub fn story(&self, job: JobId) -> Result<Vec<StoryLine>, FarmError> {
+        Ok(self.stored()?.story(job)?)
     }
 
     /// Reports under a lease that was over, since the daemon started.

@@ -1,6 +1,6 @@
 //! One command's changes: reads see the store and what the command has written; dropped without effect if it fails.
 
-use super::{clock::Clock, error::FarmError, handle::Effect, request::MoneyBack};
+use super::{clock::Clock, error::FarmError, handle::Effect, request::MoneyBack, story};
 use crate::{
     ledger::{self, Booking, RefundDue, ReversalDue},
     model::*,
@@ -25,6 +25,8 @@ pub(super) struct Transaction<'a> {
     written: Tables,
     pub(super) writes: Vec<Write>,
     pub(super) effects: Vec<Effect>,
+    /// Told once the writes are durable.
+    pub(super) events: Vec<Event>,
     /// Work may have become ready: waiting workers should ask again.
     pub(super) wakes_workers: bool,
     pub(super) made: Made,
@@ -39,6 +41,7 @@ impl<'a> Transaction<'a> {
             written: Tables::default(),
             writes: Vec::new(),
             effects: Vec::new(),
+            events: Vec::new(),
             wakes_workers: false,
             made: Made::default(),
             now: clock.now(),
@@ -49,6 +52,10 @@ impl<'a> Transaction<'a> {
         self.clock.fresh_id()
     }
 
+    pub(super) fn tell(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
     pub(super) fn put(&mut self, write: Write) {
         self.written.apply(write.clone());
         self.writes.push(write);
@@ -56,7 +63,11 @@ impl<'a> Transaction<'a> {
 
     /// Stores a job with its progress brought up to date, and what its webhook is to tell of it.
     pub(super) fn put_job(&mut self, mut job: Job) -> Result<Job, FarmError> {
+        let before = job.progress_percent;
         job.progress_percent = progress::percent(&job);
+        if job.progress_percent > before && !job.has_ended() {
+            self.tell(story::progress(&job, self.now));
+        }
         self.put(Write::PutJob(job.clone()));
         if let Some(mut webhook) = self.webhook(job.id)?
             && webhook.follow(&job, self.now)
@@ -239,6 +250,7 @@ impl<'a> Transaction<'a> {
     }
 
     fn put_entry(&mut self, entry: LedgerEntry) -> LedgerEntry {
+        self.tell(story::booked(&entry));
         self.put(Write::PutEntry(entry.clone()));
         entry
     }

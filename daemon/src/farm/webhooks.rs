@@ -3,7 +3,7 @@
 
 use super::{error::FarmError, transaction::Transaction, view::ClaimedNews};
 use crate::{
-    model::{News, Webhook, WebhookRules},
+    model::{About, Event, News, Webhook, WebhookRules, What},
     store::Write,
 };
 use tweenfarm_protocol::JobId;
@@ -24,6 +24,15 @@ pub(super) fn settle(
     outcome: Result<u16, String>,
 ) -> Result<Webhook, FarmError> {
     let mut webhook = webhook(tx, id)?;
+    // How far a job is may be told a hundred times: the story has the end only.
+    if news == News::End {
+        let delivered = outcome.as_ref().is_ok_and(|status| (200..300).contains(status));
+        let text = match &outcome {
+            Ok(status) => format!("the webhook answered {status}"),
+            Err(failure) => format!("the webhook could not be told: {failure}"),
+        };
+        tx.tell(Event::new(tx.now, What::JobTold { delivered }, About { job: Some(id), ..About::default() }, text));
+    }
     webhook.settle(news, outcome, rules, tx.now);
     tx.put(Write::PutWebhook(webhook.clone()));
     Ok(webhook)

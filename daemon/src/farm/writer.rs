@@ -8,13 +8,14 @@ use super::{
     error::FarmError,
     handle::{Effect, FarmRules, Shared},
     jobs, leases, money, projects,
+    stories::Stories,
     transaction::Transaction,
     uploads,
     view::LeaseSweep,
     webhooks,
 };
 use crate::{
-    model::{Agent, Spot},
+    model::{Agent, Event, Spot},
     schedule::share::{self, Share},
     store::{Store, Write},
 };
@@ -36,6 +37,7 @@ pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) group: Group,
+    pub(super) stories: Stories,
 }
 
 /// What the commands of one group ask for once they are durable.
@@ -43,6 +45,7 @@ pub(super) struct Writer {
 pub(super) struct Group {
     answers: Vec<Answer>,
     effects: Vec<Effect>,
+    events: Vec<Event>,
     needs_sync: bool,
     wakes_workers: bool,
     works: Vec<&'static str>,
@@ -135,6 +138,7 @@ impl Writer {
                     tracing::debug!(%error, "an effect is left to the sweep");
                 }
             }
+            self.shared.events.tell(group.events);
         }
         if group.wakes_workers {
             self.shared.work.notify_waiters();
@@ -330,7 +334,6 @@ impl Writer {
                 Ok(Some(job)) => {
                     sweep.expired += 1;
                     sweep.jobs_failed += u32::from(job.has_ended());
-                    tracing::warn!(%lease, job = %job.id, agent = %held.agent, worker = held.worker, "a lease ran out");
                 }
                 Ok(None) => {}
                 Err(error) => failed = Some(error),
@@ -349,6 +352,16 @@ impl Writer {
         self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
     }
 
+    /// Who a step was done by is said by name, as far as it is known.
+    fn name_workers(&self, events: &mut [Event]) {
+        for event in events.iter_mut().filter(|event| event.what.is_story()) {
+            let (Some(agent), Some(worker)) = (event.about.agent, event.about.worker) else { continue };
+            if let Some(name) = self.shared.presence().name(agent) {
+                event.text.push_str(&format!(" [{name}, worker {worker}]"));
+            }
+        }
+    }
+
     /// Runs `work` as one transaction: all of its writes are committed, or none.
     fn change<T>(
         &mut self,
@@ -360,10 +373,12 @@ impl Writer {
         }
         let mut tx = Transaction::new(self.store.as_ref(), self.clock.as_ref());
         let value = work(&mut tx)?;
-        let Transaction { writes, effects, wakes_workers, made, .. } = tx;
+        let Transaction { mut writes, effects, mut events, wakes_workers, made, .. } = tx;
         if writes.is_empty() {
             return Ok(value);
         }
+        self.name_workers(&mut events);
+        writes.extend(self.stories.lines(self.store.as_ref(), &events)?);
         let work = crash::work(&writes);
         crash::reach(work, "decided");
         if let Err(error) = self.store.commit(&writes) {
@@ -376,6 +391,7 @@ impl Writer {
         self.shared.board().observe(writes);
         self.shared.totals.add(made);
         self.group.effects.extend(effects);
+        self.group.events.extend(events);
         self.group.wakes_workers |= wakes_workers;
         self.group.needs_sync |= promise == Promise::Durable;
         Ok(value)

@@ -49,6 +49,7 @@ use payments::PaymentSecret;
 use serde_json::json;
 use std::{any::Any, sync::Arc, time::Duration};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
 
 /// A request that carries no clip is over by then: a probe waits 20 s for its turn and takes 20 s at most.
@@ -71,6 +72,8 @@ pub struct HttpState {
     pub audit: watch::Receiver<Audit>,
     pub inviter: Inviter,
     pub probation: Probation,
+    /// Streams that would never end end with it.
+    pub stop: CancellationToken,
     tokens: Arc<Tokens>,
     /// `None`: no payments are taken.
     payments: Option<PaymentSecret>,
@@ -92,6 +95,7 @@ pub struct HttpParts {
     pub audit: watch::Receiver<Audit>,
     pub inviter: Inviter,
     pub probation: Probation,
+    pub stop: CancellationToken,
     pub tokens: Tokens,
     pub payments: Option<PaymentSecret>,
     pub rates: RateRules,
@@ -114,6 +118,7 @@ impl HttpState {
             audit: parts.audit,
             inviter: parts.inviter,
             probation: parts.probation,
+            stop: parts.stop,
             tokens: Arc::new(parts.tokens),
             payments: parts.payments,
             limits: RateLimits::new(parts.rates),

@@ -6,6 +6,7 @@ mod accounts;
 mod agents;
 mod asked;
 mod door;
+mod events;
 mod jobs;
 mod keys;
 mod retention;
@@ -27,6 +28,7 @@ pub fn routes() -> Routes {
     Routes::default()
         .get("/operator/me", Viewer, door::me)
         .get("/operator/status", Viewer, status::status)
+        .get("/operator/events", Viewer, events::stream)
         .get("/operator/users", Viewer, accounts::list)
         .post("/operator/users", Admin, accounts::add)
         .post("/operator/users/{account}/grants", Admin, accounts::grant)
@@ -40,6 +42,7 @@ pub fn routes() -> Routes {
         .get("/operator/jobs", Viewer, jobs::list)
         .get("/operator/jobs/{job}", Viewer, jobs::one)
         .post("/operator/jobs/{job}/cancel", Operator, jobs::cancel)
+        .get("/operator/jobs/{job}/log", Viewer, jobs::log)
         .get("/operator/jobs/{job}/webhook", Viewer, webhook::one)
         .post("/operator/sweeps/retention", Operator, retention::sweep)
         .get("/operator/agents", Viewer, agents::list)

@@ -58,16 +58,6 @@ pub enum Spot {
     Mark,
 }
 
-impl std::fmt::Display for Spot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Spot::Segment(position) => write!(f, "segment {position}"),
-            Spot::Join => f.write_str("join"),
-            Spot::Mark => f.write_str("mark"),
-        }
-    }
-}
-
 impl Job {
     /// Where the joined output goes: the clean master of a job that is marked.
     pub fn output_key(&self) -> ObjectKey {

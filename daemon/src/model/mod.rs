@@ -3,6 +3,7 @@
 pub mod account;
 pub mod agent;
 pub mod answer;
+pub mod event;
 pub mod file;
 pub mod job;
 pub mod ledger;
@@ -13,6 +14,7 @@ pub mod webhook;
 pub use account::{Account, ApiKey, KeyHash, KeyKind, KeyLabel, Tier};
 pub use agent::{Agent, Invite, InviteState, SecretHash, Standing};
 pub use answer::FirstAnswer;
+pub use event::{About, Event, Part, StoryLine, What};
 pub use file::{FileKind, FileState, MediaFile, ObjectKey, ObjectKeyError};
 pub use job::{
     Abandoned, IllegalStep, Job, JobEnd, JobPlace, JobState, Master, Segment, SegmentEvent, SegmentState, Spot,

@@ -128,7 +128,6 @@ impl service::Farm for Session {
         }
         let hello = self.caller.introduced(hello)?;
         let agent = hello.agent;
-        let (name, version, workers) = (hello.name.clone(), hello.version.clone(), hello.workers.len());
         let introduced = Introduced { agent, workers: Arc::new(hello.workers.clone()) };
         let leases = self.office.farm.hello(hello).await.map_err(refuse)?;
         let before = self.introduced.lock().unwrap_or_else(PoisonError::into_inner).replace(introduced);
@@ -136,7 +135,6 @@ impl service::Farm for Session {
         if let Some(before) = before {
             self.office.farm.agent_gone(before.agent);
         }
-        tracing::info!(%agent, name, version, workers, leases = leases.len(), "an agent said hello");
         let renew_every = (self.office.farm.rules().lease_for / RENEWALS_PER_LEASE).min(RENEWAL_EVERY_MAX);
         Ok(Welcome {
             protocol,

@@ -152,6 +152,18 @@ fn purchases_and_reversals_are_found_by_their_events_and_a_reversal_by_its_purch
 }
 
 #[test]
+fn a_story_comes_in_sequence_and_tells_its_length() {
+    both(|store| {
+        let lines: Vec<_> = (0..300).map(|sequence| story_line(1, sequence)).collect();
+        store.commit(&lines.iter().rev().cloned().map(Write::PutStoryLine).collect::<Vec<_>>()).unwrap();
+        store.commit(&[Write::PutStoryLine(story_line(2, 0))]).unwrap();
+        assert_eq!(store.story(JobId(id(1))).unwrap(), lines);
+        let length = |job| store.story_length(JobId(id(job))).unwrap();
+        assert_eq!((length(1), length(2), length(3)), (300, 1, 0));
+    });
+}
+
+#[test]
 fn an_address_leads_to_the_account_that_had_it_first() {
     both(|store| {
         store.commit(&[Write::PutAccount(account(1, "a@x")), Write::PutAccount(account(2, "a@x"))]).unwrap();

@@ -4,7 +4,7 @@ use super::{Store, StoreError, Tables, Write};
 use crate::{
     model::{
         Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin,
-        Project, ShareToken, Webhook,
+        Project, ShareToken, StoryLine, Webhook,
     },
     retention,
 };
@@ -211,6 +211,17 @@ impl Store for MemoryStore {
 
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
         self.tables(|tables| tables.jobs.values().filter(|job| !job.has_ended()).cloned().collect())
+    }
+
+    fn story(&self, job: JobId) -> Result<Vec<StoryLine>, StoreError> {
+        self.tables(|tables| tables.story.range((job, 0)..=(job, u32::MAX)).map(|(_, line)| line.clone()).collect())
+    }
+
+    fn story_length(&self, job: JobId) -> Result<u32, StoreError> {
+        self.tables(|tables| {
+            let last = tables.story.range((job, 0)..=(job, u32::MAX)).next_back();
+            last.map_or(0, |(_, line)| line.sequence + 1)
+        })
     }
 
     fn webhook(&self, job: JobId) -> Result<Option<Webhook>, StoreError> {

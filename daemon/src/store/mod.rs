@@ -17,7 +17,7 @@ pub use tables::Tables;
 
 use crate::model::{
     Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin,
-    Project, ShareToken, Webhook,
+    Project, ShareToken, StoryLine, Webhook,
 };
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
 
@@ -67,6 +67,8 @@ pub enum Write {
     PutFile(MediaFile),
     PutJob(Job),
     PutWebhook(Webhook),
+    /// At its job and sequence.
+    PutStoryLine(StoryLine),
     PutAnswer(FirstAnswer),
     /// Found by its key, too.
     PutAgent(Agent),
@@ -146,6 +148,11 @@ pub trait Store: Send + Sync + 'static {
     fn jobs_recent(&self, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError>;
     /// Jobs that have not ended, in order of id.
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError>;
+
+    /// In sequence.
+    fn story(&self, job: JobId) -> Result<Vec<StoryLine>, StoreError>;
+    /// How many lines it has; looks at the last one only.
+    fn story_length(&self, job: JobId) -> Result<u32, StoreError>;
 
     fn webhook(&self, job: JobId) -> Result<Option<Webhook>, StoreError>;
     /// Jobs whose webhook has something due or being sent.

@@ -5,6 +5,7 @@ use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, KeyId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
     join::Fingerprint,
+    operator::Level,
     output::{Codec, Depth, OutputFormat, PictureSize},
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, Progress, Quality, RenderFacts},
 };
@@ -111,6 +112,21 @@ pub(crate) fn webhook(of: u128, end: EndNews) -> Webhook {
     ];
     let (url, signed_with) = ("https://hooks.example.org/x?token=1".into(), Some(KeyHash([3; 32])));
     Webhook { job: JobId(id(of)), url, events, signed_with, progress, end, log }
+}
+
+pub(crate) fn story_line(of: u128, sequence: u32) -> StoryLine {
+    StoryLine {
+        job: JobId(id(of)),
+        sequence,
+        at: Timestamp(5),
+        level: Level::Warn,
+        by_worker: true,
+        agent: Some(AgentId(id(2))),
+        worker: Some(3),
+        part: Some(Part::Segment(SlotRange::new(4, 8))),
+        lease: Some(LeaseId(id(5))),
+        text: "it broke".into(),
+    }
 }
 
 pub(crate) fn facts() -> SourceFacts {

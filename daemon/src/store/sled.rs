@@ -19,7 +19,7 @@ use super::{
 };
 use crate::model::{
     Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin,
-    Project, ShareToken, Webhook,
+    Project, ShareToken, StoryLine, Webhook,
 };
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};
@@ -426,6 +426,16 @@ impl Store for SledStore {
 
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
         self.jobs_at(self.db.scan_prefix([kind::OPEN_JOB]).keys())
+    }
+
+    fn story(&self, job: JobId) -> Result<Vec<StoryLine>, StoreError> {
+        self.records(&key(kind::STORY, &[job.as_bytes()]))
+    }
+
+    fn story_length(&self, job: JobId) -> Result<u32, StoreError> {
+        let last = self.db.scan_prefix(key(kind::STORY, &[job.as_bytes()])).next_back();
+        let last: Option<StoryLine> = last.map(read_item).transpose()?;
+        Ok(last.map_or(0, |line| line.sequence.saturating_add(1)))
     }
 
     fn webhook(&self, job: JobId) -> Result<Option<Webhook>, StoreError> {

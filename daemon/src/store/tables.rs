@@ -3,7 +3,7 @@
 use super::Write;
 use crate::model::{
     Account, Agent, ApiKey, EntryKind, FirstAnswer, Invite, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey,
-    Origin, Project, Webhook,
+    Origin, Project, StoryLine, Webhook,
 };
 use std::collections::BTreeMap;
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
@@ -25,6 +25,7 @@ pub struct Tables {
     pub(super) jobs: BTreeMap<JobId, Job>,
     pub(super) origins: BTreeMap<JobId, Origin>,
     pub(super) webhooks: BTreeMap<JobId, Webhook>,
+    pub(super) story: BTreeMap<(JobId, u32), StoryLine>,
     pub(super) answers: BTreeMap<(AccountId, String, String), FirstAnswer>,
     pub(super) agents: BTreeMap<AgentId, Agent>,
     pub(super) invites: BTreeMap<String, Invite>,
@@ -91,6 +92,9 @@ impl Tables {
             }
             Write::PutWebhook(webhook) => {
                 self.webhooks.insert(webhook.job, webhook);
+            }
+            Write::PutStoryLine(line) => {
+                self.story.insert((line.job, line.sequence), line);
             }
             Write::PutAnswer(answer) => {
                 self.answers.insert((answer.account, answer.route.clone(), answer.key.clone()), answer);

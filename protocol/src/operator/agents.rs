@@ -81,7 +81,7 @@ pub struct WorkerRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InHand {
     pub job: JobId,
-    /// `segment 3`, `join` or `mark`.
+    /// `segment 0..120`, `join` or `mark`.
     pub piece: String,
     pub lease: LeaseId,
     pub attempt: u32,

@@ -24,7 +24,7 @@ pub struct EventRow {
     pub agent: Option<AgentId>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub worker: Option<u32>,
-    /// `segment 3`, `join` or `mark`.
+    /// `segment 0..120`, `join` or `mark`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub piece: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]

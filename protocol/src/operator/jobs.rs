@@ -99,7 +99,7 @@ pub struct OutputRow {
 /// One leasable piece of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PieceRow {
-    /// `segment 3` (counted from 0), `join` or `mark`.
+    /// `segment 0..120` (its frames), `join` or `mark`.
     pub piece: String,
     pub slots: SlotRange,
     pub state: PieceState,

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     farm::{Farm, FarmError, JobView},
     http::{HttpState, error::Failure},
-    model::{Account, FileState, Job, JobEnd, JobPlace, JobState, Segment, SegmentState, Spot},
+    model::{Account, FileState, Job, JobEnd, JobPlace, JobState, Part, Segment, SegmentState, Spot},
     schedule::outlook::Outlook,
 };
 use axum::{
@@ -18,7 +18,7 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use tweenfarm_protocol::{
     AccountId, AgentId, Timestamp, Xeconds,
-    operator::{JobDetail, JobRow, OutputRow, Page, PieceCounts, PieceRow, PieceState, SourceRow},
+    operator::{JobDetail, JobRow, LogRow, OutputRow, Page, PieceCounts, PieceRow, PieceState, SourceRow},
 };
 
 /// Jobs looked at for one page, at most: what a filter of many costs is bounded, and the next page goes on.
@@ -168,6 +168,31 @@ pub async fn one(State(state): State<HttpState>, Path(job): Path<String>) -> Res
     }))
 }
 
+/// The job's story, oldest first.
+pub async fn log(State(state): State<HttpState>, Path(job): Path<String>) -> Result<Json<Vec<LogRow>>, Failure> {
+    let id = job_id(&job)?;
+    let story = state.farm.story(id)?;
+    if story.is_empty() {
+        // Of a job from before there were stories.
+        state.farm.job(id)?.ok_or(FarmError::NotFound { what: "job" })?;
+    }
+    let names = names(&state.farm)?;
+    let rows = story.into_iter().map(|line| LogRow {
+        at: line.at.to_iso_millis(),
+        level: line.level,
+        source: match line.agent.filter(|_| line.by_worker) {
+            Some(agent) => names.get(&agent).cloned().unwrap_or_else(|| agent.to_string()),
+            None => "daemon".to_owned(),
+        },
+        text: line.text,
+        agent: line.agent,
+        worker: line.worker,
+        piece: line.part.map(|part| part.to_string()),
+        lease: line.lease,
+    });
+    Ok(Json(rows.collect()))
+}
+
 pub async fn cancel(State(state): State<HttpState>, Path(job): Path<String>) -> Result<Json<JobRow>, Failure> {
     let id = job_id(&job)?;
     state.farm.cancel(id).await?;
@@ -284,7 +309,7 @@ fn row_of_piece(spot: Spot, piece: &Segment, names: &HashMap<AgentId, String>) -
             PieceState::Abandoned { attempts: abandoned.attempts, failure: abandoned.last.message.clone() }
         }
     };
-    PieceRow { piece: spot.to_string(), slots: piece.slots, state }
+    PieceRow { piece: Part::of(spot, piece).to_string(), slots: piece.slots, state }
 }
 
 fn output(farm: &Farm, job: &Job) -> Result<Option<OutputRow>, FarmError> {

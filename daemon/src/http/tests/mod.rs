@@ -44,6 +44,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
@@ -178,6 +179,7 @@ impl Bench {
             outbound: Outbound::new(OutboundRules::default()).unwrap(),
             audit: watch::channel(Audit::default()).1,
             probation: Probation::new(farm.clone(), blobs.clone()),
+            stop: CancellationToken::new(),
             inviter: Inviter::new(Some("192.0.2.1:8090".into()), Fingerprint([7; 32])),
             tokens: Tokens::default(),
             payments: Some(PaymentSecret::read(&secret).unwrap()),

@@ -228,3 +228,66 @@ async fn a_job_is_cancelled_once() {
     let rows = bench.operate(Method::GET, "/operator/jobs", Value::Null).await.json();
     assert_eq!(rows["rows"].as_array().unwrap().len(), 1);
 }
+
+/// The parts of a stream of events, until `until` was among them.
+async fn events_of(bench: &Bench, path: &str, last: Option<&str>, until: &str) -> Vec<(String, Value)> {
+    let mut request = Request::builder().uri(path);
+    if let Some(last) = last {
+        request = request.header("last-event-id", last);
+    }
+    let response = bench.operator.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+    let (mut body, mut text) = (response.into_body().into_data_stream(), String::new());
+    while !text.contains(until) {
+        text += std::str::from_utf8(&futures::StreamExt::next(&mut body).await.unwrap().unwrap()).unwrap();
+    }
+    let field =
+        |part: &str, name: &str| part.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let parts = text.split("\n\n").filter(|part| part.contains("data:"));
+    parts.map(|part| (field(part, "event:"), serde_json::from_str(&field(part, "data:")).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn events_are_streamed_filtered_and_resumed_where_the_reader_was() {
+    let bench = Bench::new();
+    let user = bench.user("ann@example.org", 100).await;
+    let key = bench.upload(&user, "clip 24 12000").await["key"].clone();
+    let job = bench.post("/jobs", &user, json!({ "r2_key": key, "target_fps": 60 })).await.json()["job_id"].clone();
+    let job = job.as_str().unwrap();
+    bench.operate(Method::POST, &format!("/operator/jobs/{job}/cancel"), Value::Null).await;
+    let words = |events: &[(String, Value)]| -> Vec<String> {
+        events.iter().map(|(kind, event)| format!("{kind} {}", event["what"].as_str().unwrap())).collect()
+    };
+    let all = events_of(&bench, "/operator/events?recent=100", None, "\"cancelled\"").await;
+    assert_eq!(words(&all), ["ledger grant_paid", "job accepted", "ledger charge", "ledger refund", "job cancelled"]);
+    assert!(all.iter().all(|(kind, event)| event["kind"] == *kind && event["account"] == json!(user.account.id)));
+    let path = format!("/operator/events?recent=100&kind=job,segment&job={job}");
+    assert_eq!(words(&events_of(&bench, &path, None, "\"cancelled\"").await), ["job accepted", "job cancelled"]);
+    let seen = all[2].1["id"].as_str().unwrap();
+    let rest = events_of(&bench, "/operator/events", Some(seen), "\"cancelled\"").await;
+    assert_eq!(words(&rest), ["ledger refund", "job cancelled"]);
+    let anew = events_of(&bench, "/operator/events?recent=1", Some("5f-7"), "\"cancelled\"").await;
+    assert_eq!((anew[0].0.as_str(), &anew[0].1["count"], anew.len()), ("lost", &Value::Null, 2));
+    for query in ["kind=jobs", "job=none", "since=1"] {
+        let refused = bench.operate(Method::GET, &format!("/operator/events?{query}"), Value::Null).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_jobs_log_is_one_story() {
+    let bench = Bench::new();
+    let user = bench.user("ann@example.org", 100).await;
+    let key = bench.upload(&user, "clip 24 12000").await["key"].clone();
+    let job = bench.post("/jobs", &user, json!({ "r2_key": key, "target_fps": 60 })).await.json()["job_id"].clone();
+    let path = format!("/operator/jobs/{}/log", job.as_str().unwrap());
+    bench.operate(Method::POST, &path.replace("/log", "/cancel"), Value::Null).await;
+    let log = bench.operate(Method::GET, &path, Value::Null).await.json();
+    let texts: Vec<&str> = log.as_array().unwrap().iter().map(|line| line["text"].as_str().unwrap()).collect();
+    let begins =
+        ["accepted: ", "charge of -12 xeconds", "refund of +12 xeconds", "cancelled: 12 xeconds were given back"];
+    assert!(texts.len() == 4 && texts.iter().zip(begins).all(|(text, begin)| text.starts_with(begin)), "{texts:#?}");
+    let missing = format!("/operator/jobs/{}/log", uuid::Uuid::nil());
+    assert_eq!(bench.operate(Method::GET, &missing, Value::Null).await.status, StatusCode::NOT_FOUND);
+}

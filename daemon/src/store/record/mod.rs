@@ -8,6 +8,7 @@ mod agent;
 mod facts;
 mod file;
 mod job;
+mod story;
 mod webhook;
 
 pub(super) use job::{JobRecord, SegmentRecord, split, unite};

@@ -52,6 +52,8 @@ pub(super) mod kind {
     pub const WEBHOOK: u8 = b'W';
     /// Job, while its webhook has something due or being sent.
     pub const OPEN_WEBHOOK: u8 = b'V';
+    /// Job, position → line of its story.
+    pub const STORY: u8 = b'S';
     /// Account, route, 0, idempotency key → first answer.
     pub const ANSWER: u8 = b'i';
     pub const AGENT: u8 = b'A';

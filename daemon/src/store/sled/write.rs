@@ -191,6 +191,9 @@ pub(super) fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
             }
             put(batch, key(kind::WEBHOOK, &[id]), webhook)
         }
+        Write::PutStoryLine(line) => {
+            put(batch, key(kind::STORY, &[line.job.as_bytes(), &line.sequence.to_be_bytes()]), line)
+        }
         Write::PutAgent(agent) => {
             batch.insert(key(kind::AGENT_KEY, &[&agent.key.0]), agent.id.as_bytes());
             put(batch, key(kind::AGENT, &[agent.id.as_bytes()]), agent)
