@@ -24,6 +24,11 @@ pub struct PairFacts {
     pub cells: u32,
     /// Cells whose vector is trusted: priority of 64 (1/16) or more.
     pub trusted_cells: u32,
+    /// Cells that differ by more than 10 codes in place.
+    pub changed_cells: u32,
+    /// Those of them whose vector leads astray: the way back misses the cell by 4 cells, or by 2 from what is more than 12
+    /// codes unlike.
+    pub astray_cells: u32,
     /// Sums over the pixels of a/4, b/4, their squares and their product.
     pub moments: [u32; 5],
     /// Luma histograms of the two frames.
@@ -51,6 +56,8 @@ impl PairFacts {
             changed_pixels: words[3],
             cells,
             trusted_cells: words[4],
+            changed_cells: words[13 + 2 * HISTOGRAM_BINS],
+            astray_cells: words[14 + 2 * HISTOGRAM_BINS],
             moments: std::array::from_fn(|index| words[5 + index]),
             histogram: [histogram(10), histogram(10 + HISTOGRAM_BINS)],
             same: words[10 + 2 * HISTOGRAM_BINS] != 0,
@@ -86,6 +93,9 @@ pub struct PairVerdict {
     pub histogram_distance: f64,
     /// Share of cells whose vectors are trusted, 0..=1.
     pub trusted_share: f64,
+    /// Share of cells that changed in place, and of cells that changed and whose vectors lead astray, 0..=1.
+    pub changed_share: f64,
+    pub astray_share: f64,
     /// Correlation of the two frames in place, -1..=1.
     pub correlation: f64,
     /// Mean luma of the second frame less that of the first, codes.
@@ -101,19 +111,25 @@ impl PairVerdict {
         let still_residual = share(facts.still_residual, facts.pixels);
         let histogram_distance = histogram_distance(&facts);
         let trusted_share = share(facts.trusted_cells, facts.cells);
+        let changed_share = share(facts.changed_cells, facts.cells);
+        let astray_share = share(facts.astray_cells, facts.cells);
         let correlation = correlation(&facts);
         let brightening = brightness(&facts.histogram[1]) - brightness(&facts.histogram[0]);
         // Across a cut the search still finds patches that look alike, but their vectors agree with nothing: no cell is
         // trusted. The same holds in a fade, where the brightness spoils the trust; there the frames correlate in place.
         let lost = trusted_share < 0.02;
-        let astray = bad_share > 0.65
+        let fades = lost && brightening.abs() > 3.0;
+        let nowhere = bad_share > 0.65
             || (histogram_distance > 0.45 && moved_residual > 0.6 * still_residual && moved_residual > 8.0);
-        let cut = (astray && correlation < 0.9) || (lost && bad_share > 0.1 && correlation < 0.7);
+        // Where a shot goes on after a gap, its ground is found again, and most of what changed is not: the search finds
+        // look-alikes, and others on the way back. So it does in a dissolve, whose frames correlate in place.
+        let jump = !fades && astray_share > 0.15 && 2.0 * astray_share > changed_share;
+        let cut = ((nowhere || jump) && correlation < 0.9) || (lost && bad_share > 0.1 && correlation < 0.7);
         let kind = if facts.same {
             PairKind::Duplicate
         } else if cut && settings.scene_cuts {
             PairKind::Cut
-        } else if lost && bad_share > 0.02 && brightening.abs() > 3.0 {
+        } else if fades && bad_share > 0.02 {
             PairKind::Fade
         } else if bad_share > 0.35 {
             PairKind::Hopeless
@@ -127,6 +143,8 @@ impl PairVerdict {
             still_residual,
             histogram_distance,
             trusted_share,
+            changed_share,
+            astray_share,
             correlation,
             brightening,
         }
@@ -186,6 +204,7 @@ mod tests {
         still: f64,
         changed_share: f64,
         trusted_share: f64,
+        astray_share: f64,
         /// 1 or -1.
         correlation: i32,
         brighter_bins: usize,
@@ -197,6 +216,7 @@ mod tests {
         still: 20.0,
         changed_share: 0.9,
         trusted_share: 0.7,
+        astray_share: 0.05,
         correlation: -1,
         brighter_bins: 0,
     };
@@ -220,6 +240,8 @@ mod tests {
             changed_pixels,
             cells: 1000,
             trusted_cells: (1000.0 * case.trusted_share) as u32,
+            changed_cells: (1000.0 * case.changed_share) as u32,
+            astray_cells: (1000.0 * case.astray_share) as u32,
             moments: [200_000, 200_000, squares, squares, product],
             histogram,
             same: shows_the_same(still_residual, changed_pixels, 10000),
@@ -254,6 +276,18 @@ mod tests {
     fn look_alikes_that_nothing_trusts_are_a_cut() {
         check(Case { bad_share: 0.15, trusted_share: 0.0, ..PAN }, PairKind::Cut);
         check(Case { bad_share: 0.15, trusted_share: 0.1, ..PAN }, PairKind::Normal);
+    }
+
+    #[test]
+    fn a_jump_within_a_shot_is_a_cut_where_most_of_what_changed_leads_astray() {
+        let jump = || Case { changed_share: 0.3, astray_share: 0.2, trusted_share: 0.4, ..PAN };
+        check(jump(), PairKind::Cut);
+        check(Case { astray_share: 0.1, ..jump() }, PairKind::Normal);
+        check(Case { changed_share: 0.5, ..jump() }, PairKind::Normal);
+        // A dissolve.
+        check(Case { correlation: 1, ..jump() }, PairKind::Normal);
+        // A fade.
+        check(Case { trusted_share: 0.0, bad_share: 0.05, brighter_bins: 2, ..jump() }, PairKind::Fade);
     }
 
     #[test]

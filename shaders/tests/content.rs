@@ -140,6 +140,81 @@ fn a_flash_repeats_the_nearer_frame() {
     assert!(make(&second, &third, 49152).0 == third);
 }
 
+/// A still ground before which a part of the picture shows a plane moved by `moved`.
+fn before_a_ground(moved: [i32; 2]) -> PlanarFrame {
+    let mut frame = Scene::Crossing.at(SIZE, 0);
+    let [x_px, y_px] = moved;
+    let plane = Scene::Pan { x_px, y_px }.at(SIZE, 2);
+    let inside = |x: i32, y: i32| (50..150).contains(&x) && (20..130).contains(&y);
+    draw(&mut frame, |x, y| inside(x, y).then(|| plane.planes()[0][(y * SIZE.width_px as i32 + x) as usize]));
+    frame
+}
+
+#[test]
+fn a_jump_within_a_shot_is_a_cut() {
+    let first = before_a_ground([0, 0]);
+    let second = before_a_ground([1000, 777]);
+    let (made, verdict) = make(&first, &second, 16384);
+    assert_eq!(verdict.kind, PairKind::Cut, "{verdict:?}");
+    assert!(made == first);
+    assert!(make(&first, &second, 49152).0 == second);
+    for moved in [[6, 0], [-12, 8], [20, 0]] {
+        let (_, verdict) = make(&first, &before_a_ground(moved), 32768);
+        assert_eq!(verdict.kind, PairKind::Normal, "{moved:?}: {verdict:?}");
+    }
+}
+
+#[test]
+fn a_light_that_goes_on_over_half_the_picture_is_no_cut() {
+    for brighter in [10, 20, 40] {
+        let first = Scene::Pan { x_px: 8, y_px: 0 }.at(SIZE, 0);
+        let mut second = Scene::Pan { x_px: 8, y_px: 0 }.at(SIZE, 2);
+        let width = SIZE.width_px as usize;
+        for (at, code) in second.planes_mut()[0].iter_mut().enumerate() {
+            if at % width > width / 2 {
+                *code = code.saturating_add(brighter);
+            }
+        }
+        let (_, verdict) = make(&first, &second, 32768);
+        println!("{verdict:?}");
+        assert!(!verdict.repeats(), "{brighter}: {verdict:?}");
+    }
+}
+
+/// Frame `step` of `steps` of a dissolve between two shots; both pan.
+fn dissolving(step: i32, steps: i32) -> PlanarFrame {
+    let one = Scene::Pan { x_px: 2, y_px: 0 }.at(SIZE, step);
+    let other = Scene::Pan { x_px: 0, y_px: -2 }.at(SIZE, step + 1000);
+    let mut frame = one.clone();
+    for (code, other) in frame.as_bytes_mut().iter_mut().zip(other.as_bytes()) {
+        *code = ((i32::from(*code) * (steps - step) + i32::from(*other) * step) / steps) as u8;
+    }
+    frame
+}
+
+#[test]
+fn a_dissolve_is_no_cut_and_every_made_frame_lies_between_its_neighbours() {
+    for steps in [8, 16, 30] {
+        for step in (0..steps).step_by(2) {
+            let (first, truth, second) =
+                (dissolving(step, steps), dissolving(step + 1, steps), dissolving(step + 2, steps));
+            let (made, verdict) = make(&first, &second, 32768);
+            assert!(!verdict.repeats(), "{step} of {steps}: {verdict:?}");
+            // A pop is a frame that is nearer to one of its neighbours than they are to each other by half, or off the way.
+            let [to_first, to_second, to_truth, apart] =
+                [(&made, &first), (&made, &second), (&made, &truth), (&first, &second)].map(|(a, b)| mean_apart(a, b));
+            assert!(to_first.max(to_second) < 0.75 * apart, "{step} of {steps}: {to_first} {to_second} of {apart}");
+            assert!(to_truth < 0.5 * apart, "{step} of {steps}: {to_truth} of {apart}");
+        }
+    }
+}
+
+/// Mean difference of luma, codes.
+fn mean_apart(one: &PlanarFrame, other: &PlanarFrame) -> f64 {
+    let (one, other) = (one.planes()[0], other.planes()[0]);
+    one.iter().zip(other).map(|(a, b)| f64::from(a.abs_diff(*b))).sum::<f64>() / one.len() as f64
+}
+
 #[test]
 fn pans_as_fast_as_the_search_reaches_are_no_cuts() {
     let size = FrameSize { width_px: 640, height_px: 360 };

@@ -131,5 +131,5 @@ pub fn slot_words(plan: &Plan, slot: Slot) -> u32 {
 }
 
 /// Two sums of the nodes, two of the pixels, one of the cells, five moments, two histograms, whether both frames are the
-/// same, and two sums of the edges.
-pub const FACT_WORDS: usize = 10 + 2 * crate::HISTOGRAM_BINS + 3;
+/// same, two sums of the edges, and two more of the cells.
+pub const FACT_WORDS: usize = 10 + 2 * crate::HISTOGRAM_BINS + 5;

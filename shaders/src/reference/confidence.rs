@@ -12,22 +12,24 @@ pub fn confidence(forward: &[Dense], backward: &[Dense], cells: Grid, shift: u32
     (0..cells.count() as usize)
         .into_par_iter()
         .map(|index| {
-            let (x, y) = ((index % cells.columns as usize) as i32, (index / cells.columns as usize) as i32);
             let cell = forward[index];
-            let half = 8 << shift;
-            let target_x = x + ((cell.vector[0] + half) >> (4 + shift));
-            let target_y = y + ((cell.vector[1] + half) >> (4 + shift));
-            let inside =
-                target_x >= 0 && target_y >= 0 && target_x < cells.columns as i32 && target_y < cells.rows as i32;
-            let inconsistency = if inside {
-                let back = backward[target_y as usize * cells.columns as usize + target_x as usize].vector;
-                length([cell.vector[0] + back[0], cell.vector[1] + back[1]])
-            } else {
-                OUTSIDE_16
-            };
-            priority(cell.residual_q4, inconsistency, cell.spread_16)
+            priority(cell.residual_q4, inconsistency(forward, backward, cells, shift, index), cell.spread_16)
         })
         .collect()
+}
+
+/// How far from a cell the way there and back ends, 1/16 px.
+pub(super) fn inconsistency(forward: &[Dense], backward: &[Dense], cells: Grid, shift: u32, index: usize) -> i32 {
+    let (x, y) = ((index % cells.columns as usize) as i32, (index / cells.columns as usize) as i32);
+    let vector = forward[index].vector;
+    let half = 8 << shift;
+    let target_x = x + ((vector[0] + half) >> (4 + shift));
+    let target_y = y + ((vector[1] + half) >> (4 + shift));
+    if target_x < 0 || target_y < 0 || target_x >= cells.columns as i32 || target_y >= cells.rows as i32 {
+        return OUTSIDE_16;
+    }
+    let back = backward[target_y as usize * cells.columns as usize + target_x as usize].vector;
+    length([vector[0] + back[0], vector[1] + back[1]])
 }
 
 /// exp(-6 d), d = 3 - 1/(1 + r/10) - 1/(1 + c/2) - 1/(1 + s/2), in 1/1023; powers of two with straight lines between.

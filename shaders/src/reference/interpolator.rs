@@ -62,8 +62,11 @@ pub fn pair(plan: &Plan, first: &Source, second: &Source) -> Pair {
     let mut facts = PairFacts::default();
     super::facts(&mut facts, &nodes[0]);
     super::facts(&mut facts, &nodes[1]);
-    trust_facts(&mut facts, &priorities[0]);
-    trust_facts(&mut facts, &priorities[1]);
+    let planes = [&first.levels[plan.cells], &second.levels[plan.cells]];
+    for (here, there) in [(0, 1), (1, 0)] {
+        let fields = [flow[here].as_slice(), flow[there].as_slice()];
+        cell_facts(&mut facts, [planes[here], planes[there]], fields, &priorities[here], (cells, shift));
+    }
     still_facts(&mut facts, &first.levels[plan.overview], &second.levels[plan.overview]);
     let tiles = plan.tile_grid();
     let (standing, edges) = standing(&first.levels[0], &second.levels[0], tiles);

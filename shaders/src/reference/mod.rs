@@ -26,7 +26,7 @@ pub use composite::composite;
 pub use confidence::confidence;
 pub use densify::{Dense, densify};
 pub use errors::errors;
-pub use facts::{facts, still_facts, trust_facts};
+pub use facts::{cell_facts, facts, still_facts};
 pub use interpolator::{Output, Pair, Source, interpolate, mix, output, pair};
 pub use overlay::{Overlay, Standing, overlays, standing};
 pub use patch::{Node, Patch};
