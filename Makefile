@@ -1,5 +1,6 @@
 # make demo   convert a clip end to end on this machine      make test   everything CI checks
 # make bench  quality and speed against peers, one run       make build  the programs, optimised
+# make deb    packages for Debian and Ubuntu in target/deb   make test-deb  try them in a clean Debian
 # make peers  MVTools and OpenCV for `make bench`, in target/peers (needs Python 3.12 or newer and PyPI)
 #
 # CLIP=path FPS=60 choose what `make demo` converts; BENCH="--full" measures everything, all options: BENCH=--help.
@@ -44,6 +45,17 @@ test: packages-test rust
 	@mkdir -p target; set -o pipefail; $(CARGO) test --workspace --locked | tee target/tests.log
 	@awk '/^test result/ { passed += $$4; failed += $$6; skipped += $$8 } \
 	  END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }' target/tests.log
+
+# .deb files of daemon, agent and console, in target/deb.
+.PHONY: deb
+deb: packages rust
+	$(CARGO) build --release --locked
+	systemd/deb/build.sh target/release target/deb
+
+# Installs, starts, upgrades and removes them in a Debian of their own, under a systemd of its own; needs root.
+.PHONY: test-deb
+test-deb: deb
+	$(ROOT) systemd/deb/try.sh target/deb target/deb-root
 
 bench: packages-bench rust
 	$(CARGO) build --release --locked

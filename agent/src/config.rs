@@ -26,6 +26,8 @@ pub struct Config {
     pub disk_reserve_bytes: u64,
     /// A worker that makes no new frame for this long is killed.
     pub stall: Duration,
+    /// After SIGTERM: how long what is in hand may take to finish.
+    pub drain_for: Duration,
     pub log: LogSettings,
 }
 
@@ -104,7 +106,7 @@ enum Takes {
     TextOrList,
 }
 
-const KEYS: [Key; 9] = [
+const KEYS: [Key; 10] = [
     Key {
         name: "daemon",
         takes: Takes::Text,
@@ -120,6 +122,7 @@ const KEYS: [Key; 9] = [
     Key { name: "cache_bytes_max", takes: Takes::WholeNumber, accepted: "a whole number of bytes, 268435456 or more" },
     Key { name: "disk_reserve_bytes", takes: Takes::WholeNumber, accepted: "a whole number of bytes, 0 or more" },
     Key { name: "stall_seconds", takes: Takes::WholeNumber, accepted: "a whole number of seconds from 5 to 86400" },
+    Key { name: "drain_seconds", takes: Takes::WholeNumber, accepted: "a whole number of seconds from 0 to 86400" },
     Key { name: "log_format", takes: Takes::Text, accepted: "\"text\" or \"json\"" },
     Key {
         name: "log_level",
@@ -141,6 +144,7 @@ struct Raw {
     cache_bytes_max: u64,
     disk_reserve_bytes: u64,
     stall_seconds: u64,
+    drain_seconds: u64,
     log_format: String,
     log_level: String,
 }
@@ -231,6 +235,7 @@ fn defaults() -> Vec<(&'static str, ValueKind)> {
         ("cache_bytes_max", ValueKind::U64(50 * 1024 * 1024 * 1024)),
         ("disk_reserve_bytes", ValueKind::U64(5 * 1024 * 1024 * 1024)),
         ("stall_seconds", ValueKind::U64(300)),
+        ("drain_seconds", ValueKind::U64(600)),
         ("log_format", "text".into()),
         ("log_level", "info".into()),
     ]
@@ -268,6 +273,7 @@ fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
     refuse_unless(Path::new(&raw.state).is_absolute(), "state")?;
     refuse_unless(raw.cache_bytes_max >= CACHE_BYTES_MIN, "cache_bytes_max")?;
     refuse_unless((5..=86_400).contains(&raw.stall_seconds), "stall_seconds")?;
+    refuse_unless(raw.drain_seconds <= 86_400, "drain_seconds")?;
     refuse_unless(raw.log_level.parse::<tracing_subscriber::filter::Targets>().is_ok(), "log_level")?;
     let format = match raw.log_format.as_str() {
         "text" => LogFormat::Text,
@@ -282,6 +288,7 @@ fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
         cache_bytes_max: raw.cache_bytes_max,
         disk_reserve_bytes: raw.disk_reserve_bytes,
         stall: Duration::from_secs(raw.stall_seconds),
+        drain_for: Duration::from_secs(raw.drain_seconds),
         log: LogSettings { format, level: raw.log_level },
     })
 }

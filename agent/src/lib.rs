@@ -4,6 +4,7 @@ pub mod cache;
 pub mod command;
 pub mod config;
 pub mod discovery;
+pub mod halt;
 pub mod identity;
 pub mod join;
 pub mod lease;
@@ -13,6 +14,7 @@ pub mod outbox;
 pub mod run;
 pub mod slot;
 pub mod state_folder;
+pub mod systemd;
 pub mod transfer;
 pub mod worker;
 

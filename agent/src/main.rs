@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tweenfarm_agent::{
     command::{doctor, render},
     config::{self, Config, DeviceChoice, Flags, LogFormat, LogSettings},
-    discovery, join,
+    discovery,
+    halt::Halt,
+    join,
     link::ToDaemon,
     log, run,
     state_folder::StateFolder,
@@ -218,10 +220,10 @@ async fn main() -> ExitCode {
 async fn work(flags: RunFlags) -> anyhow::Result<ExitCode> {
     let config = configuration(flags)?;
     log::start(&config.log);
-    let stop = CancellationToken::new();
-    stop_on_signals(stop.clone())?;
+    let halt = Halt::default();
+    halt.on_signals(config.drain_for)?;
     let dial = ToDaemon::of(&config)?;
-    run::run(&config, Program::beside_this()?, dial, stop).await?;
+    run::run(&config, Program::beside_this()?, dial, halt).await?;
     Ok(ExitCode::SUCCESS)
 }
 

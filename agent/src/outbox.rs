@@ -146,11 +146,17 @@ impl Outbox {
         self.inner.deliveries.is_empty()
     }
 
-    /// Lets deliveries go on for `grace`; what is left stays on disk for the next run.
-    pub async fn close(&self, grace: Duration) {
+    /// Takes nothing more, and waits until all is delivered.
+    pub async fn delivered(&self) {
         self.inner.deliveries.close();
-        if tokio::time::timeout(grace, self.inner.deliveries.wait()).await.is_err() {
-            let left = self.inner.deliveries.len();
+        self.inner.deliveries.wait().await;
+    }
+
+    /// Ends deliveries; what is left stays on disk for the next run.
+    pub async fn close(&self) {
+        self.inner.deliveries.close();
+        let left = self.inner.deliveries.len();
+        if left > 0 {
             tracing::info!(left, "results stay in the outbox for the next start");
         }
         self.inner.stop.cancel();

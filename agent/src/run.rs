@@ -5,12 +5,14 @@
 use crate::{
     cache::Cache,
     config::Config,
+    halt::Halt,
     identity::{self, IdentityError, renewal::keep_renewing},
     lease::Leases,
     link::{Dial, Link},
     outbox::{Outbox, Patience},
     slot::Slot,
     state_folder::{StateFolder, StateFolderError, free_bytes},
+    systemd,
     transfer::{Transfer, TransferError},
     worker::{
         child::{ReadyFacts, Worker, WorkerSettings},
@@ -26,10 +28,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio_util::{
-    sync::CancellationToken,
-    task::{AbortOnDropHandle, TaskTracker},
-};
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tweenfarm_protocol::service::{Hello, PROTOCOL_VERSIONS, WorkerFacts};
 
 /// Workers give their leases back within this, or leave it to the leases' deadlines.
@@ -57,8 +56,8 @@ pub enum RunError {
     Late,
 }
 
-/// Runs until `stop`.
-pub async fn run(config: &Config, program: Program, dial: impl Dial, stop: CancellationToken) -> Result<(), RunError> {
+/// Runs until it is told to halt.
+pub async fn run(config: &Config, program: Program, dial: impl Dial, halt: Halt) -> Result<(), RunError> {
     let state = StateFolder::open(&config.state)?;
     let member = dial.member();
     let (agent, name) = match &member {
@@ -72,7 +71,7 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, stop: Cance
     let starting = start_workers(config, &program, &state);
     let workers = tokio::select! {
         workers = starting => workers?,
-        () = stop.cancelled() => return Ok(()),
+        () = halt.drain.cancelled() => return Ok(()),
     };
     let facts: Vec<_> = workers.iter().map(|(index, _, ready)| worker_facts(*index, ready)).collect();
     tracing::info!(%agent, name, workers = workers.len(), "agent started");
@@ -88,7 +87,7 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, stop: Cance
         workers: at_speed(&facts, &said_speeds),
         free_disk_bytes: free_bytes(&disk).unwrap_or_default(),
     };
-    let link = Link::start(dial, hello, stop.clone());
+    let link = Link::start(dial, hello, halt.stop.clone());
     let renewing = member.map(|member| AbortOnDropHandle::new(tokio::spawn(keep_renewing(link.clone(), member))));
     let leases = Leases::new(link.clone());
     let outbox = Outbox::open(&state.outbox(), link.clone(), &leases, transfer, Patience::default())
@@ -107,20 +106,39 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, stop: Cance
             outbox: outbox.clone(),
             scratch: state.scratch(),
             disk_reserve_bytes: config.disk_reserve_bytes,
-            stop: stop.clone(),
+            halt: halt.clone(),
         };
         slots.spawn(slot.run());
     }
     let returning = AbortOnDropHandle::new(tokio::spawn(give_back_forgotten(link.clone(), leases)));
 
-    stop.cancelled().await;
-    // Order: no new task, leases in hand given back and workers ended; then the outbox; the connection last.
+    systemd::ready(slots.len());
+    let watching = systemd::watch(slots.clone(), state.root().to_owned(), halt.clone());
+    let watching = AbortOnDropHandle::new(tokio::spawn(watching));
+
+    halt.drain.cancelled().await;
+    // Order: no new task; leases in hand finished, or given back, and workers ended; then the outbox; the connection last.
     slots.close();
-    let in_time = tokio::time::timeout(SLOTS_GRACE, slots.wait()).await.is_ok();
-    outbox.close(OUTBOX_GRACE).await;
+    let in_time = tokio::select! {
+        () = slots.wait() => true,
+        () = out_of_patience(&halt, SLOTS_GRACE) => false,
+    };
+    tokio::select! {
+        () = outbox.delivered() => {}
+        () = out_of_patience(&halt, OUTBOX_GRACE) => {}
+    }
+    outbox.close().await;
+    halt.stop.cancel();
+    drop(watching);
     drop((returning, renewing));
     tracing::info!("agent stopped");
     if in_time { Ok(()) } else { Err(RunError::Late) }
+}
+
+/// While draining there is time; after a stop there is `grace`.
+async fn out_of_patience(halt: &Halt, grace: Duration) {
+    halt.stop.cancelled().await;
+    tokio::time::sleep(grace).await;
 }
 
 /// One worker per chosen device. One that does not start is left out; none at all is an error.

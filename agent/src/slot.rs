@@ -2,6 +2,7 @@
 
 use crate::{
     cache::{Cache, Pinned},
+    halt::Halt,
     lease::{KeptLease, Leases},
     link::{Link, LinkError},
     outbox::{Entry, Outbox},
@@ -48,7 +49,7 @@ pub struct Slot {
     /// On the same disk as the outbox.
     pub scratch: PathBuf,
     pub disk_reserve_bytes: u64,
-    pub stop: CancellationToken,
+    pub halt: Halt,
 }
 
 /// How a task left the slot.
@@ -60,9 +61,9 @@ enum End {
 
 impl Slot {
     pub async fn run(mut self) {
-        let stop = self.stop.clone();
+        let drain = self.halt.drain.clone();
         let mut told = None;
-        while !stop.is_cancelled() {
+        while !drain.is_cancelled() {
             let reason = self.reason_to_pause();
             if reason != told {
                 if let Some(reason) = &reason {
@@ -71,7 +72,7 @@ impl Slot {
                 told.clone_from(&reason);
             }
             if reason.is_some() {
-                pause(PAUSE, &stop).await;
+                pause(PAUSE, &drain).await;
                 continue;
             }
             if !self.worker_is_ready().await {
@@ -80,7 +81,7 @@ impl Slot {
             let wait = Duration::from_millis(NEXT_TASK_WAIT_MS_MAX);
             let answer = tokio::select! {
                 answer = self.link.next_task(self.index, wait, self.agent) => answer,
-                () = stop.cancelled() => break,
+                () = drain.cancelled() => break,
             };
             match answer {
                 Ok(Some(task)) => {
@@ -91,11 +92,11 @@ impl Slot {
                 Err(LinkError::Stopped) => break,
                 // The link says hello again by itself.
                 Err(LinkError::Refused(Refusal::UnknownAgent(_)) | LinkError::Lost(_)) => {
-                    pause(Duration::from_millis(200), &stop).await;
+                    pause(Duration::from_millis(200), &drain).await;
                 }
                 Err(cause) => {
                     tracing::warn!(worker = self.index, %cause, "no task for now");
-                    pause(PAUSE, &stop).await;
+                    pause(PAUSE, &drain).await;
                 }
             }
         }
@@ -123,13 +124,13 @@ impl Slot {
         loop {
             let ready = tokio::select! {
                 ready = self.worker.ready() => ready,
-                () = self.stop.cancelled() => return false,
+                () = self.halt.drain.cancelled() => return false,
             };
             match ready {
                 Ok(_) => return true,
                 Err(failure) => tracing::error!(worker = self.index, %failure, "the worker does not start, trying on"),
             }
-            if !pause(waits.next().unwrap_or(RESTART_MAX), &self.stop).await {
+            if !pause(waits.next().unwrap_or(RESTART_MAX), &self.halt.drain).await {
                 return false;
             }
         }
@@ -143,7 +144,7 @@ impl Slot {
         };
         tracing::info!(worker = self.index, job = %task.job, lease = %task.lease, kind, "task taken");
         let output = self.scratch.join(output_name(task.lease, deliver));
-        let stop = self.stop.clone();
+        let stop = self.halt.stop.clone();
         let end = tokio::select! {
             outcome = self.outcome(&task, &lease, &output) => End::Outcome(outcome),
             () = lease.lost() => End::Lost,

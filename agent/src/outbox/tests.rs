@@ -48,7 +48,7 @@ impl Fixture {
         let outbox = self.outbox();
         outbox.inner.stop.cancel();
         self.put(&outbox).await;
-        outbox.close(Duration::ZERO).await;
+        outbox.close().await;
         assert_eq!(self.files(), 2);
     }
 

@@ -27,14 +27,14 @@ struct Farm {
 
 /// An agent on a runtime of its own, so that it can end at once with everything it started, as a process does.
 struct Agent {
-    stop: CancellationToken,
+    halt: Halt,
     running: JoinHandle<Result<(), RunError>>,
     runtime: Option<Runtime>,
 }
 
 impl Agent {
     async fn stop(mut self) -> Result<(), RunError> {
-        self.stop.cancel();
+        self.halt.stop.cancel();
         self.ended().await
     }
 
@@ -80,13 +80,13 @@ impl Farm {
         change(&mut config);
         let program = worker_script::greeting(self.folder.path(), worker_body);
         let dial = TcpDial { address: self.daemon.address.clone() };
-        let stop = CancellationToken::new();
+        let halt = Halt::default();
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let running = runtime.spawn({
-            let stop = stop.clone();
-            async move { run(&config, program, dial, stop).await }
+            let halt = halt.clone();
+            async move { run(&config, program, dial, halt).await }
         });
-        Agent { stop, running, runtime: Some(runtime) }
+        Agent { halt, running, runtime: Some(runtime) }
     }
 
     fn task(&self, number: u128) -> Task {
@@ -257,6 +257,41 @@ async fn a_stopping_agent_gives_its_lease_back() {
     assert_eq!((farm.outcome(1), farm.files_in("scratch")), (None, 0));
 }
 
+/// Done with an order once the file `go` is there, else as a good one.
+fn waits_for(go: &std::path::Path) -> String {
+    let wait = format!("while [ ! -e '{}' ]; do sleep 0.02; done", go.display());
+    worker_script::GOOD.replace("read -r order; do", &format!("read -r order; do {wait};"))
+}
+
+#[tokio::test]
+async fn a_draining_agent_finishes_and_delivers_what_it_holds_and_takes_nothing_new() {
+    let farm = Farm::new().await;
+    let go = farm.folder.path().join("go");
+    farm.daemon.offer(farm.task(1));
+    let mut agent = farm.agent(&waits_for(&go));
+    farm.is_leased(1).await;
+    eventually("it is renewed", || !farm.daemon.book().renewals.is_empty()).await;
+    agent.halt.drain.cancel();
+    farm.daemon.offer(farm.task(2));
+    std::fs::write(&go, "").unwrap();
+    agent.ended().await.unwrap();
+    assert!(matches!(farm.outcome(1), Some(Outcome::Done(_))));
+    assert_eq!((farm.daemon.book().given_back.len(), farm.files_in("outbox")), (0, 0));
+    assert!(!farm.daemon.book().leased.contains(&lease(2)));
+}
+
+#[tokio::test]
+async fn a_draining_agent_that_is_stopped_gives_back_what_it_holds() {
+    let farm = Farm::new().await;
+    farm.daemon.offer(farm.task(1));
+    let agent = farm.agent("read -r order; sleep 1000");
+    farm.is_leased(1).await;
+    eventually("it is renewed", || !farm.daemon.book().renewals.is_empty()).await;
+    agent.halt.drain.cancel();
+    agent.stop().await.unwrap();
+    assert_eq!(farm.daemon.book().given_back, [lease(1)]);
+}
+
 #[tokio::test]
 async fn a_killed_agent_gives_back_after_its_restart_what_it_was_working_on() {
     let farm = Farm::new().await;
@@ -321,7 +356,7 @@ async fn a_machine_without_a_device_or_a_working_worker_ends_with_the_remedy() {
     let flags = Flags { state: Some(farm.folder.path().join("other").display().to_string()), ..Flags::default() };
     let config = config::load(None, Some(Default::default()), &flags).unwrap();
     let dial = TcpDial { address: farm.daemon.address.clone() };
-    let error = run(&config, program, dial, CancellationToken::new()).await.unwrap_err().to_string();
+    let error = run(&config, program, dial, Halt::default()).await.unwrap_err().to_string();
     assert!(error.contains("exit code 3") && error.contains("tweenfarm-agent doctor"), "{error}");
 }
 
@@ -329,7 +364,7 @@ async fn a_machine_without_a_device_or_a_working_worker_ends_with_the_remedy() {
 async fn answers_are_what_the_service_says() {
     // The stand-in daemon must judge leases as the service documents, or the tests above prove nothing.
     let farm = Farm::new().await;
-    let stop = CancellationToken::new();
+    let stop = tokio_util::sync::CancellationToken::new();
     let link = farm.daemon.link(&stop);
     assert_eq!(link.renew(lease(9), Default::default()).await.unwrap(), Renewal::Lost);
     assert_eq!(link.give_back(lease(9)).await.unwrap(), Receipt::Stale);
