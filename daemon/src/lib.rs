@@ -4,9 +4,11 @@
 //! the rules use `model`. Rules and model read no clock, disk, socket or random source.
 
 pub mod admission;
+pub mod alerts;
 pub mod blobs;
 pub mod config;
 pub mod farm;
+pub mod history;
 pub mod http;
 pub mod join;
 pub mod ledger;

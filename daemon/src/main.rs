@@ -23,6 +23,7 @@ use tweenfarm_daemon::{
     blobs::{self, Blobs, DiskStore, Signer},
     config::{Config, Flags},
     farm::{Audit, Effect, Farm, FarmRules, SystemClock},
+    history::{self, Recorder},
     http::{
         self, HttpParts, HttpState, apiframe::rates::PlanRules, auth::tokens::Tokens, limits::RateRules,
         payments::PaymentSecret,
@@ -165,6 +166,7 @@ async fn serve(
     let probation = Probation::new(farm.clone(), blobs.clone());
 
     let stop = CancellationToken::new();
+    let history = Recorder::default();
     let (audited, audit) = watch::channel(Audit::default());
     let state = HttpState::new(HttpParts {
         farm: farm.clone(),
@@ -187,6 +189,7 @@ async fn serve(
             per_minute_paid: config.v2_requests_per_minute_paid,
         },
         probation: probation.clone(),
+        history: history.clone(),
         stop: stop.clone(),
         inviter: Inviter::new(invited_to(&config, &addresses), authority.fingerprint()),
         studio_origin: config.studio_origin.as_deref().map(str::parse).transpose()?,
@@ -209,6 +212,7 @@ async fn serve(
     tasks.spawn(http::serve::serve(operator_listener, operator, OPERATOR_CONNECTIONS_MAX, stop.clone()));
     tasks.spawn(rpc::serve_local(agents_listener, office.clone(), stop.clone()));
     tasks.spawn(rpc::serve_network(rpc_listener, office, stop.clone()));
+    tasks.spawn(history::run(farm.clone(), history, stop.clone()));
     tasks.spawn(leases::run(farm.clone(), stop.clone()));
     tasks.spawn(key_uses::run(farm.clone(), stop.clone()));
     tasks.spawn(audit::run(farm.clone(), audited, stop.clone()));

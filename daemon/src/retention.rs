@@ -25,17 +25,52 @@ impl Lifetimes {
 
     /// When an object made now may be deleted; one under no rule's prefix is never due.
     pub fn end(&self, key: &ObjectKey, now: Timestamp) -> Timestamp {
-        let rules = [
-            ("uploads/free/", self.uploads_free),
-            ("uploads/paid/", self.uploads_paid),
-            ("uploads/temporary/", TEMPORARY),
-            ("outputs/free/", self.outputs_free),
-            ("outputs/paid/", self.outputs_paid),
-        ];
-        let rule = rules.into_iter().find(|(prefix, _)| key.as_str().starts_with(prefix));
-        rule.map_or(Timestamp(i64::MAX), |(_, life)| now.plus(life))
+        let rule = Prefix::ALL.into_iter().find(|prefix| prefix.holds(key));
+        rule.map_or(Timestamp(i64::MAX), |prefix| now.plus(self.of(prefix)))
+    }
+
+    pub fn of(&self, prefix: Prefix) -> Duration {
+        match prefix {
+            Prefix::UploadsFree => self.uploads_free,
+            Prefix::UploadsPaid => self.uploads_paid,
+            Prefix::UploadsTemporary => TEMPORARY,
+            Prefix::OutputsFree => self.outputs_free,
+            Prefix::OutputsPaid => self.outputs_paid,
+        }
     }
 }
+
+/// A part of the store with a lifetime of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefix {
+    UploadsFree,
+    UploadsPaid,
+    UploadsTemporary,
+    OutputsFree,
+    OutputsPaid,
+}
+
+impl Prefix {
+    pub const ALL: [Prefix; 5] =
+        [Prefix::UploadsFree, Prefix::UploadsPaid, Prefix::UploadsTemporary, Prefix::OutputsFree, Prefix::OutputsPaid];
+
+    pub const fn text(self) -> &'static str {
+        match self {
+            Prefix::UploadsFree => "uploads/free/",
+            Prefix::UploadsPaid => "uploads/paid/",
+            Prefix::UploadsTemporary => "uploads/temporary/",
+            Prefix::OutputsFree => "outputs/free/",
+            Prefix::OutputsPaid => "outputs/paid/",
+        }
+    }
+
+    pub fn holds(self, key: &ObjectKey) -> bool {
+        key.as_str().starts_with(self.text())
+    }
+}
+
+/// The end of a pinned file's time, 9999-12-31T23:59:59Z: whoever asks when it is due needs to know nothing of pins.
+pub const PINNED_UNTIL: Timestamp = Timestamp(253_402_300_799_000_000);
 
 /// Whether a file is past its time and not deleted yet.
 pub fn is_due(file: &MediaFile, now: Timestamp) -> bool {

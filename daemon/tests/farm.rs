@@ -331,7 +331,8 @@ async fn the_load_counts_workers_that_ask_workers_that_work_and_jobs_that_wait()
     assert_eq!(scene.farm.load(), load(2, 0, 1));
     let work = scene.next(0).await.unwrap();
     assert_eq!(scene.farm.load(), load(1, 1, 0));
-    assert_eq!(scene.farm.agents()[0].in_hand, [(0, work.lease, work.job.id)]);
+    let held: Vec<_> = scene.farm.agents()[0].in_hand.iter().map(|held| (held.worker, held.lease, held.job)).collect();
+    assert_eq!(held, [(0, work.lease, work.job.id)]);
     scene.farm.agent_gone(AGENT);
     assert_eq!(scene.farm.load(), load(0, 1, 0), "its lease lasts until its deadline");
     assert!(!scene.farm.agents()[0].connected);

@@ -87,12 +87,22 @@ impl DiskStore {
         .await
     }
 
-    /// Refuses with `Full` when `more_bytes` would eat into the reserve.
-    pub(super) fn check_space(&self, more_bytes: u64) -> Result<(), BlobError> {
+    /// What others than root could still write.
+    pub fn free_bytes(&self) -> Result<u64, BlobError> {
         let staging = self.staging();
         let disk = rustix::fs::statvfs(&staging)
             .map_err(|cause| BlobError::io("ask for the free space of", &staging)(cause.into()))?;
-        let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
+    /// What uploads leave free.
+    pub fn reserve_bytes(&self) -> u64 {
+        self.reserve_bytes
+    }
+
+    /// Refuses with `Full` when `more_bytes` would eat into the reserve.
+    pub(super) fn check_space(&self, more_bytes: u64) -> Result<(), BlobError> {
+        let free_bytes = self.free_bytes()?;
         if free_bytes < self.reserve_bytes.saturating_add(more_bytes) { Err(BlobError::Full) } else { Ok(()) }
     }
 

@@ -1,7 +1,7 @@
 //! The jobs under way and who holds which lease, in memory: made from the store at start, kept by the writer.
 
 use crate::{
-    model::{Job, JobPlace, JobState, SegmentState, Spot},
+    model::{Job, JobPlace, JobState, Part, SegmentState, Spot},
     schedule::{
         outlook::Ahead,
         progress,
@@ -14,7 +14,7 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap, HashSet},
 };
-use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, Timestamp};
+use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, Timestamp, task::Progress};
 
 #[derive(Debug, Default)]
 pub(super) struct Board {
@@ -109,6 +109,13 @@ impl Board {
         self.jobs.values().map(|job| job.input)
     }
 
+    /// What a lease is of, at which attempt, and how far it is.
+    pub(super) fn in_hand(&self, held: &Held) -> Option<(Part, u32, Progress)> {
+        let piece = self.jobs.get(&held.job)?.state.piece(held.spot)?;
+        let SegmentState::Leased { attempt, progress, .. } = piece.state else { return None };
+        Some((Part::of(held.spot, piece), attempt, progress))
+    }
+
     /// Newest first, by time and then id; those that come after `after` in that order.
     pub(super) fn newest(&self, limit: usize, after: Option<JobPlace>) -> Vec<Job> {
         let behind = self.jobs.values().filter(|job| after.is_none_or(|after| job.place() < after));
@@ -139,13 +146,12 @@ impl Board {
 
     /// Jobs of which nothing is leased or rendered.
     pub(super) fn untouched_jobs(&self) -> u64 {
-        let untouched = |job: &&Job| match &job.state {
-            JobState::Rendering { segments } => {
-                segments.iter().all(|segment| matches!(segment.state, SegmentState::Ready { .. }))
-            }
-            JobState::Joining { .. } | JobState::Marking { .. } | JobState::Ended { .. } => false,
-        };
-        self.jobs.values().filter(untouched).count() as u64
+        self.jobs.values().filter(|job| is_untouched(job)).count() as u64
+    }
+
+    /// Since when the oldest of them waits.
+    pub(super) fn untouched_since(&self) -> Option<Timestamp> {
+        self.jobs.values().filter(|job| is_untouched(job)).map(|job| job.created_at).min()
     }
 
     pub(super) fn held(&self, lease: LeaseId) -> Option<Held> {
@@ -169,6 +175,15 @@ impl Board {
         jobs.sort_unstable();
         jobs.dedup();
         jobs
+    }
+}
+
+fn is_untouched(job: &Job) -> bool {
+    match &job.state {
+        JobState::Rendering { segments } => {
+            segments.iter().all(|segment| matches!(segment.state, SegmentState::Ready { .. }))
+        }
+        JobState::Joining { .. } | JobState::Marking { .. } | JobState::Ended { .. } => false,
     }
 }
 

@@ -164,6 +164,11 @@ pub(super) enum Command {
         files: Vec<FileId>,
         reply: Reply<u64>,
     },
+    Pin {
+        file: FileId,
+        pinned: bool,
+        reply: Reply<MediaFile>,
+    },
     Invite {
         name: String,
         secret: SecretHash,

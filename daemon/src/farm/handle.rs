@@ -438,6 +438,11 @@ impl Farm {
         self.send(|reply| Command::ExpireFiles { files, reply }).await
     }
 
+    /// By the operator: a file is kept past its time, or not any more.
+    pub async fn pin(&self, file: FileId, pinned: bool) -> Result<MediaFile, FarmError> {
+        self.send(|reply| Command::Pin { file, pinned, reply }).await
+    }
+
     /// A new invitation; an earlier one for the same name opens nothing any more.
     pub async fn invite(&self, name: String, secret: SecretHash, valid_for: Duration) -> Result<Invite, FarmError> {
         self.send(|reply| Command::Invite { name, secret, valid_for, reply }).await

@@ -180,6 +180,7 @@ fn put_output(
         tier: job.tier,
         created_at: tx.now,
         expires_at: rules.keep.end(key, tx.now),
+        pinned_end: None,
         state: FileState::Stored { size_bytes, sha256, facts: None, pinned: false },
     };
     tx.put(Write::PutFile(file));

@@ -37,4 +37,4 @@ pub use request::{
     SignedIn, Submission, Submitted,
 };
 pub use tally::{BUSY_OVER, SEGMENT_SECONDS, Tally, WorkerTally};
-pub use view::{AgentView, Audit, ClaimedNews, JobView, LeaseSweep, LeasedWork, Load, Piece};
+pub use view::{AgentView, Audit, ClaimedNews, InHand, JobView, LeaseSweep, LeasedWork, Load, Piece};

@@ -7,7 +7,7 @@ use super::{
     leases,
     request::{Idempotency, Submitted},
     tally::Tally,
-    view::{AgentView, Audit, JobView, LeasedWork, Load},
+    view::{AgentView, Audit, InHand, JobView, LeasedWork, Load},
 };
 use crate::{
     ledger,
@@ -205,6 +205,15 @@ impl Farm {
         self.shared.board().newest(limit, after)
     }
 
+    pub fn jobs_open_count(&self) -> u64 {
+        self.shared.board().open_jobs()
+    }
+
+    /// Since when the oldest job waits of which nothing is leased or rendered.
+    pub fn queue_since(&self) -> Option<Timestamp> {
+        self.shared.board().untouched_since()
+    }
+
     pub fn jobs_open_of(&self, account: AccountId) -> u64 {
         self.shared.board().open_jobs_of(account)
     }
@@ -236,9 +245,11 @@ impl Farm {
 
     /// Every agent that said hello since the daemon started.
     pub fn agents(&self) -> Vec<AgentView> {
-        let mut held: Vec<_> = self.shared.board().leases().collect();
-        held.sort_by_key(|(lease, held)| (held.worker, *lease));
+        // In the one order in which both are ever held together.
         let presence = self.shared.presence();
+        let board = self.shared.board();
+        let mut held: Vec<_> = board.leases().collect();
+        held.sort_by_key(|(lease, held)| (held.worker, *lease));
         let agents = presence.agents().map(|(agent, present)| AgentView {
             hello: present.hello.clone(),
             connected: present.is_connected(),
@@ -246,7 +257,18 @@ impl Farm {
             in_hand: held
                 .iter()
                 .filter(|(_, held)| held.agent == *agent)
-                .map(|(lease, held)| (held.worker, *lease, held.job))
+                .filter_map(|(lease, held)| {
+                    let (part, attempt, progress) = board.in_hand(held)?;
+                    Some(InHand {
+                        worker: held.worker,
+                        lease: *lease,
+                        job: held.job,
+                        part,
+                        attempt,
+                        progress,
+                        deadline: held.deadline,
+                    })
+                })
                 .collect(),
         });
         agents.collect()

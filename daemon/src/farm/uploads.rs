@@ -8,8 +8,8 @@ use super::{
     transaction::Transaction,
 };
 use crate::{
-    model::{FileKind, FileState, MediaFile, ObjectKey},
-    retention,
+    model::{About, Event, FileKind, FileState, MediaFile, ObjectKey, What},
+    retention::{self, PINNED_UNTIL},
     store::Write,
 };
 use tweenfarm_media::SourceFacts;
@@ -41,6 +41,7 @@ pub(super) fn announce(tx: &mut Transaction, rules: &FarmRules, upload: NewUploa
         project,
         kind: FileKind::Input,
         expires_at: rules.keep.end(&key, tx.now),
+        pinned_end: None,
         key,
         filename: upload.filename,
         content_type: upload.content_type,
@@ -80,6 +81,24 @@ pub(super) fn remember_facts(tx: &mut Transaction, id: FileId, found: SourceFact
     *facts = Some(found);
     tx.put(Write::PutFile(file));
     Ok(())
+}
+
+/// By the operator: kept past its time, or not any more. What is past its time is gone, whatever a disk still holds.
+pub(super) fn pin(tx: &mut Transaction, id: FileId, pinned: bool) -> Result<MediaFile, FarmError> {
+    let mut file = tx.file(id)?;
+    if file.expires_at <= tx.now || matches!(file.state, FileState::Deleted { .. }) {
+        return Err(FarmError::NotFound { what: "file" });
+    }
+    match (pinned, file.pinned_end) {
+        (true, None) => (file.pinned_end, file.expires_at) = (Some(file.expires_at), PINNED_UNTIL),
+        (false, Some(end)) => (file.pinned_end, file.expires_at) = (None, end),
+        (true, Some(_)) | (false, None) => return Ok(file),
+    }
+    let word = if pinned { "pinned" } else { "unpinned" };
+    let about = About { account: Some(file.account), ..About::default() };
+    tx.tell(Event::new(tx.now, What::Configured(word), about, format!("the file {} is {word}", file.key)));
+    tx.put(Write::PutFile(file.clone()));
+    Ok(file)
 }
 
 /// Retention has deleted the bytes of these files.

@@ -1,8 +1,8 @@
 //! What the farm shows of itself: load, jobs with their progress, agents, leased work, findings of sweeps.
 
-use crate::model::{Job, Master, MediaFile, News, ObjectKey, Segment, Webhook};
+use crate::model::{Job, Master, MediaFile, News, ObjectKey, Part, Segment, Webhook};
 use std::time::Duration;
-use tweenfarm_protocol::{AccountId, JobId, LeaseId, SlotRange, Timestamp, service::Hello};
+use tweenfarm_protocol::{AccountId, JobId, LeaseId, SlotRange, Timestamp, service::Hello, task::Progress};
 
 /// How busy the farm is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,8 +66,19 @@ pub struct AgentView {
     pub hello: Hello,
     pub connected: bool,
     pub last_seen: Timestamp,
-    /// (worker, lease, job)
-    pub in_hand: Vec<(u32, LeaseId, JobId)>,
+    pub in_hand: Vec<InHand>,
+}
+
+/// A piece that a worker holds the lease of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InHand {
+    pub worker: u32,
+    pub lease: LeaseId,
+    pub job: JobId,
+    pub part: Part,
+    pub attempt: u32,
+    pub progress: Progress,
+    pub deadline: Timestamp,
 }
 
 /// What a lease sweep did.

@@ -245,6 +245,7 @@ impl Writer {
             }
             Command::RecoverNews { reply } => self.answer(reply, |tx| webhooks::recover(tx, rules.webhooks)),
             Command::ExpireFiles { files, reply } => self.answer(reply, |tx| uploads::expire(tx, &files)),
+            Command::Pin { file, pinned, reply } => self.answer(reply, |tx| uploads::pin(tx, file, pinned)),
             Command::ForgetAnswers { reply } => self.answer(reply, |tx| jobs::forget_answers(tx, &rules)),
             Command::Invite { name, secret, valid_for, reply } => {
                 self.answer(reply, |tx| agents::invite(tx, name, secret, valid_for));

@@ -25,6 +25,7 @@ mod tests;
 use crate::{
     blobs::{Blobs, DiskStore, Signer},
     farm::{Audit, Farm, FarmError},
+    history::Recorder,
     join::invitation::Inviter,
     model::Job,
     outbound::Outbound,
@@ -72,6 +73,7 @@ pub struct HttpState {
     pub audit: watch::Receiver<Audit>,
     pub inviter: Inviter,
     pub probation: Probation,
+    pub history: Recorder,
     /// Streams that would never end end with it.
     pub stop: CancellationToken,
     tokens: Arc<Tokens>,
@@ -95,6 +97,7 @@ pub struct HttpParts {
     pub audit: watch::Receiver<Audit>,
     pub inviter: Inviter,
     pub probation: Probation,
+    pub history: Recorder,
     pub stop: CancellationToken,
     pub tokens: Tokens,
     pub payments: Option<PaymentSecret>,
@@ -118,6 +121,7 @@ impl HttpState {
             audit: parts.audit,
             inviter: parts.inviter,
             probation: parts.probation,
+            history: parts.history,
             stop: parts.stop,
             tokens: Arc::new(parts.tokens),
             payments: parts.payments,

@@ -128,6 +128,8 @@ pub struct MediaFile {
     pub created_at: Timestamp,
     /// When retention may delete the bytes.
     pub expires_at: Timestamp,
+    /// Of a file that an operator pinned: when its time would end without.
+    pub pinned_end: Option<Timestamp>,
     pub state: FileState,
 }
 

@@ -168,6 +168,7 @@ pub(crate) fn input(number: u128, of: u128, project: u128) -> MediaFile {
         tier: Tier::Paid,
         created_at: Timestamp(7),
         expires_at: Timestamp(99),
+        pinned_end: Some(Timestamp(98)),
         state: FileState::Stored { size_bytes: 1_000, sha256: "ab".into(), facts: Some(facts()), pinned: true },
     }
 }

@@ -34,14 +34,19 @@ pub async fn run(farm: Farm, found: watch::Sender<Audit>, stop: CancellationToke
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
+        let started = std::time::Instant::now();
         match pass(&farm).await {
             Ok(audit) => {
                 let Audit { accounts, entries, ref differences } = audit;
-                tracing::info!(accounts, entries, differences = differences.len(), "the ledgers were audited");
+                let different = differences.len();
+                let text = format!(
+                    "{entries} entries of {accounts} accounts were added up again; {different} accounts differ"
+                );
+                super::told(&farm, "audit", started, different == 0, (0, 0), text);
                 found.send_replace(audit);
             }
             Err(FarmError::Closing) => return,
-            Err(error) => tracing::warn!(%error, "the ledgers could not be audited"),
+            Err(error) => super::told(&farm, "audit", started, false, (0, 0), error.to_string()),
         }
         if let Err(error) = farm.forget_answers().await {
             tracing::warn!(%error, "old answers to idempotency keys could not be forgotten");

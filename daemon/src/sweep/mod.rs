@@ -6,3 +6,22 @@ pub mod leases;
 pub mod orphans;
 pub mod projects;
 pub mod retention;
+
+use crate::{
+    farm::Farm,
+    model::{About, What},
+};
+use std::time::Instant;
+
+/// Says what a pass did. One that found nothing to do is told, too: that it runs is worth knowing.
+fn told(
+    farm: &Farm,
+    sweep: &'static str,
+    started: Instant,
+    ok: bool,
+    (deleted, deleted_bytes): (u64, u64),
+    text: String,
+) {
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    farm.tell(What::Swept { sweep, ok, deleted, deleted_bytes, elapsed_ms }, About::default(), text);
+}

@@ -84,10 +84,17 @@ pub async fn run(farm: Farm, blobs: Blobs, disk: DiskStore, stop: CancellationTo
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
+        let started = std::time::Instant::now();
         match pass(&farm, &blobs, &disk, STAGING_IDLE).await {
-            Ok(OrphanSweep { staged: 0, objects: 0 }) => {}
-            Ok(OrphanSweep { staged, objects }) => tracing::info!(staged, objects, "orphans were deleted"),
-            Err(error) => warn(&error, "the orphans could not be swept"),
+            Ok(OrphanSweep { staged, objects }) => {
+                let text =
+                    format!("{staged} unfinished uploads and {objects} objects that nobody asks for were deleted");
+                super::told(&farm, "orphans", started, true, (staged + objects, 0), text);
+            }
+            Err(error) => {
+                warn(&error, "the orphans could not be swept");
+                super::told(&farm, "orphans", started, false, (0, 0), error.to_string());
+            }
         }
     }
 }

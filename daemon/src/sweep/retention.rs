@@ -36,7 +36,27 @@ pub struct RetentionSweep {
     pub errors: u64,
 }
 
+/// One pass; one that deletes is told of.
 pub async fn pass(farm: &Farm, blobs: &Blobs, mode: Mode) -> Result<RetentionSweep, FarmError> {
+    let started = std::time::Instant::now();
+    let swept = look(farm, blobs, mode).await;
+    if mode == Mode::DryRun || matches!(swept, Err(FarmError::Closing)) {
+        return swept;
+    }
+    let (ok, text, deleted, deleted_bytes) = match &swept {
+        Ok(RetentionSweep { in_use, deleted, deleted_bytes, errors, .. }) => {
+            let text = format!(
+                "{deleted} files of {deleted_bytes} bytes were deleted, {in_use} are kept for open jobs, {errors} could not be deleted"
+            );
+            (*errors == 0, text, *deleted, *deleted_bytes)
+        }
+        Err(error) => (false, error.to_string(), 0, 0),
+    };
+    super::told(farm, "retention", started, ok, (deleted, deleted_bytes), text);
+    swept
+}
+
+async fn look(farm: &Farm, blobs: &Blobs, mode: Mode) -> Result<RetentionSweep, FarmError> {
     let now = farm.now();
     let in_use = read(farm, Farm::inputs_in_use).await?;
     let (mut sweep, mut after) = (RetentionSweep::default(), None);
@@ -90,12 +110,9 @@ pub async fn run(farm: Farm, blobs: Blobs, stop: CancellationToken) {
             _ = ticks.tick() => {}
         }
         match pass(&farm, &blobs, Mode::Delete).await {
-            Ok(RetentionSweep { candidates: 0, in_use: 0, .. }) => {}
-            Ok(RetentionSweep { candidates, in_use, deleted, deleted_bytes, errors, .. }) => {
-                tracing::info!(candidates, in_use, deleted, deleted_bytes, errors, "files past their time");
-            }
             Err(FarmError::Closing) => return,
-            Err(error) => tracing::warn!(%error, "retention could not be swept"),
+            // What it did, or why it could not, has been told.
+            Ok(_) | Err(_) => {}
         }
     }
 }

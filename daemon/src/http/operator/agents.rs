@@ -1,7 +1,7 @@
 //! Agents as the operator handles them: invited, listed, revoked.
 
 use crate::{
-    farm::{AgentView, FarmError},
+    farm::{AgentView, FarmError, InHand, WorkerTally},
     http::{HttpState, body::Strict, error::Failure},
     join::invitation::VALID_FOR,
     model::Agent,
@@ -13,9 +13,9 @@ use axum::{
 };
 use std::{collections::HashSet, time::Duration};
 use tweenfarm_protocol::{
-    AgentId,
+    AgentId, Timestamp,
     join::{AGENT_NAME_BYTES_MAX, is_agent_name},
-    operator::{AgentRow, Invite, Invited, RevokedAgent, Standing, WorkerCounts, WorkerRow},
+    operator::{self, AgentRow, Invite, Invited, RevokedAgent, Standing, WorkerCounts, WorkerRow},
 };
 
 pub async fn invite(
@@ -83,7 +83,9 @@ fn row(state: &HttpState, id: AgentId, joined: Option<&Agent>, seen: Option<&Age
 }
 
 fn workers(state: &HttpState, view: &AgentView) -> Vec<WorkerRow> {
-    let in_hand = |worker: u32| view.in_hand.iter().find(|(of, _, _)| *of == worker).map(|(_, _, job)| *job);
+    let in_hand = |worker: u32| view.in_hand.iter().find(|held| held.worker == worker);
+    let (tally, now) = (state.farm.tally(), state.farm.now());
+    let known_for = now.since(state.farm.opened_at());
     let rows = view.hello.workers.iter().map(|facts| WorkerRow {
         worker: facts.worker,
         device_name: facts.device_name.clone(),
@@ -91,10 +93,38 @@ fn workers(state: &HttpState, view: &AgentView) -> Vec<WorkerRow> {
         engine: facts.engine.clone(),
         encoders: facts.encoders.clone(),
         inventory: facts.inventory.clone(),
-        job: in_hand(facts.worker),
-        in_hand: None,
-        counts: WorkerCounts::default(),
+        job: in_hand(facts.worker).map(|held| held.job),
+        in_hand: in_hand(facts.worker).map(row_of_piece),
+        counts: tally
+            .workers
+            .get(&(view.hello.agent, facts.worker))
+            .map_or_else(WorkerCounts::default, |tally| counts(tally, now, known_for)),
         probe_failure: state.probation.failure(view.hello.agent, &facts.device_uuid),
     });
     rows.collect()
+}
+
+fn row_of_piece(held: &InHand) -> operator::InHand {
+    operator::InHand {
+        job: held.job,
+        piece: held.part.to_string(),
+        lease: held.lease,
+        attempt: held.attempt,
+        frames_done: held.progress.frames_done,
+        frames_total: held.progress.frames_total,
+        deadline: held.deadline.to_iso_seconds(),
+    }
+}
+
+fn counts(tally: &WorkerTally, now: Timestamp, known_for: Duration) -> WorkerCounts {
+    let failure = tally.last_failure.as_ref();
+    WorkerCounts {
+        finished: tally.finished,
+        failed: tally.failed,
+        lost: tally.lost,
+        frames: tally.frames,
+        busy_percent: tally.busy_percent(now, known_for),
+        last_failure: failure.map(|(_, text)| text.clone()),
+        last_failure_at: failure.map(|(at, _)| at.to_iso_seconds()),
+    }
 }

@@ -3,6 +3,7 @@
 mod apiframe;
 mod edge;
 mod flow;
+mod glance;
 mod leftovers;
 mod objects;
 mod operator;
@@ -22,6 +23,7 @@ use super::{
 use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
     farm::{Audit, Clock, Effect, Farm, FarmRules, NewAccount},
+    history::Recorder,
     join::invitation::Inviter,
     model::Account,
     outbound::{Outbound, OutboundRules},
@@ -179,6 +181,7 @@ impl Bench {
             outbound: Outbound::new(OutboundRules::default()).unwrap(),
             audit: watch::channel(Audit::default()).1,
             probation: Probation::new(farm.clone(), blobs.clone()),
+            history: Recorder::default(),
             stop: CancellationToken::new(),
             inviter: Inviter::new(Some("192.0.2.1:8090".into()), Fingerprint([7; 32])),
             tokens: Tokens::default(),

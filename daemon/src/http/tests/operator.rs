@@ -3,7 +3,7 @@
 use super::*;
 
 impl Bench {
-    async fn operate(&self, method: Method, path: &str, body: Value) -> Answer {
+    pub(super) async fn operate(&self, method: Method, path: &str, body: Value) -> Answer {
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         answer_of(&self.operator, Request::builder().method(method).uri(path).body(body).unwrap()).await
     }

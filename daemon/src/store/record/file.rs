@@ -8,6 +8,7 @@ use tweenfarm_protocol::{AccountId, FileId, JobId, ProjectId, Timestamp};
 #[derive(Serialize, Deserialize)]
 pub enum FileRecord {
     V1(FileV1),
+    V2 { file: FileV1, pinned_end: Option<Timestamp> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,7 +54,7 @@ impl Stored for MediaFile {
             }
             FileState::Deleted { at } => FileStateV1::Deleted { at },
         };
-        FileRecord::V1(FileV1 {
+        let file = FileV1 {
             id: self.id,
             account: self.account,
             project: self.project,
@@ -65,11 +66,15 @@ impl Stored for MediaFile {
             created_at: self.created_at,
             expires_at: self.expires_at,
             state,
-        })
+        };
+        FileRecord::V2 { file, pinned_end: self.pinned_end }
     }
 
     fn from_record(record: FileRecord) -> Result<MediaFile, RecordError> {
-        let FileRecord::V1(record) = record;
+        let (record, pinned_end) = match record {
+            FileRecord::V1(file) => (file, None),
+            FileRecord::V2 { file, pinned_end } => (file, pinned_end),
+        };
         let kind = match record.kind {
             FileKindV1::Input => FileKind::Input,
             FileKindV1::Output { job } => FileKind::Output { job },
@@ -92,6 +97,7 @@ impl Stored for MediaFile {
             tier: record.tier.into(),
             created_at: record.created_at,
             expires_at: record.expires_at,
+            pinned_end,
             state,
         })
     }

@@ -20,6 +20,7 @@ const EARLIER: &[(&str, &str)] = &[
     ("project.", ".v1"),
     ("project.", ".v2"),
     ("entry.", ".v1"),
+    ("file", ".v1"),
     ("job.", ".v1"),
     ("job.", ".v2"),
     ("job.", ".v3"),
@@ -38,7 +39,7 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
         plain("origin.v1", &samples::origin(1)),
         plain("key.v2", &samples::key(1, 2, Some(3))),
         plain("key.afk.v2", &samples::named_key(1, 2, Some(3))),
-        plain("file.v1", &samples::input(1, 2, 3)),
+        plain("file.v2", &samples::input(1, 2, 3)),
         plain("webhook.v1", &samples::webhook(1, EndNews::Due { attempt: 2, not_before: Timestamp(9) })),
         plain("answer.v1", &samples::answer("/jobs", "k", 4)),
     ];
@@ -212,4 +213,11 @@ fn a_record_the_model_cannot_hold_is_refused() {
     assert_eq!(error, "3 segments where 4 belong to it");
     assert!(decode::<JobRecord>(b"\xc1").is_err());
     assert!(decode::<JobRecord>(b"").is_err());
+}
+
+#[test]
+fn a_file_from_before_there_were_pins_has_none() {
+    let line = RELEASED.lines().find_map(|line| line.strip_prefix("file.v1 ")).unwrap();
+    let read = MediaFile::from_record(decode(&hex::decode(line).unwrap()).unwrap()).unwrap();
+    assert_eq!(read, MediaFile { pinned_end: None, ..samples::input(1, 2, 3) });
 }
