@@ -2,7 +2,13 @@
 
 use crate::command::AccountName;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, body::Bytes, client::conn::http1, header};
+use hyper::{
+    Method, Request, Response,
+    body::{Bytes, Incoming},
+    client::conn::http1,
+    header,
+    http::request::Builder,
+};
 use hyper_util::rt::TokioIo;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -12,10 +18,11 @@ use std::{
 };
 use tokio::net::UnixStream;
 use tweenfarm_protocol::{
-    JobId, KeyId, Xeconds,
+    FileId, JobId, KeyId, Xeconds,
     operator::{
         AddKey, AddUser, AddedKey, AddedUser, Adjust, AgentRow, Grant, Granted, Invite, Invited, JobRow, KeyRow,
-        LedgerRow, NewKey, Page, Problem, RevokedAgent, RevokedKey, Standing, Status, Sweep, Swept, UserRow,
+        LedgerRow, NewKey, Page, Pinned, Problem, RevokedAgent, RevokedKey, Standing, Status, Sweep, Swept, UserRow,
+        WatchOrder, WatchOrdered,
     },
 };
 
@@ -163,43 +170,100 @@ impl Client {
         Ok(rows)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+    /// Keeps a file past its time, or lets it go.
+    pub async fn pin(&self, file: FileId, pinned: bool) -> Result<Pinned, ClientError> {
+        let method = if pinned { Method::PUT } else { Method::DELETE };
+        self.call(method, &format!("/operator/files/{file}/pin"), Bytes::new()).await
+    }
+
+    /// What the watcher is to do with one of its files.
+    pub async fn order_watched(&self, file: &str, order: WatchOrder) -> Result<WatchOrdered, ClientError> {
+        let what = match order {
+            WatchOrder::Release => "release",
+            WatchOrder::Retry => "retry",
+        };
+        self.call(Method::POST, &format!("/operator/watch/{file}/{what}"), Bytes::new()).await
+    }
+
+    /// A stream of server-sent events, from the one after `last_id` if the daemon still has it.
+    pub async fn stream(&self, path: &str, last_id: Option<&str>) -> Result<Stream, ClientError> {
+        let request = self.request(Method::GET, path).header(header::ACCEPT, "text/event-stream");
+        let request = match last_id {
+            Some(id) => request.header("last-event-id", id),
+            None => request,
+        };
+        let answer = tokio::time::timeout(ANSWER_WITHIN, self.send(request, Bytes::new())).await;
+        let response = answer.map_err(|_| ClientError::Silent)??;
+        if !response.status().is_success() {
+            let bytes = response.into_body().collect().await?.to_bytes();
+            return Err(refusal(&bytes));
+        }
+        Ok(Stream { body: response.into_body() })
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.call(Method::GET, path, Bytes::new()).await
     }
 
-    async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|cause| ClientError::Unreadable(cause.to_string()))?;
         self.call(Method::POST, path, body.into()).await
     }
 
     async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ClientError> {
-        let answer = tokio::time::timeout(ANSWER_WITHIN, self.exchange(method, path, body)).await;
+        let exchange = async {
+            let response = self.send(self.request(method, path), body).await?;
+            let accepted = response.status().is_success();
+            Ok::<_, ClientError>((accepted, response.into_body().collect().await?.to_bytes()))
+        };
+        let answer = tokio::time::timeout(ANSWER_WITHIN, exchange).await;
         let (accepted, bytes) = answer.map_err(|_| ClientError::Silent)??;
-        let unreadable = |cause: serde_json::Error| ClientError::Unreadable(cause.to_string());
         if !accepted {
-            let Problem { error } = serde_json::from_slice(&bytes).map_err(unreadable)?;
-            return Err(ClientError::Refused { sentence: error });
+            return Err(refusal(&bytes));
         }
         serde_json::from_slice(&bytes).map_err(unreadable)
     }
 
-    /// One request and its whole answer: whether it was accepted, and the body.
-    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(bool, Bytes), ClientError> {
+    fn request(&self, method: Method, path: &str) -> Builder {
+        let request = Request::builder().method(method).uri(path).header(header::HOST, "tweenfarmd");
+        request.header(header::CONTENT_TYPE, "application/json")
+    }
+
+    /// One request on a connection of its own; its answer as far as the head.
+    async fn send(&self, request: Builder, body: Bytes) -> Result<Response<Incoming>, ClientError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|cause| unreachable_at(&self.socket, cause))?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // It ends with the sender; what goes wrong on it comes back through the request.
         tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, "tweenfarmd")
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|cause| ClientError::Unreadable(cause.to_string()))?;
-        let response = sender.send_request(request).await?;
-        let accepted = response.status().is_success();
-        Ok((accepted, response.into_body().collect().await?.to_bytes()))
+        let request = request.body(Full::new(body)).map_err(|cause| ClientError::Unreadable(cause.to_string()))?;
+        Ok(sender.send_request(request).await?)
     }
+}
+
+/// An answer that goes on.
+pub struct Stream {
+    body: Incoming,
+}
+
+impl Stream {
+    /// The bytes that came next; none at its end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        while let Some(frame) = self.body.frame().await {
+            if let Ok(bytes) = frame?.into_data() {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn unreadable(cause: serde_json::Error) -> ClientError {
+    ClientError::Unreadable(cause.to_string())
+}
+
+/// The daemon's own sentence.
+fn refusal(bytes: &[u8]) -> ClientError {
+    serde_json::from_slice(bytes).map_or_else(unreadable, |Problem { error }| ClientError::Refused { sentence: error })
 }
 
 fn unreachable_at(path: &Path, source: io::Error) -> ClientError {

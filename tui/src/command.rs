@@ -1,31 +1,66 @@
 //! The command line: what can be asked, and in which words.
 
+use crate::{console::ThemeName, submit::Submit, up::Up};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tweenfarm_protocol::{AccountId, JobId, KeyId, Xeconds};
 
-/// Operate the Tweenfarm of this machine
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  refused: the daemon said no, or `doctor` found something to be done
+  2  misused: the command line is wrong, or there is no terminal for the console
+  3  unreachable: no daemon, or none that answers
+  4  the job that was waited for failed or was cancelled";
+
+/// Operate a Tweenfarm: without a command, in a full-screen console
 #[derive(Debug, Parser)]
-#[command(name = "tweenfarm", version)]
+#[command(name = "tweenfarm", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// Socket of the daemon's operator API
-    #[arg(
-        long,
-        global = true,
-        env = "TWEENFARM_SOCKET",
-        default_value = "/run/tweenfarm/operator.sock",
-        value_name = "PATH"
-    )]
-    pub socket: PathBuf,
+    /// Socket of the daemon's operator API. Without one: /run/tweenfarm/operator.sock, or that of `tweenfarm up`
+    #[arg(long, global = true, env = "TWEENFARM_SOCKET", value_name = "PATH")]
+    pub socket: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(long, global = true)]
     pub json: bool,
+    /// Colours of the console; NO_COLOR makes it mono
+    #[arg(long, value_enum)]
+    pub theme: Option<ThemeName>,
     #[command(subcommand)]
     pub command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    #[command(flatten)]
+    Ask(Ask),
+    /// Run a whole farm on this machine: daemon and agent, until Ctrl-C
+    Up(Up),
+    /// Give the farm a clip, as a customer, and wait for its result if asked to
+    Submit(Submit),
+    /// Print a job's story, or what happens in the farm
+    Logs {
+        /// Without one: everything, as it happens
+        #[arg(required_unless_present = "follow")]
+        job: Option<JobId>,
+        /// Go on until the job has ended; without a job, until Ctrl-C
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Say whether the farm is well and, if not, what to do
+    Doctor,
+    /// Print what makes a shell complete this command line
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual pages
+    Man {
+        /// Into this folder, one page for each command
+        folder: PathBuf,
+    },
+}
+
+/// What is one question to the daemon and its answer.
+#[derive(Debug, Subcommand)]
+pub enum Ask {
     /// Add or list accounts
     Users {
         #[command(subcommand)]
@@ -125,7 +160,7 @@ pub enum Agents {
 }
 
 /// `90s`, `15m`, `2h` or `7d` in seconds.
-fn span(text: &str) -> Result<u64, String> {
+pub fn span(text: &str) -> Result<u64, String> {
     let wrong = || format!("'{text}' is no span of time: it takes a whole number and s, m, h or d, such as 15m");
     let (number, seconds) = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)]
         .into_iter()

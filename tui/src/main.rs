@@ -1,48 +1,141 @@
-//! tweenfarm: the operator's command line. It speaks to the daemon of this machine over its socket and keeps nothing.
+//! tweenfarm: the operator's console and command line. It speaks to the daemon over the operator API and keeps nothing.
 
 mod client;
 mod command;
+mod console;
+mod doctor;
+mod logs;
 mod show;
+mod submit;
+mod up;
 
 use clap::{CommandFactory, Parser};
 use client::{Client, ClientError};
-use command::{Cli, Command};
-use std::{io::Write, process::ExitCode};
+use command::{Ask, Cli, Command};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+use submit::SubmitError;
 use tweenfarm_protocol::operator::{AddKey, AddUser, CreditKind, Grant, Invite};
+use up::UpError;
 
 /// The daemon refused what was asked.
 const REFUSED: u8 = 1;
-/// The daemon could not be reached; 2 is clap's, for a wrong command line.
+/// A wrong command line, as clap says it too.
+const MISUSED: u8 = 2;
+/// The daemon could not be reached.
 const UNREACHABLE: u8 = 3;
+/// The job that was waited for failed.
+const JOB_FAILED: u8 = 4;
+
+/// Where a daemon that runs as a service has its socket.
+const SERVICE_SOCKET: &str = "/run/tweenfarm/operator.sock";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let Some(command) = cli.command else {
-        let _ = Cli::command().print_help();
-        return ExitCode::SUCCESS;
+    let socket = socket(cli.socket);
+    let daemon = socket.display().to_string();
+    let client = Client::new(socket);
+    let ended = match cli.command {
+        None => console::run(client, daemon, cli.theme).await.map(|()| String::new()).map_err(Trouble::Terminal),
+        Some(command) => run(&client, command, cli.json).await,
     };
-    let client = Client::new(cli.socket);
-    match run(&client, command, cli.json).await {
+    match ended {
         Ok(text) => {
-            // A reader such as `head` may have had enough.
-            let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            if !text.is_empty() {
+                // A reader such as `head` may have had enough.
+                let _ = writeln!(std::io::stdout(), "{}", text.trim_end());
+            }
             ExitCode::SUCCESS
         }
-        Err(error) => {
-            eprintln!("tweenfarm: {error}");
-            ExitCode::from(match error {
-                ClientError::Refused { .. } | ClientError::NoSuchAccount(_) | ClientError::NoSuchAgent(_) => REFUSED,
-                _ => UNREACHABLE,
-            })
+        Err(Trouble::Unwell(text)) => {
+            let _ = writeln!(std::io::stdout(), "{text}");
+            ExitCode::from(REFUSED)
+        }
+        Err(trouble) => {
+            eprintln!("tweenfarm: {trouble}");
+            ExitCode::from(trouble.code())
         }
     }
 }
 
-/// Does one command; what to print.
-async fn run(client: &Client, command: Command, json: bool) -> Result<String, ClientError> {
+fn socket(asked: Option<PathBuf>) -> PathBuf {
+    let service = PathBuf::from(SERVICE_SOCKET);
+    let own = up::socket(&up::default_folder());
+    asked.unwrap_or(if !service.exists() && own.exists() { own } else { service })
+}
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    #[error(transparent)]
+    Up(#[from] UpError),
+    #[error("the console cannot be shown: {0}")]
+    Terminal(io::Error),
+    #[error("the pages cannot be written to {folder}: {source}")]
+    Man { folder: PathBuf, source: io::Error },
+    /// What `doctor` printed.
+    #[error("{0}")]
+    Unwell(String),
+}
+
+impl Trouble {
+    fn code(&self) -> u8 {
+        match self {
+            Trouble::Client(
+                ClientError::Refused { .. } | ClientError::NoSuchAccount(_) | ClientError::NoSuchAgent(_),
+            )
+            | Trouble::Up(_)
+            | Trouble::Man { .. }
+            | Trouble::Unwell(_) => REFUSED,
+            Trouble::Client(_) | Trouble::Submit(SubmitError::Unreachable { .. }) => UNREACHABLE,
+            Trouble::Terminal(_) => MISUSED,
+            Trouble::Submit(SubmitError::Failed { .. }) => JOB_FAILED,
+            Trouble::Submit(_) => REFUSED,
+        }
+    }
+}
+
+/// Commands that do not ask the daemon one thing and print its answer.
+async fn run(client: &Client, command: Command, json: bool) -> Result<String, Trouble> {
     match command {
-        Command::Users { command } => match command {
+        Command::Up(asked) => up::run(&asked).await.map(|()| String::new()).map_err(Trouble::Up),
+        Command::Submit(asked) => {
+            let done = submit::run(&asked).await?;
+            Ok(if json { show::json(&done) } else { show::submitted(&done) })
+        }
+        Command::Logs { job, follow } => Ok(logs::run(client, job, follow, json).await.map(|()| String::new())?),
+        Command::Doctor => {
+            let findings = doctor::run(client).await?;
+            let text = if json { show::json(&findings) } else { show::doctor(&findings) };
+            if doctor::is_well(&findings) { Ok(text) } else { Err(Trouble::Unwell(text)) }
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tweenfarm", &mut script);
+            Ok(String::from_utf8_lossy(&script).into_owned())
+        }
+        Command::Man { folder } => {
+            let written =
+                std::fs::create_dir_all(&folder).and_then(|()| clap_mangen::generate_to(Cli::command(), &folder));
+            written.map_err(|source| Trouble::Man { folder: folder.clone(), source })?;
+            Ok(format!("the pages are in {0}: man -M {0} tweenfarm, or copy them to a man1 folder", folder.display()))
+        }
+        Command::Ask(asked) => Ok(ask(client, asked, json).await?),
+    }
+}
+
+/// Asks the daemon one thing; what to print.
+async fn ask(client: &Client, asked: Ask, json: bool) -> Result<String, ClientError> {
+    match asked {
+        Ask::Users { command } => match command {
             command::Users::Add { email, xeconds, trial } => {
                 let added = client.add_user(AddUser { email, xeconds, trial }).await?;
                 Ok(if json { show::json(&added) } else { show::added_user(&added) })
@@ -52,7 +145,7 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Cl
                 Ok(if json { show::json(&users) } else { show::users(&users) })
             }
         },
-        Command::Grant { account, xeconds, reason, kind } => {
+        Ask::Grant { account, xeconds, reason, kind } => {
             let kind = match kind {
                 command::Kind::Trial => CreditKind::Trial,
                 command::Kind::Paid => CreditKind::Paid,
@@ -60,15 +153,15 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Cl
             let granted = client.grant(&account, Grant { xeconds, reason, kind }).await?;
             Ok(if json { show::json(&granted) } else { show::granted(&granted, xeconds) })
         }
-        Command::Adjust { account, xeconds, reason } => {
+        Ask::Adjust { account, xeconds, reason } => {
             let adjusted = client.adjust(&account, xeconds, reason).await?;
             Ok(if json { show::json(&adjusted) } else { show::granted(&adjusted, xeconds) })
         }
-        Command::Ledger { account } => {
+        Ask::Ledger { account } => {
             let rows = client.ledger(&account).await?;
             Ok(if json { show::json(&rows) } else { show::ledger(&rows) })
         }
-        Command::Keys { command } => match command {
+        Ask::Keys { command } => match command {
             command::Keys::List { account } => {
                 let rows = client.keys(&account).await?;
                 Ok(if json { show::json(&rows) } else { show::keys(&rows) })
@@ -86,27 +179,27 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Cl
                 Ok(if json { show::json(&revoked) } else { show::revoked_key(&revoked) })
             }
         },
-        Command::Jobs { limit } => {
+        Ask::Jobs { limit } => {
             let jobs = client.jobs(limit).await?;
             Ok(if json { show::json(&jobs) } else { show::jobs(&jobs) })
         }
-        Command::Job { job } => {
+        Ask::Job { job } => {
             let job = client.job(job).await?;
             Ok(if json { show::json(&job) } else { show::job(&job) })
         }
-        Command::Cancel { job } => {
+        Ask::Cancel { job } => {
             let job = client.cancel(job).await?;
             Ok(if json { show::json(&job) } else { show::cancelled(&job) })
         }
-        Command::Sweep { dry_run } => {
+        Ask::Sweep { dry_run } => {
             let swept = client.sweep(dry_run).await?;
             Ok(if json { show::json(&swept) } else { show::swept(&swept) })
         }
-        Command::Invite { name, ttl } => {
+        Ask::Invite { name, ttl } => {
             let invited = client.invite(Invite { name, valid_seconds: ttl }).await?;
             Ok(if json { show::json(&invited) } else { show::invited(&invited) })
         }
-        Command::Agents { command } => match command.unwrap_or(command::Agents::List) {
+        Ask::Agents { command } => match command.unwrap_or(command::Agents::List) {
             command::Agents::List => {
                 let agents = client.agents().await?;
                 Ok(if json { show::json(&agents) } else { show::agents(&agents) })
@@ -116,7 +209,7 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Cl
                 Ok(if json { show::json(&revoked) } else { show::revoked_agent(&revoked) })
             }
         },
-        Command::Status => {
+        Ask::Status => {
             let status = client.status().await?;
             Ok(if json { show::json(&status) } else { show::status(&status) })
         }

@@ -4,14 +4,66 @@ mod agents;
 
 pub use agents::{agents, invited, revoked_agent};
 
+use crate::{
+    doctor::{Finding, Verdict},
+    submit::Done,
+};
 use serde::Serialize;
 use tweenfarm_protocol::{
     Xeconds,
-    operator::{AddedKey, AddedUser, Granted, JobRow, KeyRow, LedgerRow, NewKey, RevokedKey, Status, Swept, UserRow},
+    operator::{
+        AddedKey, AddedUser, EventRow, Granted, JobRow, KeyRow, LedgerRow, Level, LogRow, NewKey, RevokedKey, Status,
+        Swept, UserRow,
+    },
 };
 
 pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).expect("a body of the protocol is plain data")
+}
+
+/// One line for each, as programs read a stream.
+pub fn json_line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("a body of the protocol is plain data")
+}
+
+pub fn log_row(row: &LogRow) -> String {
+    let piece = row.piece.as_ref().map_or(String::new(), |piece| format!("{piece}: "));
+    format!("{} {:<5} {} {piece}{}", row.at, level(row.level), row.source, row.text)
+}
+
+pub fn event_row(row: &EventRow) -> String {
+    let job = row.job.map_or(String::new(), |job| format!(" (job {job})"));
+    format!("{} {:<5} {} {}{job}", row.at, level(row.level), row.kind, row.text)
+}
+
+const fn level(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warn",
+        Level::Error => "error",
+    }
+}
+
+pub fn submitted(done: &Done) -> String {
+    let paid = format!("{} xeconds charged, {} left", done.xeconds_charged, done.balance_after);
+    match (&done.output, done.output_bytes) {
+        (Some(output), Some(bytes)) => format!("{} has the result, {bytes} bytes\n{paid}", output.display()),
+        _ => format!("job {} is {}\n{paid}", done.job, done.state),
+    }
+}
+
+pub fn doctor(findings: &[Finding]) -> String {
+    let line = |finding: &Finding| {
+        let word = match finding.verdict {
+            Verdict::Ok => "ok  ",
+            Verdict::Warning => "warn",
+            Verdict::Bad => "BAD ",
+        };
+        let remedy = if finding.remedy.is_empty() { String::new() } else { format!("\n      {}", finding.remedy) };
+        format!("{word}  {}{remedy}", finding.text)
+    };
+    findings.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 pub fn added_user(added: &AddedUser) -> String {
