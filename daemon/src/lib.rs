@@ -1,6 +1,6 @@
 //! tweenfarmd: the HTTP APIs, accounts, ledger, jobs, files and the schedule of a Tweenfarm.
 //!
-//! Data flows one way: `http`, `rpc` and `sweep` use `farm`; `farm` uses the rules (`ledger`, `schedule`, `pricing`, `retention`);
+//! Data flows one way: `http`, `rpc` and `sweep` use `farm`; `farm` uses the rules (`ledger`, `schedule`, `pricing`, `retention`, `intake`);
 //! the rules use `model`. Rules and model read no clock, disk, socket or random source.
 
 pub mod admission;
@@ -10,6 +10,7 @@ pub mod config;
 pub mod farm;
 pub mod history;
 pub mod http;
+pub mod intake;
 pub mod join;
 pub mod ledger;
 pub mod logging;

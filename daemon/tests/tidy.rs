@@ -48,7 +48,7 @@ fn check(modules: &[&str], forbidden: &[&str]) {
     }
 }
 
-const RULES: &[&str] = &["admission", "ledger", "schedule", "pricing", "retention"];
+const RULES: &[&str] = &["admission", "intake", "ledger", "schedule", "pricing", "retention"];
 
 #[test]
 fn rules_and_model_read_no_clock_disk_socket_or_random_source() {
