@@ -4,12 +4,14 @@
 //! Looks at files through `ffprobe` in a child process with limits; never decodes pixels itself.
 
 mod boxes;
+pub mod entry;
 pub mod facts;
 pub mod limited;
 pub mod probe;
 mod report;
 pub mod timeline;
 
+pub use entry::Entry;
 pub use facts::{AudioFacts, SourceFacts, VideoFacts};
 pub use probe::{Clip, Colours, ProbeError, ProbeLimits, probe, probe_clip, probe_with_timeline};
 pub use timeline::{Stamps, Timeline, TimelineError};

@@ -1,6 +1,6 @@
 //! What `ffprobe` reports, read into facts and a timeline. Pure: text in, facts out.
 
-use crate::{AudioFacts, Clip, Colours, ProbeError, SourceFacts, Timeline, VideoFacts, timeline::Stamps};
+use crate::{AudioFacts, Clip, Colours, ProbeError, SourceFacts, Timeline, VideoFacts, entry, timeline::Stamps};
 use serde::Deserialize;
 use std::collections::HashMap;
 use tweenfarm_protocol::Rational;
@@ -22,9 +22,17 @@ struct Packet {
     duration: Option<i64>,
     #[serde(default)]
     flags: String,
+    pos: Option<String>,
+    size: Option<String>,
 }
 
 impl Packet {
+    fn entry(&self) -> entry::Packet {
+        let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok());
+        let (position, size_bytes) = (number(&self.pos), number(&self.size));
+        entry::Packet { ticks: self.pts, is_key: self.flags.contains('K'), position, size_bytes }
+    }
+
     /// Packets an edit list hides are decoded but not shown.
     fn is_shown(&self) -> bool {
         !self.flags.contains('D')
@@ -111,6 +119,8 @@ pub fn read(json: &[u8], size_bytes: u64) -> Result<Clip, ProbeError> {
     refuse_missing_frames(&report, format, stream, packets.len())?;
     let shown: Vec<&Packet> = packets.into_iter().filter(|packet| packet.is_shown()).collect();
     let timeline = timeline(stream, &shown)?;
+    let packets: Vec<entry::Packet> = shown.iter().map(|packet| packet.entry()).collect();
+    let entries = entry::entries(&format.format_name, &packets, &timeline);
     let first_frame = first_time(stream, &shown);
     let rotation_deg = stream.rotation_deg();
     let sideways = rotation_deg % 180 == 90;
@@ -140,7 +150,7 @@ pub fn read(json: &[u8], size_bytes: u64) -> Result<Clip, ProbeError> {
         transfer: name(&stream.color_transfer),
         matrix: name(&stream.color_space),
     };
-    Ok(Clip { facts, timeline, first_frame, full_range, colours })
+    Ok(Clip { facts, timeline, entries, first_frame, full_range, colours })
 }
 
 /// Containers that count their frames, or say how long they are, betray a file that was cut off. An MP4's index

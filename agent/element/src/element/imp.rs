@@ -95,12 +95,14 @@ struct Formats {
 
 impl TweenInterpolate {
     pub fn set_settings(&self, settings: Settings) {
-        let Settings { timeline, kept, slots, target_rate, nearest, engine, record } = settings;
+        let Settings { timeline, kept, first_frame, slots, target_rate, nearest, engine, record } = settings;
         let times = match &kept {
             Some(kept) => FrameTimes::of_frames(&timeline, kept),
             None => FrameTimes::of(&timeline),
         };
         let frame_count = times.frame_count();
+        let first_number =
+            kept.as_ref().map_or(first_frame, |kept| kept.partition_point(|at| *at < first_frame) as u64);
         let fraction = |value: i64| i32::try_from(value).ok();
         *lock(&self.target_rate) = match (fraction(target_rate.num()), fraction(target_rate.den())) {
             (Some(num), Some(den)) => Some(gst::Fraction::new(num, den)),
@@ -108,8 +110,8 @@ impl TweenInterpolate {
         };
         *lock(&self.work) = Some(Work {
             first_slot: slots.first,
-            places: Places::Clip { placer: Placer::new(timeline), kept, frame_count },
-            feed: Feed::new(Retimer::new(times, target_rate, slots).nearest(nearest)),
+            places: Places::Clip { placer: Placer::new(timeline, first_frame), kept, frame_count },
+            feed: Feed::beginning_at(first_number, Retimer::new(times, target_rate, slots).nearest(nearest)),
             engine: Engine::Awaiting(Some(engine)),
             segment: gst::FormattedSegment::new(),
             formats: None,

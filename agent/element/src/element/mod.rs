@@ -20,6 +20,8 @@ pub struct Settings {
     pub timeline: Arc<Timeline>,
     /// The frames of the timeline that count, ascending; the others are passed over. None where all of them do.
     pub kept: Option<Vec<u64>>,
+    /// The frame of the timeline that comes first: 0, unless decoding begins later.
+    pub first_frame: u64,
     pub slots: SlotRange,
     pub target_rate: Rational,
     /// Slots show the source frames nearest to them, and no frame is made.

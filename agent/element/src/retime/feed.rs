@@ -33,13 +33,20 @@ pub struct Feed<Picture> {
     until_slot: u64,
     first: Option<Seen<Picture>>,
     second: Option<Seen<Picture>>,
+    /// The frame that comes first where none is lost.
+    first_frame: u64,
     frames_lost: u64,
 }
 
 impl<Picture> Feed<Picture> {
     pub fn new(retimer: Retimer) -> Feed<Picture> {
+        Feed::beginning_at(0, retimer)
+    }
+
+    /// Where no frame before this one is offered, because no slot needs it.
+    pub fn beginning_at(first_frame: u64, retimer: Retimer) -> Feed<Picture> {
         let next_slot = retimer.slots().first;
-        Feed { retimer, next_slot, until_slot: next_slot, first: None, second: None, frames_lost: 0 }
+        Feed { retimer, next_slot, until_slot: next_slot, first: None, second: None, first_frame, frames_lost: 0 }
     }
 
     /// Takes the next decoded frame; take every due slot first. Frames must ascend.
@@ -50,7 +57,7 @@ impl<Picture> Feed<Picture> {
         match &self.first {
             // Slots before the first picture that could be decoded show that picture.
             None => {
-                self.frames_lost += frame;
+                self.frames_lost += frame.saturating_sub(self.first_frame);
                 self.until_slot = self.retimer.slots_from(frame, None).first;
                 self.first = Some(seen);
             }
@@ -177,6 +184,20 @@ mod tests {
         assert_eq!((shown.len(), lost), (12, 4));
         assert_eq!(shown[0].1, Shot::Source { frame: 2 });
         assert_eq!(shown[11].1, Shot::Source { frame: 3 });
+    }
+
+    #[test]
+    fn frames_before_the_first_that_is_needed_are_not_lost() {
+        let retimer = || retimer(6, 30, 60, SlotRange::new(5, 9));
+        let first = retimer().first_frame();
+        assert_eq!(first, 2);
+        let mut feed = Feed::beginning_at(first, retimer());
+        let mut shown = Vec::new();
+        for frame in first..6 {
+            feed.offer(frame, ());
+            shown.extend(std::iter::from_fn(|| feed.take().map(|due| due.slot)));
+        }
+        assert_eq!((shown, feed.frames_lost()), (vec![5, 6, 7, 8], 0));
     }
 
     proptest! {

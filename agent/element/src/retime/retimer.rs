@@ -80,14 +80,23 @@ impl Retimer {
         self.slots
     }
 
-    /// What a slot shows when every frame of the timeline is there.
-    pub fn shot(&self, slot: u64) -> Shot {
+    /// The frame that the segment needs first: the last one that does not stand after its first slot.
+    pub fn first_frame(&self) -> u64 {
+        self.frame_at(self.slots.first)
+    }
+
+    fn frame_at(&self, slot: u64) -> u64 {
         let (mut low, mut high) = (0, self.times.frame_count());
         while low < high {
             let middle = low + (high - low) / 2;
             if self.since_frame(slot, middle) >= 0 { low = middle + 1 } else { high = middle }
         }
-        let first = low.saturating_sub(1);
+        low.saturating_sub(1)
+    }
+
+    /// What a slot shows when every frame of the timeline is there.
+    pub fn shot(&self, slot: u64) -> Shot {
+        let first = self.frame_at(slot);
         if first + 1 < self.times.frame_count() {
             self.shot_between(slot, first, first + 1)
         } else {

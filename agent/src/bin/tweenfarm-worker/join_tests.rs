@@ -55,7 +55,7 @@ fn converted_as(
             mark: false,
             output: &path,
         };
-        pipeline::run(&run, Blend::make(), &mut |_| {})?;
+        pipeline::run(&run, &Blend::make, &mut |_| {})?;
         segments.push(SegmentFile { slots, path });
     }
     let path = source.with_file_name(name);

@@ -66,7 +66,7 @@ fn attempt(
         output: pictures,
     };
     // Every slot falls on a frame of the joined file, so that nothing is left to be made.
-    let ran = pipeline::run(&run, Box::new(|_, _| Ok(Box::new(SameFrames))), &mut |progress| {
+    let ran = pipeline::run(&run, &|| Box::new(|_, _| Ok(Box::new(SameFrames))), &mut |progress| {
         on_progress(Progress { frames_done: progress.frames_done * ENCODING / PARTS, frames_total });
     })?;
     let segments = [SegmentFile { slots, path: pictures.to_owned() }];

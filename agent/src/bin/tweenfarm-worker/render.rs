@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Instant,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Instant, SystemTime},
 };
 use tweenfarm_media::{Clip, ProbeLimits, probe_clip};
 use tweenfarm_protocol::{
@@ -23,7 +24,16 @@ pub struct Renderer {
     /// Encoders that work here, best first.
     pub encoders: Vec<String>,
     /// Where the table of passes goes, if one is wanted.
-    pub profile: Option<PathBuf>,
+    profile: Option<PathBuf>,
+    /// The clip that was looked into last: segments of one job come one after the other.
+    looked: Mutex<Option<Looked>>,
+}
+
+struct Looked {
+    source: PathBuf,
+    size_bytes: u64,
+    modified: SystemTime,
+    clip: Arc<Clip>,
 }
 
 /// Looks into the source once more: what the daemon saw is not passed on, and the file may have changed on the way.
@@ -40,6 +50,29 @@ fn settings_hash(plan: &OutputPlan) -> String {
 }
 
 impl Renderer {
+    pub fn new(gpu: Gpu, encoders: Vec<String>, profile: Option<PathBuf>) -> Renderer {
+        Renderer { gpu, encoders, profile, looked: Mutex::new(None) }
+    }
+
+    /// `look`, once per file: to read all packets of a large one takes seconds.
+    fn look_once(&self, source: &Path) -> Result<Arc<Clip>, Failure> {
+        let stamp = fs::metadata(source).and_then(|found| Ok((found.len(), found.modified()?)));
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(last), Ok((size_bytes, modified))) = (&*looked, &stamp)
+            && (last.source.as_path(), last.size_bytes, last.modified) == (source, *size_bytes, *modified)
+        {
+            return Ok(Arc::clone(&last.clip));
+        }
+        let clip = Arc::new(look(source)?);
+        *looked = stamp.ok().map(|(size_bytes, modified)| Looked {
+            source: source.to_owned(),
+            size_bytes,
+            modified,
+            clip: Arc::clone(&clip),
+        });
+        Ok(clip)
+    }
+
     /// Renders `slots` of `source` to a video-only MP4 at `output`; on failure nothing is left there.
     pub fn render(
         &self,
@@ -70,7 +103,7 @@ impl Renderer {
             return Err(failure::internal(format!("the slots {slots} are not among 0..{}", plan.slot_count)));
         }
         on_progress(Progress { frames_done: 0, frames_total: slots.len() });
-        let clip = look(source)?;
+        let clip = self.look_once(source)?;
         let counted = clip.facts.video.slot_count(plan.target_rate);
         if counted != plan.slot_count {
             // The plan is what was promised and charged; it holds. To differ is worth knowing.
@@ -90,7 +123,8 @@ impl Renderer {
             mark: false,
             output,
         };
-        let ran = pipeline::run(&run, self.gpu.engine(plan.engine, self.profile.as_deref()), on_progress)?;
+        let engine = || self.gpu.engine(plan.engine, self.profile.as_deref());
+        let ran = pipeline::run(&run, &engine, on_progress)?;
         on_progress(Progress { frames_done: slots.len(), frames_total: slots.len() });
         let size = run.output_size();
         Ok(RenderFacts {

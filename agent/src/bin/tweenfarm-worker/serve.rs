@@ -70,7 +70,7 @@ fn prepare(device: Option<&str>, shader_cache: Option<&Path>, profile: Option<Pa
     if encoders.is_empty() {
         return Err(failure::worker("No H.264 encoder works: install the package gstreamer1.0-plugins-ugly."));
     }
-    Ok(Renderer { gpu, encoders, profile })
+    Ok(Renderer::new(gpu, encoders, profile))
 }
 
 /// Orders as they come. When standard input ends the agent is gone, and nobody waits for what is being made: the

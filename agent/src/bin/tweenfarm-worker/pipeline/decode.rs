@@ -1,11 +1,17 @@
 //! The decoding half of the pipeline: file → upright, progressive 4:2:0 pictures in the source's own colours, of 10 bits
 //! where the source is 4:2:0 of 10 bits, else of 8.
 
-use super::{element, messages, not_built, pad};
+use super::{element, jump::Gate, messages, not_built, pad};
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_video::{VideoColorRange, VideoColorimetry, VideoInfo};
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 use tweenfarm_element::{record::Record, shape};
 use tweenfarm_media::{Clip, VideoFacts};
 use tweenfarm_protocol::{output::Depth, task::Failure};
@@ -17,6 +23,7 @@ pub fn add(
     clip: &Clip,
     next: &gst::Element,
     record: &Arc<Record>,
+    gate: Option<&Arc<Gate>>,
 ) -> Result<(), Failure> {
     let file = element("filesrc")?;
     file.set_property("location", source);
@@ -26,6 +33,9 @@ pub fn add(
     decoder.set_property("force-sw-decoders", true);
     leave_sound_alone(&decoder);
     watch_decoder(&decoder, record);
+    if let Some(gate) = gate {
+        watch_demuxer(&decoder, gate);
+    }
     let chain = uniform(&clip.facts.video)?;
     pipeline.add_many([&file, &decoder]).map_err(|cause| not_built(&cause))?;
     pipeline.add_many(&chain).map_err(|cause| not_built(&cause))?;
@@ -36,14 +46,18 @@ pub fn add(
     if clip.full_range {
         keep_full_range(&entry);
     }
+    let gate = gate.cloned();
     decoder.connect_pad_added(move |_, decoded| {
         let caps = decoded.current_caps().unwrap_or_else(|| decoded.query_caps(None));
         let is_video = caps.structure(0).is_some_and(|structure| structure.name() == "video/x-raw");
         // The first video is the one that was probed.
-        if is_video
-            && !entry.is_linked()
-            && let Err(cause) = decoded.link(&entry)
-        {
+        if !is_video || entry.is_linked() {
+            return;
+        }
+        if let Some(gate) = &gate {
+            gate.guard(decoded);
+        }
+        if let Err(cause) = decoded.link(&entry) {
             tracing::error!(%cause, %caps, "the decoded video cannot be linked");
         }
     });
@@ -142,6 +156,27 @@ fn leave_sound_alone(decoder: &gst::Element) {
                 .any(|kind| name.starts_with(kind))
         });
         Some((!other).to_value())
+    });
+}
+
+/// Shows the gate the packets of the first video.
+fn watch_demuxer(decoder: &gst::Element, gate: &Arc<Gate>) {
+    let Some(bin) = decoder.downcast_ref::<gst::Bin>() else { return };
+    let gate = Arc::clone(gate);
+    bin.connect_deep_element_added(move |_, _, added| {
+        if !added.metadata(gst::ELEMENT_METADATA_KLASS).unwrap_or_default().contains("Demuxer") {
+            return;
+        }
+        let (gate, is_watched) = (Arc::clone(&gate), AtomicBool::new(false));
+        added.connect_pad_added(move |_, demuxed| {
+            let caps = demuxed.current_caps().unwrap_or_else(|| demuxed.query_caps(None));
+            let is_video = caps
+                .structure(0)
+                .is_some_and(|structure| ["video/", "image/"].iter().any(|kind| structure.name().starts_with(kind)));
+            if is_video && !is_watched.swap(true, Ordering::Relaxed) {
+                gate.watch_packets(demuxed);
+            }
+        });
     });
 }
 

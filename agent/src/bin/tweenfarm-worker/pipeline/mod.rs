@@ -7,6 +7,7 @@
 mod decode;
 pub mod encoder;
 mod imprint;
+mod jump;
 mod messages;
 mod scan;
 pub mod sessions;
@@ -14,13 +15,18 @@ pub mod sessions;
 use crate::failure;
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use jump::{Gate, Jump, Unproven};
 use std::{
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 use tweenfarm_element::{
-    TweenInterpolate, TweenShape, element, interpolator::MakeInterpolator, record::Record, shape::Shape,
+    TweenInterpolate, TweenShape, element,
+    interpolator::MakeInterpolator,
+    record::Record,
+    retime::{FrameTimes, Retimer},
+    shape::Shape,
 };
 use tweenfarm_media::Clip;
 use tweenfarm_protocol::{
@@ -90,6 +96,8 @@ pub struct Ran {
     pub decode_ms: u64,
     pub interpolate_ms: u64,
     pub encode_ms: u64,
+    /// Whether decoding began at an entry in the middle of the clip.
+    pub jumped: bool,
 }
 
 /// Loads GStreamer; once per process, before anything else here.
@@ -113,40 +121,91 @@ pub fn timescale(rate: Rational) -> i64 {
     rate.num() * (TIMESCALE_MIN + rate.num() - 1).div_euclid(rate.num()).max(1)
 }
 
-/// Renders the segment. Blocks until the file is written; `on_progress` is called a few times per second.
-pub fn run(run: &Run<'_>, engine: MakeInterpolator, on_progress: &mut dyn FnMut(Progress)) -> Result<Ran, Failure> {
-    let record = Arc::new(Record::default());
+/// Renders the segment. Blocks until the file is written; `on_progress` is called a few times per second. Decoding
+/// begins at the last entry before the segment where that is proven to change nothing, else at the start.
+pub fn run(
+    run: &Run<'_>,
+    engine: &dyn Fn() -> MakeInterpolator,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Ran, Failure> {
     // Before the encoder refuses it in its own words.
     run.engine_size().check().map_err(|error| failure::of_engine(&error))?;
     let kept = match run.dedupe {
         true => Some(scan::kept(run, &mut |frames_done| on_progress(scanned(run, frames_done)))?),
         false => None,
     };
-    let pipeline = build(run, kept, engine, &record)?;
-    let outcome = play(run, &pipeline, &record, on_progress);
+    if let Some(jump) = Jump::to(run.clip, first_frame(run, kept.as_deref())) {
+        match attempt(run, kept.clone(), Some(jump), engine(), on_progress)? {
+            Ok(ran) => return Ok(ran),
+            Err(Unproven(why)) => tracing::info!(why, "decoding begins at the start of the clip"),
+        }
+    }
+    match attempt(run, kept, None, engine(), on_progress)? {
+        Ok(ran) => Ok(ran),
+        Err(Unproven(why)) => Err(failure::internal(format!("a run from the start was not believed: {why}"))),
+    }
+}
+
+/// The first frame of the timeline that the segment needs.
+fn first_frame(run: &Run<'_>, kept: Option<&[u64]>) -> u64 {
+    let timeline = &run.clip.timeline;
+    let times = kept.map_or_else(|| FrameTimes::of(timeline), |kept| FrameTimes::of_frames(timeline, kept));
+    let number = Retimer::new(times, run.target_rate, run.slots).first_frame();
+    kept.map_or(number, |kept| usize::try_from(number).ok().and_then(|number| kept.get(number)).copied().unwrap_or(0))
+}
+
+/// One run of a pipeline. A failure before the jump was believed is no answer: it may come of the jump.
+fn attempt(
+    run: &Run<'_>,
+    kept: Option<Vec<u64>>,
+    jump: Option<Jump>,
+    engine: MakeInterpolator,
+    on_progress: &mut dyn FnMut(Progress),
+) -> Result<Result<Ran, Unproven>, Failure> {
+    let record = Arc::new(Record::default());
+    let pipeline = gst::Pipeline::new();
+    let bus = pipeline.bus().ok_or_else(|| failure::internal("the pipeline has no bus"))?;
+    let gate = jump.map(|jump| Gate::new(jump, run.clip, run.source.to_owned(), bus.clone()));
+    let first_frame = jump.map_or(0, |jump| jump.first_frame());
+    build(&pipeline, run, (kept, first_frame), engine, &record, gate.as_ref())?;
+    let outcome = play(run, &pipeline, &bus, &record, gate.as_deref(), on_progress);
+    let believed = gate.map_or(Ok(()), |gate| gate.end());
     // Ends every thread of the pipeline; what was recorded until then is complete.
     let _ = pipeline.set_state(gst::State::Null);
+    if let Err(unproven) = believed {
+        return Ok(Err(unproven));
+    }
     outcome?;
     verify(run, &record)?;
-    Ok(Ran {
+    Ok(Ok(Ran {
         frames_made: record.frames_made.get(),
         decode_ms: record.decode.busy_ms(),
         interpolate_ms: record.interpolate.busy_ms(),
         encode_ms: record.encode.busy_ms(),
-    })
+        jumped: jump.is_some(),
+    }))
 }
 
 fn build(
+    pipeline: &gst::Pipeline,
     run: &Run<'_>,
-    kept: Option<Vec<u64>>,
+    (kept, first_frame): (Option<Vec<u64>>, u64),
     engine: MakeInterpolator,
     record: &Arc<Record>,
-) -> Result<gst::Pipeline, Failure> {
-    let pipeline = gst::Pipeline::new();
+    gate: Option<&Arc<Gate>>,
+) -> Result<(), Failure> {
     let timeline = Arc::new(run.clip.timeline.clone());
     let Run { slots, target_rate, nearest, .. } = *run;
-    let settings =
-        element::Settings { timeline, kept, slots, target_rate, nearest, engine, record: Arc::clone(record) };
+    let settings = element::Settings {
+        timeline,
+        kept,
+        first_frame,
+        slots,
+        target_rate,
+        nearest,
+        engine,
+        record: Arc::clone(record),
+    };
     let interpolate: gst::Element = TweenInterpolate::new(settings).upcast();
     let encoder = encoder::element(run.encoder, run.encode, run.target_rate)?;
     if run.clip.full_range {
@@ -168,12 +227,11 @@ fn build(
     let parser = element(encoder::parser(run.encoder))?;
     let chain = [&smaller, &before, &interpolate, &shaped, &after, &convert, &encoder, &parser, &muxer, &sink];
     pipeline.add_many(chain).and_then(|()| gst::Element::link_many(chain)).map_err(|cause| not_built(&cause))?;
-    decode::add(&pipeline, run.source, run.clip, &smaller, record)?;
+    decode::add(pipeline, run.source, run.clip, &smaller, record, gate)?;
     if run.mark {
         imprint::add(&after, record)?;
     }
-    watch_encoder(&encoder, record)?;
-    Ok(pipeline)
+    watch_encoder(&encoder, record)
 }
 
 fn no_such_rate(rate: Rational) -> Failure {
@@ -226,39 +284,44 @@ fn watch_encoder(encoder: &gst::Element, record: &Arc<Record>) -> Result<(), Fai
 fn play(
     run: &Run<'_>,
     pipeline: &gst::Pipeline,
+    bus: &gst::Bus,
     record: &Record,
+    gate: Option<&Gate>,
     on_progress: &mut dyn FnMut(Progress),
 ) -> Result<(), Failure> {
-    let bus = pipeline.bus().ok_or_else(|| failure::internal("the pipeline has no bus"))?;
     // A refusal to start is told on the bus with its reason.
     let started = pipeline.set_state(gst::State::Playing).is_ok();
     let tick = gst::ClockTime::try_from(TICK).unwrap_or(gst::ClockTime::MSECOND);
     let mut told = Instant::now();
     loop {
-        let message = bus.timed_pop_filtered(tick, &[gst::MessageType::Eos, gst::MessageType::Error]);
+        let awaited = [gst::MessageType::Eos, gst::MessageType::Error, gst::MessageType::Application];
+        let message = bus.timed_pop_filtered(tick, &awaited);
         match message.as_ref().map(|message| message.view()) {
             Some(gst::MessageView::Eos(_)) => return record.failure().map_or(Ok(()), Err),
             Some(gst::MessageView::Error(error)) => {
                 tracing::warn!(error = %error.error(), debug = ?error.debug(), "the pipeline stops");
                 return Err(record.failure().unwrap_or_else(|| messages::failure(error, &run.clip.facts.video.codec)));
             }
+            // The gate says on its own why it is not believed.
+            Some(gst::MessageView::Application(_)) if gate.is_some_and(|gate| gate.go_on().is_err()) => return Ok(()),
             _ if !started => return Err(failure::internal("the pipeline does not start")),
             _ => {}
         }
         if told.elapsed() >= TICK {
             told = Instant::now();
-            on_progress(progress(run, record));
+            on_progress(progress(run, gate.is_none(), record));
         }
     }
 }
 
 /// Work done, as frames of the segment. To pass a source frame that only earlier segments show is a little work, to
 /// make a frame and to encode it are most of it; the sum is told on the scale of the segment's slots.
-fn progress(run: &Run<'_>, record: &Record) -> Progress {
+fn progress(run: &Run<'_>, from_start: bool, record: &Record) -> Progress {
     const MAKE: u128 = 4;
     let slots = u128::from(run.slots.len());
     let before = run.slots.first as f64 * run.target_rate.den() as f64 / run.target_rate.num() as f64;
-    let to_pass = (before * run.clip.facts.video.average_rate.as_f64()).max(0.0) as u128;
+    let frames_before = (before * run.clip.facts.video.average_rate.as_f64()).max(0.0) as u128;
+    let to_pass = if from_start { frames_before } else { 0 };
     let passed = u128::from(record.frames_passed.get()).min(to_pass);
     let shown = u128::from(record.slots_shown.get()) + u128::from(record.frames_encoded.get());
     let (done, total) = (passed + MAKE * shown, to_pass + 2 * MAKE * slots);

@@ -35,7 +35,7 @@ pub fn kept(run: &Run<'_>, on_frames: &mut dyn FnMut(u64)) -> Result<Vec<u64>, F
     sink.set_max_buffers(FRAMES_WAITING);
     let entry: &gst::Element = sink.upcast_ref();
     pipeline.add(entry).map_err(|cause| not_built(&cause))?;
-    decode::add(&pipeline, run.source, run.clip, entry, &record)?;
+    decode::add(&pipeline, run.source, run.clip, entry, &record, None)?;
     let looked = look(run, &pipeline, &sink, &record, on_frames);
     // Ends every thread of the pipeline.
     let _ = pipeline.set_state(gst::State::Null);
@@ -53,7 +53,7 @@ fn look(
     // A refusal to start is told on the bus with its reason.
     let started = pipeline.set_state(gst::State::Playing).is_ok();
     let tick = gst::ClockTime::try_from(TICK).unwrap_or(gst::ClockTime::MSECOND);
-    let mut placer = Placer::new(Arc::new(run.clip.timeline.clone()));
+    let mut placer = Placer::new(Arc::new(run.clip.timeline.clone()), 0);
     let mut runs = Runs::default();
     let mut told = Instant::now();
     loop {

@@ -9,14 +9,14 @@ use tweenfarm_protocol::task::{EngineSettings, FailureClass};
 
 const X264: &str = "-c:v libx264 -preset ultrafast";
 
-struct Rendered {
-    path: PathBuf,
-    slots: u64,
-    ran: Ran,
+pub struct Rendered {
+    pub path: PathBuf,
+    pub slots: u64,
+    pub ran: Ran,
 }
 
 /// Renders `slots` of the clip at `rate`, or all of them.
-fn render(source: &Path, target: Rational, slots: Option<SlotRange>) -> Result<Rendered, Failure> {
+pub fn render(source: &Path, target: Rational, slots: Option<SlotRange>) -> Result<Rendered, Failure> {
     render_with(source, target, slots, false)
 }
 
@@ -63,7 +63,7 @@ fn render_by(
         mark: false,
         output: &path,
     };
-    let ran = run(&order, Blend::make(), &mut |progress| {
+    let ran = run(&order, &Blend::make, &mut |progress| {
         assert!(progress.frames_done <= progress.frames_total);
     })?;
     Ok(Rendered { path, slots: slots.len(), ran })
