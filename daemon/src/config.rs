@@ -4,7 +4,10 @@
 //! daemon reads the environment or knows a default.
 
 use crate::{
-    http::auth::tokens::{KeysFrom, TokenSettings},
+    http::{
+        auth::tokens::{KeysFrom, TokenSettings},
+        intake::IntakeRules,
+    },
     model::WebhookRules,
     outbound::OutboundRules,
     pricing,
@@ -66,6 +69,8 @@ pub struct Config {
     pub blobs_folder: PathBuf,
     pub bucket: String,
     pub upload_bytes_max: u64,
+    pub intake_socket: PathBuf,
+    pub intake: IntakeRules,
     pub disk_reserve_bytes: u64,
     pub queue_jobs_max: u64,
     pub requests_per_second_address: u32,
@@ -139,6 +144,7 @@ struct Raw {
     rpc: RawRpc,
     state: RawState,
     operator: RawOperator,
+    intake: RawIntake,
     blobs: RawBlobs,
     limits: RawLimits,
     work: RawWork,
@@ -180,6 +186,12 @@ section!(RawRpc {
 });
 section!(RawState { folder: PathBuf = "/var/lib/tweenfarm".into() });
 section!(RawOperator { socket: Option<PathBuf> = None });
+section!(RawIntake {
+    socket: Option<PathBuf> = None,
+    accounts: Vec<String> = Vec::new(),
+    upload_bytes_max: u64 = 64 << 30,
+    duration_seconds_max: u64 = 2 * 3600,
+});
 section!(RawBlobs { folder: Option<PathBuf> = None, bucket: String = "tweenfarm".into() });
 section!(RawLimits {
     upload_bytes_max: u64 = pricing::VIDEO_BYTES_MAX,
@@ -280,8 +292,11 @@ impl Check<'_> {
         let rpc_public_address = raw.rpc.public_address.map(|text| self.host_and_port(text)).transpose()?;
         let in_state = |name: &str| raw.state.folder.join(name);
         let operator_socket = raw.operator.socket.unwrap_or_else(|| in_state("operator.sock"));
+        let intake_socket = raw.intake.socket.clone().unwrap_or_else(|| in_state("intake.sock"));
         let agents_socket = raw.rpc.socket.unwrap_or_else(|| in_state("agents.sock"));
-        for (key, socket) in [("operator.socket", &operator_socket), ("rpc.socket", &agents_socket)] {
+        for (key, socket) in
+            [("operator.socket", &operator_socket), ("rpc.socket", &agents_socket), ("intake.socket", &intake_socket)]
+        {
             if socket.as_os_str().len() > SOCKET_BYTES_MAX {
                 let accepted =
                     format!("a path of at most {SOCKET_BYTES_MAX} bytes, because Unix sockets take no longer one");
@@ -300,6 +315,8 @@ impl Check<'_> {
             rpc_announce: raw.rpc.announce,
             agents_socket,
             operator_socket,
+            intake_socket,
+            intake: self.intake(raw.intake)?,
             blobs_folder: raw.blobs.folder.unwrap_or_else(|| raw.state.folder.join("blobs")),
             state_folder: raw.state.folder,
             bucket: self.bucket(raw.blobs.bucket)?,
@@ -344,7 +361,23 @@ impl Check<'_> {
                 attempts_max: self.within("webhooks.attempts_max", raw.webhooks.attempts_max, 1..=20)? as u32,
                 keep_log: raw.webhooks.keep_log,
             },
-            log: self.log(raw.log)?,
+            log: log_config(self.origin, &raw.log.level, &raw.log.format)?,
+        })
+    }
+
+    fn intake(&self, raw: RawIntake) -> Result<IntakeRules, ConfigError> {
+        if let Some(wrong) = raw.accounts.iter().find(|email| !email.contains('@')) {
+            let accepted = "e-mail addresses of accounts, such as \"ann@example.org\"";
+            return Err(self.wrong("intake.accounts", format!("{wrong:?}"), accepted));
+        }
+        Ok(IntakeRules {
+            accounts: raw.accounts.into_iter().collect(),
+            upload_bytes_max: self.within("intake.upload_bytes_max", raw.upload_bytes_max, 1..=1 << 40)?,
+            duration_seconds_max: self.within(
+                "intake.duration_seconds_max",
+                raw.duration_seconds_max,
+                1..=12 * 3600,
+            )?,
         })
     }
 
@@ -465,19 +498,26 @@ impl Check<'_> {
         let networks = raw.networks.iter().map(network).collect::<Result<_, _>>()?;
         Ok(OutboundRules { allow_lan: raw.allow_lan, networks })
     }
+}
 
-    fn log(&self, raw: RawLog) -> Result<LogConfig, ConfigError> {
-        if raw.level.trim().is_empty() || tracing_subscriber::EnvFilter::try_new(&raw.level).is_err() {
-            let accepted = "error, warn, info, debug, trace, or a filter such as info,tweenfarm_daemon=debug";
-            return Err(self.wrong("log.level", format!("{:?}", raw.level), accepted));
-        }
-        let format = match raw.format.as_str() {
-            "text" => LogFormat::Text,
-            "json" => LogFormat::Json,
-            other => return Err(self.wrong("log.format", format!("{other:?}"), "text or json")),
-        };
-        Ok(LogConfig { filter: raw.level, format })
+/// How a program of this package logs.
+pub fn log_config(origin: &str, level: &str, format: &str) -> Result<LogConfig, ConfigError> {
+    let wrong = |key, value: &str, accepted: &str| ConfigError::Value {
+        origin: origin.to_owned(),
+        key,
+        value: format!("{value:?}"),
+        accepted: accepted.to_owned(),
+    };
+    if level.trim().is_empty() || tracing_subscriber::EnvFilter::try_new(level).is_err() {
+        let accepted = "error, warn, info, debug, trace, or a filter such as info,tweenfarm_daemon=debug";
+        return Err(wrong("log.level", level, accepted));
     }
+    let format = match format {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        other => return Err(wrong("log.format", other, "text or json")),
+    };
+    Ok(LogConfig { filter: level.to_owned(), format })
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ const IDEMPOTENCY_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 const EFFECTS_MAX: usize = 1024;
 /// In the state folder, while the daemon serves: where it listens.
 const ADDRESSES_FILE: &str = "addresses.json";
+/// One watcher, a call for each file in flight and one for its reports.
+const INTAKE_CONNECTIONS_MAX: usize = 256;
 /// The operator is one person with one or two terminals.
 const OPERATOR_CONNECTIONS_MAX: usize = 64;
 
@@ -153,6 +155,7 @@ async fn serve(
     let rpc_listener = listen(&mut handed, config.rpc_listen, "rpc.listen").await?;
     let (agents_listener, agents_file) = listen_privately(&mut handed, &config.agents_socket)?;
     let (operator_listener, operator_file) = listen_privately(&mut handed, &config.operator_socket)?;
+    let (intake_listener, intake_file) = listen_privately(&mut handed, &config.intake_socket)?;
     handed.finish()?;
     let addresses = Addresses::of(&config, &http_listener, &rpc_listener)?;
 
@@ -175,6 +178,7 @@ async fn serve(
         signer,
         look: tweenfarm_media::probe,
         upload_bytes_max: config.upload_bytes_max,
+        intake: config.intake.clone(),
         outbound: outbound.clone(),
         audit,
         tokens,
@@ -208,6 +212,8 @@ async fn serve(
     tasks.spawn(systemd::liveness::run(farm.clone(), public.clone(), stop.clone()));
     tasks.spawn(systemd::status::run(farm.clone(), stop.clone()));
     tasks.spawn(http::serve::serve(http_listener, public, config.http_connections_max, stop.clone()));
+    let intake = http::intake_router(state.clone());
+    tasks.spawn(http::serve::serve(intake_listener, intake, INTAKE_CONNECTIONS_MAX, stop.clone()));
     let operator = http::operator_router(state);
     tasks.spawn(http::serve::serve(operator_listener, operator, OPERATOR_CONNECTIONS_MAX, stop.clone()));
     tasks.spawn(rpc::serve_local(agents_listener, office.clone(), stop.clone()));
@@ -241,7 +247,7 @@ async fn serve(
     stop.cancel();
     tasks.close();
     let _ = fs::remove_file(&addresses_file);
-    drop((operator_file, agents_file));
+    drop((operator_file, agents_file, intake_file));
     // 2. Running requests end, or the deadline or a second signal ends them.
     let in_order = tokio::select! {
         ended = tokio::time::timeout(GRACE, tasks.wait()) => ended.is_ok(),

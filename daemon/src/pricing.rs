@@ -113,10 +113,10 @@ pub fn interp_factor(input_fps: f64, target_fps: u32) -> Option<u64> {
     (1.0..9_007_199_254_740_992.0).contains(&factor).then_some(factor as u64)
 }
 
-/// Whether a clip may be converted at all; exactly the limit passes, and a little slack.
-pub fn duration_allowed(duration: Rational) -> bool {
-    let longest_ms = i64::try_from(DURATION_SECONDS_MAX).unwrap_or(i64::MAX) * 1000 + DURATION_SLACK_MS;
-    i128::from(duration.num()) * 1000 <= i128::from(longest_ms) * i128::from(duration.den())
+/// Whether a clip is short enough; exactly the limit passes, and a little slack.
+pub fn duration_allowed(duration: Rational, seconds_max: u64) -> bool {
+    let longest_ms = i128::from(seconds_max) * 1000 + i128::from(DURATION_SLACK_MS);
+    i128::from(duration.num()) * 1000 <= longest_ms * i128::from(duration.den())
 }
 
 #[cfg(test)]
@@ -203,7 +203,11 @@ mod tests {
     #[test]
     fn two_minutes_and_a_little_slack_are_allowed() {
         let check = |num: i64, den: i64, expected: bool| {
-            assert_eq!(duration_allowed(Rational::new(num, den).unwrap()), expected, "{num}/{den}");
+            assert_eq!(
+                duration_allowed(Rational::new(num, den).unwrap(), DURATION_SECONDS_MAX),
+                expected,
+                "{num}/{den}"
+            );
         };
         check(120, 1, true);
         check(12_005, 100, true);

@@ -39,6 +39,17 @@ pub enum LookError {
     Lost,
 }
 
+/// How large and how long a clip may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClipLimits {
+    pub bytes_max: u64,
+    pub seconds_max: u64,
+}
+
+/// What the public APIs promise.
+const OF_THE_APIS: ClipLimits =
+    ClipLimits { bytes_max: pricing::VIDEO_BYTES_MAX, seconds_max: pricing::DURATION_SECONDS_MAX };
+
 /// Looks into uploads and remembers what it saw.
 #[derive(Clone)]
 pub struct Prober {
@@ -55,11 +66,16 @@ impl Prober {
 
     /// The facts of an upload that may be converted: within the limits of size and duration.
     pub async fn facts(&self, file: &MediaFile) -> Result<SourceFacts, LookError> {
+        self.facts_within(file, OF_THE_APIS).await
+    }
+
+    /// The same, within limits of the caller's.
+    pub async fn facts_within(&self, file: &MediaFile, limits: ClipLimits) -> Result<SourceFacts, LookError> {
         let Some(blob) = self.blobs.stat(&file.key).await? else {
             return Err(LookError::NotUploaded);
         };
-        if blob.size_bytes > pricing::VIDEO_BYTES_MAX {
-            return Err(LookError::TooManyBytes { size_bytes: blob.size_bytes, limit_bytes: pricing::VIDEO_BYTES_MAX });
+        if blob.size_bytes > limits.bytes_max {
+            return Err(LookError::TooManyBytes { size_bytes: blob.size_bytes, limit_bytes: limits.bytes_max });
         }
         let known = match &file.state {
             FileState::Stored { sha256, facts, .. } if *sha256 == blob.sha256 => facts.clone(),
@@ -72,18 +88,18 @@ impl Prober {
         };
         let facts = match known {
             Some(facts) => facts,
-            None => self.look_into(file).await?,
+            None => self.look_into(file, blob.size_bytes).await?,
         };
-        if !pricing::duration_allowed(facts.video.duration) {
+        if !pricing::duration_allowed(facts.video.duration, limits.seconds_max) {
             return Err(LookError::TooLong {
                 seconds: facts.video.duration.as_f64(),
-                limit_seconds: pricing::DURATION_SECONDS_MAX,
+                limit_seconds: limits.seconds_max,
             });
         }
         Ok(facts)
     }
 
-    async fn look_into(&self, file: &MediaFile) -> Result<SourceFacts, LookError> {
+    async fn look_into(&self, file: &MediaFile, size_bytes: u64) -> Result<SourceFacts, LookError> {
         let turn = tokio::time::timeout(TURN_WAIT, self.turns.clone().acquire_owned()).await;
         let turn = turn.map_err(|_| LookError::Busy)?.map_err(|_| LookError::Lost)?;
         let path = self.blobs.readable(&file.key).await?.ok_or(LookError::NotUploaded)?;
@@ -91,7 +107,7 @@ impl Prober {
         // The turn moves into the work: a client that leaves must not let a third child start.
         let looked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            look(&path, &ProbeLimits::default())
+            look(&path, &ProbeLimits::of_size(size_bytes))
         });
         let facts = looked.await.map_err(|_| LookError::Lost)??;
         self.farm.remember_facts(file.id, facts.clone()).await?;

@@ -22,6 +22,22 @@ pub struct ProbeLimits {
     pub memory_bytes: u64,
 }
 
+impl ProbeLimits {
+    /// For files of any size: a container without an index is read to its end, at 20 MB/s on a slow disk.
+    pub fn of_size(size_bytes: u64) -> ProbeLimits {
+        let least = ProbeLimits::default();
+        let more_seconds = size_bytes.saturating_sub(SIZE_BYTES_OF_DEFAULT) / 20_000_000;
+        ProbeLimits {
+            wall: least.wall.saturating_add(Duration::from_secs(more_seconds)),
+            cpu_seconds: least.cpu_seconds.saturating_add(more_seconds),
+            ..least
+        }
+    }
+}
+
+/// The largest file that the default limits are made for.
+const SIZE_BYTES_OF_DEFAULT: u64 = 250 << 20;
+
 impl Default for ProbeLimits {
     /// Reading the packets of a 250 MiB file takes about a second; a hostile one gets no more than this.
     fn default() -> Self {

@@ -60,10 +60,9 @@ pub enum JobStanding {
         size_bytes: u64,
         sha256: String,
     },
-    /// Refunded. `of_input`: the clip itself is why, so that another try ends the same.
+    /// Refunded.
     Failed {
         error: String,
-        of_input: bool,
     },
     Cancelled,
     /// The result has been deleted, by retention or by its owner.

@@ -33,6 +33,11 @@ impl Farm {
         Ok(self.stored()?.account(id)?)
     }
 
+    pub fn account_with_email(&self, email: &str) -> Result<Option<Account>, FarmError> {
+        let store = self.stored()?;
+        Ok(store.account_with_email(email)?.map(|id| store.account(id)).transpose()?.flatten())
+    }
+
     pub fn accounts(&self) -> Result<Vec<Account>, FarmError> {
         Ok(self.stored()?.accounts()?)
     }

@@ -69,6 +69,10 @@ pub enum Failure {
     PaymentSignature(&'static str),
     #[error(transparent)]
     Signature(#[from] SignatureError),
+    #[error("{0} is not among the accounts that folders may be charged to: add it to intake.accounts of the daemon")]
+    NotTakenIn(String),
+    #[error("the upload holds other bytes than the sha256 is of: upload the clip again")]
+    OtherBytes,
     #[error("the job of this object has ended")]
     JobOver,
     #[error("no route has this path: see the API reference")]
@@ -126,9 +130,15 @@ impl Failure {
                 StatusCode::UNAUTHORIZED
             }
             (Failure::Role { .. }, _) => StatusCode::FORBIDDEN,
-            (Failure::PaymentSignature(_) | Failure::Signature(_) | Failure::JobOver | Failure::NotRun(_), _) => {
-                StatusCode::FORBIDDEN
-            }
+            (
+                Failure::PaymentSignature(_)
+                | Failure::Signature(_)
+                | Failure::JobOver
+                | Failure::NotRun(_)
+                | Failure::NotTakenIn(_),
+                _,
+            ) => StatusCode::FORBIDDEN,
+            (Failure::OtherBytes, _) => StatusCode::CONFLICT,
             (Failure::Storage(_), _) => StatusCode::BAD_GATEWAY,
             // The Apiframe surface knows neither 408 nor 413.
             (Failure::Stalled | Failure::TooLarge(_), Api::Apiframe) => StatusCode::BAD_REQUEST,

@@ -8,6 +8,7 @@ mod body;
 mod cors;
 pub mod error;
 mod idempotency;
+pub mod intake;
 pub mod limits;
 mod linger;
 mod locks;
@@ -44,6 +45,7 @@ use axum::{
     routing::get,
 };
 use error::{Api, Failure};
+use intake::{Intake, IntakeRules};
 use limits::{RateLimits, RateRules};
 use openapi::{Access, Operation, Surface};
 use payments::PaymentSecret;
@@ -68,6 +70,7 @@ pub struct HttpState {
     pub prober: Prober,
     pub locks: locks::KeyLocks,
     pub upload_bytes_max: u64,
+    pub intake: Intake,
     pub outbound: Outbound,
     /// What the last audit found.
     pub audit: watch::Receiver<Audit>,
@@ -92,6 +95,7 @@ pub struct HttpParts {
     pub signer: Arc<Signer>,
     pub look: crate::probe::Look,
     pub upload_bytes_max: u64,
+    pub intake: IntakeRules,
     /// How URLs that clients name are asked.
     pub outbound: Outbound,
     pub audit: watch::Receiver<Audit>,
@@ -117,6 +121,7 @@ impl HttpState {
             signer: parts.signer,
             locks: locks::KeyLocks::default(),
             upload_bytes_max: parts.upload_bytes_max,
+            intake: Intake::new(parts.intake),
             outbound: parts.outbound,
             audit: parts.audit,
             inviter: parts.inviter,
@@ -163,6 +168,14 @@ pub fn operator_router(state: HttpState) -> Router {
         .layer(middleware::from_fn(operator::local))
         .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
+    edged(routes, Port::Operator, &state).with_state(state)
+}
+
+/// The socket of the watcher of folders: refusals as the operator's API says them.
+pub fn intake_router(state: HttpState) -> Router {
+    let routes = intake::routes()
+        .layer(DefaultBodyLimit::max(intake::REPORT_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, intake::REQUEST_TIME_MAX));
     edged(routes, Port::Operator, &state).with_state(state)
 }
 

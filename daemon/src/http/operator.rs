@@ -12,6 +12,7 @@ mod keys;
 mod retention;
 mod routes;
 mod status;
+mod watch;
 mod webhook;
 
 pub use door::{Caller, local};
@@ -53,6 +54,9 @@ pub fn routes() -> Routes {
         .get("/operator/agents", Viewer, agents::list)
         .delete("/operator/agents/{agent}", Admin, agents::revoke)
         .post("/operator/invitations", Admin, agents::invite)
+        .get("/operator/watch", Viewer, watch::view)
+        .post("/operator/watch/{file}/release", Operator, watch::release)
+        .post("/operator/watch/{file}/retry", Operator, watch::retry)
 }
 
 fn account_id(text: &str) -> Result<AccountId, Failure> {

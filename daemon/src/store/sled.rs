@@ -1,13 +1,13 @@
 //! The store on disk, in one sled tree. This file and its folder alone know sled.
 //!
-//! What sled 0.34 does decides what stands here. It flushes every 500 ms by itself unless told not to, and its flush
-//! loses acknowledged writes in a power cut: `sync` therefore flushes and then syncs the data file through a handle
-//! of its own. A page of up to 16 records that outgrows 128 KiB goes to a file in `blobs/` that sled never syncs:
-//! records are small, and `sync` looks after such files, should there be any. Keys sort as bytes: integers in keys
-//! are big-endian. A batch applies whole or not at all, but a reader that takes two steps may see one in between.
+//! What sled 0.34 does decides what stands here; how it is opened and synced is in `tree`. Keys sort as bytes: integers in
+//! keys are big-endian. A batch applies whole or not at all, but a reader that takes two steps may see one in between.
 
 mod keys;
+mod tree;
 mod write;
+
+pub use tree::Tree;
 
 use keys::{answer_key, due_key, job_in_key, key, kind, of_owner, shown, time_bytes};
 
@@ -23,16 +23,7 @@ use crate::model::{
 };
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{
-    collections::HashSet,
-    ffi::OsString,
-    fs::File,
-    io,
-    ops::Bound,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{io, ops::Bound, path::Path};
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
 use uuid::Uuid;
 
@@ -44,65 +35,19 @@ const INDEXES_KEY: &[u8] = b"format-indexes";
 /// Empty stood for those of projects; 2: and of files that are due.
 const INDEXES: &[u8] = &[2];
 
-/// sled's own threads may hold its lock for a moment after a store was closed in the same process.
-const LOCK_TRIES: u32 = 20;
-const LOCK_TRY_AGAIN_AFTER: Duration = Duration::from_millis(50);
-
 pub struct SledStore {
     db: Db,
-    /// A second handle on sled's data file, for the sync that its flush leaves out.
-    data: File,
-    folder: PathBuf,
-    /// Files of `blobs/` that have been synced: sled writes each once.
-    synced_blobs: Mutex<HashSet<OsString>>,
+    tree: Tree,
 }
 
 /// Opens the store in `folder`, making it if there is none.
 pub fn open(folder: &Path) -> Result<SledStore, StoreError> {
-    let existed = data_file(folder).exists();
-    std::fs::create_dir_all(folder).map_err(|source| io_error("make the folder of", source))?;
-    let config = ::sled::Config::new().path(folder).flush_every_ms(None).mode(::sled::Mode::HighThroughput);
-    let mut tries_left = LOCK_TRIES;
-    let db = loop {
-        match config.open() {
-            Ok(db) => break db,
-            Err(::sled::Error::Io(cause)) if is_locked(&cause) => {
-                tries_left -= 1;
-                if tries_left == 0 {
-                    return Err(StoreError::InUse { folder: folder.display().to_string() });
-                }
-                std::thread::sleep(LOCK_TRY_AGAIN_AFTER);
-            }
-            Err(error) => return Err(io_error("open", error)),
-        }
-    };
-    let data = File::options().read(true).write(true).open(data_file(folder));
-    let data = data.map_err(|source| io_error("open the data file of", source))?;
-    let store = SledStore { db, data, folder: folder.to_owned(), synced_blobs: Mutex::default() };
+    let tree = Tree::open(folder)?;
+    let store = SledStore { db: tree.db().clone(), tree };
     store.check_format()?;
     store.index()?;
-    if !existed {
-        store.sync()?;
-        sync_folder(folder)?;
-        if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            sync_folder(parent)?;
-        }
-    }
+    store.sync()?;
     Ok(store)
-}
-
-fn data_file(folder: &Path) -> PathBuf {
-    folder.join("db")
-}
-
-/// A name in a folder survives a power cut once the folder itself is synced.
-fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|source| io_error("sync the folder of", source))
-}
-
-/// sled takes an advisory lock on its file and passes on, in text, that another process holds it.
-fn is_locked(cause: &io::Error) -> bool {
-    cause.kind() == io::ErrorKind::WouldBlock || cause.to_string().contains("could not acquire lock")
 }
 
 fn io_error(doing: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
@@ -170,28 +115,6 @@ impl SledStore {
         limit: usize,
     ) -> Result<Vec<T>, StoreError> {
         self.db.range(range).take(limit).map(read_item).collect()
-    }
-
-    fn sync_blobs(&self) -> Result<(), StoreError> {
-        let failed = |source| io_error("sync the large pages of", source);
-        let folder = self.folder.join("blobs");
-        let mut synced = self.synced_blobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut present = HashSet::new();
-        let mut any_new = false;
-        for entry in std::fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if !synced.contains(&entry.file_name()) {
-                match File::open(entry.path()).and_then(|blob| blob.sync_all()) {
-                    Ok(()) => any_new = true,
-                    // sled collected it meanwhile.
-                    Err(gone) if gone.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(failed(error)),
-                }
-            }
-            present.insert(entry.file_name());
-        }
-        *synced = present;
-        if any_new { sync_folder(&folder) } else { Ok(()) }
     }
 
     /// What the ids in the last 16 bytes of these index keys lead to.
@@ -484,8 +407,6 @@ impl Store for SledStore {
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.db.flush().map_err(|source| io_error("flush", source))?;
-        self.sync_blobs()?;
-        self.data.sync_data().map_err(|source| io_error("sync", source))
+        self.tree.sync()
     }
 }

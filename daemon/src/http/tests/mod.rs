@@ -4,6 +4,7 @@ mod apiframe;
 mod edge;
 mod flow;
 mod glance;
+mod intake;
 mod leftovers;
 mod objects;
 mod operator;
@@ -178,6 +179,7 @@ impl Bench {
             signer,
             look,
             upload_bytes_max: UPLOAD_BYTES_MAX,
+            intake: intake::RULES.clone(),
             outbound: Outbound::new(OutboundRules::default()).unwrap(),
             audit: watch::channel(Audit::default()).1,
             probation: Probation::new(farm.clone(), blobs.clone()),
