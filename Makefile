@@ -86,6 +86,11 @@ schemathesis: rust
 clients: rust
 	tests/clients/run.sh
 
+# The browser studio in a headless Chromium, through a whole render; needs chromium, node, npm and python3.
+.PHONY: studio
+studio: packages rust
+	tests/studio/run.sh
+
 .PHONY: deny-if-there
 deny-if-there:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(MAKE) --no-print-directory deny; \

@@ -28,7 +28,8 @@ use tweenfarm_protocol::{
 use url::Url;
 
 /// First path parts of the public API, now and to come: a bucket of that name would hide them.
-const ROUTE_NAMES: [&str; 15] = [
+const ROUTE_NAMES: [&str; 16] = [
+    "app",
     "me",
     "api-tokens",
     "pricing",

@@ -20,6 +20,7 @@ mod range;
 pub mod reframefx;
 pub mod serve;
 mod stall;
+mod studio;
 #[cfg(test)]
 mod tests;
 
@@ -139,7 +140,9 @@ impl HttpState {
 
 /// The public port: both surfaces, the objects, and whether the daemon lives.
 pub fn router(state: HttpState) -> Router {
-    let routes = surface(state.signer.bucket_name()).with_document(&reframefx::book(), &state.signer.origin());
+    let pages = studio::surface(&state.signer.origin());
+    let routes =
+        surface(state.signer.bucket_name()).and(pages).with_document(&reframefx::book(), &state.signer.origin());
     let routes = routes.merge(apiframe::routes(&state.signer.origin()));
     edged(routes, Port::Public, &state).with_state(state)
 }
