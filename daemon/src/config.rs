@@ -67,6 +67,10 @@ pub struct Config {
     pub agents_socket: PathBuf,
     pub state_folder: PathBuf,
     pub operator_socket: PathBuf,
+    /// `None`: operators come by the socket only.
+    pub operator_secure: Option<OperatorSecure>,
+    /// Where metrics are told without a token, besides the operator API.
+    pub metrics_listen: Option<SocketAddr>,
     pub blobs_folder: PathBuf,
     pub bucket: String,
     pub upload_bytes_max: u64,
@@ -90,6 +94,16 @@ pub struct Config {
     pub outbound: OutboundRules,
     pub webhooks: WebhookRules,
     pub log: LogConfig,
+}
+
+/// The operator API over TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorSecure {
+    pub listen: SocketAddr,
+    /// Host and port that passes name; `None`: where it listens.
+    pub public_address: Option<String>,
+    /// Certificate and key; `None`: of the farm's own authority.
+    pub files: Option<(PathBuf, PathBuf)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -146,6 +160,7 @@ struct Raw {
     state: RawState,
     operator: RawOperator,
     intake: RawIntake,
+    metrics: RawMetrics,
     blobs: RawBlobs,
     limits: RawLimits,
     work: RawWork,
@@ -186,13 +201,20 @@ section!(RawRpc {
     socket: Option<PathBuf> = None,
 });
 section!(RawState { folder: PathBuf = "/var/lib/tweenfarm".into() });
-section!(RawOperator { socket: Option<PathBuf> = None });
 section!(RawIntake {
     socket: Option<PathBuf> = None,
     accounts: Vec<String> = Vec::new(),
     upload_bytes_max: u64 = 64 << 30,
     duration_seconds_max: u64 = 2 * 3600,
 });
+section!(RawOperator {
+    socket: Option<PathBuf> = None,
+    listen: Option<String> = None,
+    public_address: Option<String> = None,
+    certificate: Option<PathBuf> = None,
+    key: Option<PathBuf> = None,
+});
+section!(RawMetrics { listen: Option<String> = None });
 section!(RawBlobs { folder: Option<PathBuf> = None, bucket: String = "tweenfarm".into() });
 section!(RawLimits {
     upload_bytes_max: u64 = pricing::VIDEO_BYTES_MAX,
@@ -290,7 +312,10 @@ impl Check<'_> {
                          deliver results there, and http.listen is on loopback",
             });
         }
-        let rpc_public_address = raw.rpc.public_address.map(|text| self.host_and_port(text)).transpose()?;
+        let rpc_public_address =
+            raw.rpc.public_address.map(|text| self.host_and_port("rpc.public_address", text)).transpose()?;
+        let operator_secure = self.operator_secure(&raw.operator)?;
+        let metrics_listen = raw.metrics.listen.map(|text| self.address("metrics.listen", &text)).transpose()?;
         let in_state = |name: &str| raw.state.folder.join(name);
         let operator_socket = raw.operator.socket.unwrap_or_else(|| in_state("operator.sock"));
         let intake_socket = raw.intake.socket.clone().unwrap_or_else(|| in_state("intake.sock"));
@@ -318,6 +343,8 @@ impl Check<'_> {
             operator_socket,
             intake_socket,
             intake: self.intake(raw.intake)?,
+            operator_secure,
+            metrics_listen,
             blobs_folder: raw.blobs.folder.unwrap_or_else(|| raw.state.folder.join("blobs")),
             state_folder: raw.state.folder,
             bucket: self.bucket(raw.blobs.bucket)?,
@@ -406,12 +433,33 @@ impl Check<'_> {
         text.parse().map_err(|_| self.wrong(key, format!("{text:?}"), "an address with a port, such as 127.0.0.1:8080"))
     }
 
-    fn host_and_port(&self, text: String) -> Result<String, ConfigError> {
+    fn operator_secure(&self, raw: &RawOperator) -> Result<Option<OperatorSecure>, ConfigError> {
+        let missing = |key, needed| ConfigError::Missing { origin: self.origin.to_owned(), key, needed };
+        let files = match (&raw.certificate, &raw.key) {
+            (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+            (None, None) => None,
+            (Some(_), None) => return Err(missing("operator.key", "needed beside operator.certificate")),
+            (None, Some(_)) => return Err(missing("operator.certificate", "needed beside operator.key")),
+        };
+        let public_address = raw.public_address.clone();
+        let public_address =
+            public_address.map(|text| self.host_and_port("operator.public_address", text)).transpose()?;
+        let Some(listen) = &raw.listen else { return Ok(None) };
+        let listen = self.address("operator.listen", listen)?;
+        if listen.ip().is_unspecified() && public_address.is_none() {
+            let needed =
+                "needed when operator.listen is all addresses, because those name no host that could be reached";
+            return Err(missing("operator.public_address", needed));
+        }
+        Ok(Some(OperatorSecure { listen, public_address, files }))
+    }
+
+    fn host_and_port(&self, key: &'static str, text: String) -> Result<String, ConfigError> {
         if is_host_and_port(&text) {
             return Ok(text);
         }
         let accepted = "a host and a port that agents of other machines reach, such as \"farm.example.org:8090\"";
-        Err(self.wrong("rpc.public_address", format!("{text:?}"), accepted))
+        Err(self.wrong(key, format!("{text:?}"), accepted))
     }
 
     fn origin_url(&self, key: &'static str, text: &str) -> Result<Url, ConfigError> {

@@ -25,8 +25,13 @@ use tweenfarm_daemon::{
     farm::{Audit, Effect, Farm, FarmRules, SystemClock},
     history::{self, Recorder},
     http::{
-        self, HttpParts, HttpState, apiframe::rates::PlanRules, auth::tokens::Tokens, limits::RateRules,
+        self, Door, HttpParts, HttpState,
+        apiframe::rates::PlanRules,
+        auth::tokens::Tokens,
+        limits::RateRules,
+        operator::SecureDoor,
         payments::PaymentSecret,
+        secure::{SecureListener, Shown},
     },
     join::{Authority, discovery::Announcement, invitation::Inviter},
     logging, open_files,
@@ -54,6 +59,8 @@ const EFFECTS_MAX: usize = 1024;
 const ADDRESSES_FILE: &str = "addresses.json";
 /// One watcher, a call for each file in flight and one for its reports.
 const INTAKE_CONNECTIONS_MAX: usize = 256;
+/// In the state folder: the certificate by which the daemon is recognised.
+const AUTHORITY_FILE: &str = "authority.crt";
 /// The operator is one person with one or two terminals.
 const OPERATOR_CONNECTIONS_MAX: usize = 64;
 
@@ -156,8 +163,10 @@ async fn serve(
     let (agents_listener, agents_file) = listen_privately(&mut handed, &config.agents_socket)?;
     let (operator_listener, operator_file) = listen_privately(&mut handed, &config.operator_socket)?;
     let (intake_listener, intake_file) = listen_privately(&mut handed, &config.intake_socket)?;
+    let secure = operators_in_network(&config, &mut handed, &authority).await?;
     handed.finish()?;
-    let addresses = Addresses::of(&config, &http_listener, &rpc_listener)?;
+    let mut addresses = Addresses::of(&config, &http_listener, &rpc_listener)?;
+    addresses.operator_network = secure.as_ref().map(|(listener, _, _)| listener.local_addr()).transpose()?;
 
     let signer = Arc::new(Signer::new(&addresses.public_url.parse()?, &config.bucket, key)?);
     let blobs = Blobs::new(Arc::new(disk.clone()), signer.clone());
@@ -194,6 +203,7 @@ async fn serve(
         },
         probation: probation.clone(),
         history: history.clone(),
+        secure_door: secure.as_ref().map(|(_, _, door)| door.clone()),
         stop: stop.clone(),
         inviter: Inviter::new(invited_to(&config, &addresses), authority.fingerprint()),
         studio_origin: config.studio_origin.as_deref().map(str::parse).transpose()?,
@@ -214,7 +224,12 @@ async fn serve(
     tasks.spawn(http::serve::serve(http_listener, public, config.http_connections_max, stop.clone()));
     let intake = http::intake_router(state.clone());
     tasks.spawn(http::serve::serve(intake_listener, intake, INTAKE_CONNECTIONS_MAX, stop.clone()));
-    let operator = http::operator_router(state);
+    if let Some((listener, shown, _)) = secure {
+        let listener = SecureListener::start(listener, shown, stop.clone())?;
+        let operators = http::operator_router(state.clone(), Door::Network);
+        tasks.spawn(http::serve::serve(listener, operators, OPERATOR_CONNECTIONS_MAX, stop.clone()));
+    }
+    let operator = http::operator_router(state, Door::Socket);
     tasks.spawn(http::serve::serve(operator_listener, operator, OPERATOR_CONNECTIONS_MAX, stop.clone()));
     tasks.spawn(rpc::serve_local(agents_listener, office.clone(), stop.clone()));
     tasks.spawn(rpc::serve_network(rpc_listener, office, stop.clone()));
@@ -260,6 +275,30 @@ async fn serve(
     Ok(())
 }
 
+/// The operator API's door in the network, if there is to be one.
+async fn operators_in_network(
+    config: &Config,
+    handed: &mut Handed,
+    authority: &Arc<Authority>,
+) -> anyhow::Result<Option<(TcpListener, Shown, SecureDoor)>> {
+    let Some(secure) = &config.operator_secure else { return Ok(None) };
+    let listener = listen(handed, secure.listen, "operator.listen").await?;
+    let address = secure.public_address.clone().map_or_else(|| Ok(listener.local_addr()?.to_string()), anyhow::Ok)?;
+    let shown = match &secure.files {
+        Some((certificate, key)) => Shown::from_files(certificate, key)?,
+        None => {
+            let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+            let hosts = vec![host.trim_matches(['[', ']']).to_owned()];
+            // What programs other than `tweenfarm` need to recognise the daemon by; no secret.
+            let path = config.state_folder.join(AUTHORITY_FILE);
+            fs::write(&path, authority.certificate_pem()).with_context(|| format!("write {}", path.display()))?;
+            Shown::Own { authority: authority.clone(), hosts }
+        }
+    };
+    let door = SecureDoor { address, authority: shown.fingerprint() };
+    Ok(Some((listener, shown, door)))
+}
+
 async fn listen(handed: &mut Handed, address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
     let listener = match handed.port(address) {
         Some(port) => TcpListener::from_std(port),
@@ -301,6 +340,8 @@ struct Addresses {
     public_url: String,
     agents: PathBuf,
     operator: PathBuf,
+    /// Over TLS, where that is wanted.
+    operator_network: Option<SocketAddr>,
     pid: u32,
 }
 
@@ -314,6 +355,7 @@ impl Addresses {
             public_url: public_url.unwrap_or_else(|| format!("http://{http}")),
             agents: config.agents_socket.clone(),
             operator: config.operator_socket.clone(),
+            operator_network: None,
             pid: std::process::id(),
         })
     }

@@ -180,6 +180,9 @@ impl Store for Breaking {
     fn agents(&self) -> Result<Vec<Agent>, StoreError> {
         self.inner.agents()
     }
+    fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        self.inner.operators()
+    }
     fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError> {
         self.inner.invite(name)
     }

@@ -6,8 +6,8 @@ use super::{
     view::{ClaimedNews, LeaseSweep, LeasedWork},
 };
 use crate::model::{
-    Account, Agent, ApiKey, Credit, Invite, Job, KeyHash, MediaFile, News, ObjectKey, Project, SecretHash, ShareToken,
-    Webhook,
+    Account, Agent, ApiKey, Credit, Invite, Job, KeyHash, MediaFile, News, ObjectKey, Operator, Project, SecretHash,
+    ShareToken, Webhook,
 };
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +15,7 @@ use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, FileId, JobId, KeyId, LeaseId, ProjectId, Timestamp, Xeconds,
     join::{Fingerprint, JoinRefusal},
+    operator::Role,
     service::{Receipt, Renewal},
     task::{Outcome, Progress},
 };
@@ -189,6 +190,16 @@ pub(super) enum Command {
         agent: AgentId,
         device: String,
         reply: Reply<Agent>,
+    },
+    AddOperator {
+        name: String,
+        role: Role,
+        token: SecretHash,
+        reply: Reply<Option<Operator>>,
+    },
+    RevokeOperator {
+        name: String,
+        reply: Reply<bool>,
     },
     ForgetAnswers {
         reply: Reply<u64>,

@@ -39,6 +39,7 @@ use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
     AccountId, AgentId, FileId, JobId, KeyId, LeaseId, ProjectId, Timestamp, Xeconds,
     join::{Fingerprint, JoinRefusal},
+    operator::Role,
     service::{Hello, Receipt, Renewal},
     task::{EncodeSettings, EngineSettings, Outcome, Progress},
 };
@@ -441,6 +442,21 @@ impl Farm {
     /// By the operator: a file is kept past its time, or not any more.
     pub async fn pin(&self, file: FileId, pinned: bool) -> Result<MediaFile, FarmError> {
         self.send(|reply| Command::Pin { file, pinned, reply }).await
+    }
+
+    /// None when somebody who may use the operator API has the name.
+    pub async fn add_operator(
+        &self,
+        name: String,
+        role: Role,
+        token: SecretHash,
+    ) -> Result<Option<Operator>, FarmError> {
+        self.send(|reply| Command::AddOperator { name, role, token, reply }).await
+    }
+
+    /// False when there was none, or it was revoked before.
+    pub async fn revoke_operator(&self, name: String) -> Result<bool, FarmError> {
+        self.send(|reply| Command::RevokeOperator { name, reply }).await
     }
 
     /// A new invitation; an earlier one for the same name opens nothing any more.

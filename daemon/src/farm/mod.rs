@@ -15,6 +15,7 @@ pub mod handle;
 mod jobs;
 mod leases;
 mod money;
+mod operators;
 mod presence;
 mod projects;
 mod read;

@@ -298,6 +298,11 @@ impl Farm {
         Ok(self.stored()?.agents()?)
     }
 
+    /// Active and revoked ones, by name.
+    pub fn operators(&self) -> Result<Vec<Operator>, FarmError> {
+        Ok(self.stored()?.operators()?)
+    }
+
     /// Who holds a lease now, and with which worker.
     pub fn holder(&self, lease: LeaseId) -> Option<(AgentId, u32)> {
         self.shared.board().held(lease).map(|held| (held.agent, held.worker))

@@ -183,6 +183,13 @@ impl<'a> Transaction<'a> {
         self.put(Write::PutAgent(agent));
     }
 
+    pub(super) fn operator(&self, name: &str) -> Result<Option<Operator>, FarmError> {
+        if let Some(own) = self.written.operator(name) {
+            return Ok(Some(own));
+        }
+        Ok(self.store.operators()?.into_iter().find(|operator| operator.name == name))
+    }
+
     pub(super) fn invite(&self, name: &str) -> Result<Option<Invite>, FarmError> {
         Ok(self.written.invite(name).map_or_else(|| self.store.invite(name), |own| Ok(Some(own)))?)
     }

@@ -7,7 +7,7 @@ use super::{
     crash,
     error::FarmError,
     handle::{Effect, FarmRules, Shared},
-    jobs, leases, money, projects,
+    jobs, leases, money, operators, projects,
     stories::Stories,
     transaction::Transaction,
     uploads,
@@ -246,6 +246,10 @@ impl Writer {
             Command::RecoverNews { reply } => self.answer(reply, |tx| webhooks::recover(tx, rules.webhooks)),
             Command::ExpireFiles { files, reply } => self.answer(reply, |tx| uploads::expire(tx, &files)),
             Command::Pin { file, pinned, reply } => self.answer(reply, |tx| uploads::pin(tx, file, pinned)),
+            Command::AddOperator { name, role, token, reply } => {
+                self.answer(reply, |tx| operators::add(tx, name, role, token));
+            }
+            Command::RevokeOperator { name, reply } => self.answer(reply, |tx| operators::revoke(tx, &name)),
             Command::ForgetAnswers { reply } => self.answer(reply, |tx| jobs::forget_answers(tx, &rules)),
             Command::Invite { name, secret, valid_for, reply } => {
                 self.answer(reply, |tx| agents::invite(tx, name, secret, valid_for));

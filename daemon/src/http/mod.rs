@@ -18,6 +18,7 @@ pub mod operator;
 pub mod payments;
 mod range;
 pub mod reframefx;
+pub mod secure;
 pub mod serve;
 mod stall;
 mod studio;
@@ -78,6 +79,9 @@ pub struct HttpState {
     pub inviter: Inviter,
     pub probation: Probation,
     pub history: Recorder,
+    /// None while the operator API is on its socket only.
+    pub secure_door: Option<operator::SecureDoor>,
+    pub operators_seen: operator::Seen,
     /// Streams that would never end end with it.
     pub stop: CancellationToken,
     tokens: Arc<Tokens>,
@@ -103,6 +107,7 @@ pub struct HttpParts {
     pub inviter: Inviter,
     pub probation: Probation,
     pub history: Recorder,
+    pub secure_door: Option<operator::SecureDoor>,
     pub stop: CancellationToken,
     pub tokens: Tokens,
     pub payments: Option<PaymentSecret>,
@@ -128,6 +133,8 @@ impl HttpState {
             inviter: parts.inviter,
             probation: parts.probation,
             history: parts.history,
+            secure_door: parts.secure_door,
+            operators_seen: operator::Seen::default(),
             stop: parts.stop,
             tokens: Arc::new(parts.tokens),
             payments: parts.payments,
@@ -164,11 +171,14 @@ fn surface(bucket: &str) -> Surface {
     json_routes.and(objects::surface(bucket))
 }
 
-/// The operator's socket.
-pub fn operator_router(state: HttpState) -> Router {
-    let routes = operator::routes()
-        .into_router()
-        .layer(middleware::from_fn(operator::local))
+/// The operator API: on its socket, or in the network, where a token says who comes.
+pub fn operator_router(state: HttpState, door: Door) -> Router {
+    let routes = operator::routes().into_router();
+    let routes = match door {
+        Door::Socket => routes.layer(middleware::from_fn(operator::local)),
+        Door::Network => routes.layer(middleware::from_fn_with_state(state.clone(), operator::by_token)),
+    };
+    let routes = routes
         .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
     edged(routes, Port::Operator, &state).with_state(state)
@@ -180,6 +190,13 @@ pub fn intake_router(state: HttpState) -> Router {
         .layer(DefaultBodyLimit::max(intake::REPORT_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, intake::REQUEST_TIME_MAX));
     edged(routes, Port::Operator, &state).with_state(state)
+}
+
+/// By which way operators come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    Socket,
+    Network,
 }
 
 /// Which of its doors the daemon was asked at.

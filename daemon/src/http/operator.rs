@@ -9,13 +9,14 @@ mod door;
 mod events;
 mod jobs;
 mod keys;
+mod operators;
 mod retention;
 mod routes;
 mod status;
 mod watch;
 mod webhook;
 
-pub use door::{Caller, local};
+pub use door::{Caller, SecureDoor, Seen, by_token, local};
 pub use routes::{Entry, Routes};
 
 use super::error::Failure;
@@ -51,6 +52,9 @@ pub fn routes() -> Routes {
         .get("/operator/retention/files", Viewer, retention::files)
         .put("/operator/files/{file}/pin", Operator, retention::pin)
         .delete("/operator/files/{file}/pin", Operator, retention::unpin)
+        .get("/operator/operators", Admin, operators::list)
+        .post("/operator/operators", Admin, operators::add)
+        .delete("/operator/operators/{name}", Admin, operators::revoke)
         .get("/operator/agents", Viewer, agents::list)
         .delete("/operator/agents/{agent}", Admin, agents::revoke)
         .post("/operator/invitations", Admin, agents::invite)

@@ -5,6 +5,7 @@ use crate::{
     model::Agent,
     private_file::{self, PrivateFileError},
 };
+use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber, date_time_ymd,
@@ -12,6 +13,7 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use std::{
+    iter,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -115,9 +117,19 @@ impl Authority {
         &self.certificate
     }
 
-    pub fn for_daemon(&self, now: Timestamp) -> Result<DaemonCertificate, AuthorityError> {
+    /// For programs that take certificates as files.
+    pub fn certificate_pem(&self) -> String {
+        let text = STANDARD.encode(&self.certificate);
+        let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
+        format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", lines.collect::<String>())
+    }
+
+    /// `hosts` are names and addresses that whoever does not know the daemon's one name may call it by.
+    pub fn for_daemon(&self, now: Timestamp, hosts: &[String]) -> Result<DaemonCertificate, AuthorityError> {
         let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new([DAEMON_NAME.to_owned()])?;
+        let mut params = CertificateParams::new(
+            iter::once(DAEMON_NAME.to_owned()).chain(hosts.iter().cloned()).collect::<Vec<_>>(),
+        )?;
         describe(&mut params, DAEMON_NAME, ExtendedKeyUsagePurpose::ServerAuth, now, DAEMON_FOR);
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(DaemonCertificate {

@@ -106,7 +106,7 @@ impl Doorkeeper {
     }
 
     fn show(&self, now: Timestamp) -> Result<Shown, HandshakeError> {
-        let own = self.authority.for_daemon(now)?;
+        let own = self.authority.for_daemon(now, &[])?;
         let members = Members::new(&self.authority, self.farm.clone(), self.provider.clone())?;
         let builder = || {
             let builder = ServerConfig::builder_with_provider(self.provider.clone());

@@ -7,6 +7,7 @@ pub mod event;
 pub mod file;
 pub mod job;
 pub mod ledger;
+pub mod operator;
 pub mod origin;
 pub mod project;
 pub mod webhook;
@@ -20,6 +21,7 @@ pub use job::{
     Abandoned, IllegalStep, Job, JobEnd, JobPlace, JobState, Master, Segment, SegmentEvent, SegmentState, Spot,
 };
 pub use ledger::{Credit, Currency, EntryKind, LedgerEntry, Purchase, Reversal};
+pub use operator::Operator;
 pub use origin::Origin;
 pub use project::{Project, ProjectState, ShareToken};
 pub use webhook::{EndNews, News, ProgressNews, Webhook, WebhookAttempt, WebhookEvents, WebhookRules, WebhookStatus};

@@ -3,8 +3,8 @@
 use super::{Store, StoreError, Tables, Write};
 use crate::{
     model::{
-        Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin,
-        Project, ShareToken, StoryLine, Webhook,
+        Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey,
+        Operator, Origin, Project, ShareToken, StoryLine, Webhook,
     },
     retention,
 };
@@ -250,6 +250,10 @@ impl Store for MemoryStore {
 
     fn agents(&self) -> Result<Vec<Agent>, StoreError> {
         self.tables(|tables| tables.agents.values().cloned().collect())
+    }
+
+    fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        self.tables(|tables| tables.operators.values().cloned().collect())
     }
 
     fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError> {

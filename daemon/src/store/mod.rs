@@ -16,8 +16,8 @@ pub use memory::MemoryStore;
 pub use tables::Tables;
 
 use crate::model::{
-    Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin,
-    Project, ShareToken, StoryLine, Webhook,
+    Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Operator,
+    Origin, Project, ShareToken, StoryLine, Webhook,
 };
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
 
@@ -74,6 +74,8 @@ pub enum Write {
     PutAgent(Agent),
     /// The only one of its name.
     PutInvite(Invite),
+    /// The only one of its name.
+    PutOperator(Operator),
     ForgetAnswer {
         account: AccountId,
         route: String,
@@ -166,6 +168,8 @@ pub trait Store: Send + Sync + 'static {
     fn agent_with_key(&self, key: Fingerprint) -> Result<Option<Agent>, StoreError>;
     /// In order of id, which is the order of joining.
     fn agents(&self) -> Result<Vec<Agent>, StoreError>;
+    /// By name, active and revoked ones.
+    fn operators(&self) -> Result<Vec<Operator>, StoreError>;
     /// The last one for a name.
     fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError>;
 

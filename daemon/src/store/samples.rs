@@ -5,7 +5,7 @@ use tweenfarm_media::{AudioFacts, SourceFacts, VideoFacts};
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, KeyId, LeaseId, ProjectId, Rational, SlotRange, Timestamp, Xeconds,
     join::Fingerprint,
-    operator::Level,
+    operator::{Level, Role},
     output::{Codec, Depth, OutputFormat, PictureSize},
     task::{EncodeSettings, EncoderClass, EngineSettings, Failure, FailureClass, Progress, Quality, RenderFacts},
 };
@@ -112,6 +112,16 @@ pub(crate) fn webhook(of: u128, end: EndNews) -> Webhook {
     ];
     let (url, signed_with) = ("https://hooks.example.org/x?token=1".into(), Some(KeyHash([3; 32])));
     Webhook { job: JobId(id(of)), url, events, signed_with, progress, end, log }
+}
+
+pub(crate) fn operator(name: &str, revoked_at: Option<i64>) -> Operator {
+    Operator {
+        name: name.into(),
+        role: Role::Operator,
+        token: SecretHash([7; 32]),
+        created_at: Timestamp(5),
+        revoked_at: revoked_at.map(Timestamp),
+    }
 }
 
 pub(crate) fn story_line(of: u128, sequence: u32) -> StoryLine {

@@ -18,8 +18,8 @@ use super::{
     record::{self, JobRecord, SegmentRecord, Stored},
 };
 use crate::model::{
-    Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Origin,
-    Project, ShareToken, StoryLine, Webhook,
+    Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Operator,
+    Origin, Project, ShareToken, StoryLine, Webhook,
 };
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};
@@ -396,6 +396,10 @@ impl Store for SledStore {
 
     fn agents(&self) -> Result<Vec<Agent>, StoreError> {
         self.records(&[kind::AGENT])
+    }
+
+    fn operators(&self) -> Result<Vec<Operator>, StoreError> {
+        self.records(&[kind::OPERATOR])
     }
 
     fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError> {

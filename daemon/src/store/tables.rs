@@ -3,7 +3,7 @@
 use super::Write;
 use crate::model::{
     Account, Agent, ApiKey, EntryKind, FirstAnswer, Invite, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey,
-    Origin, Project, StoryLine, Webhook,
+    Operator, Origin, Project, StoryLine, Webhook,
 };
 use std::collections::BTreeMap;
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
@@ -29,6 +29,7 @@ pub struct Tables {
     pub(super) answers: BTreeMap<(AccountId, String, String), FirstAnswer>,
     pub(super) agents: BTreeMap<AgentId, Agent>,
     pub(super) invites: BTreeMap<String, Invite>,
+    pub(super) operators: BTreeMap<String, Operator>,
 }
 
 impl Tables {
@@ -105,6 +106,9 @@ impl Tables {
             Write::PutInvite(invite) => {
                 self.invites.insert(invite.name.clone(), invite);
             }
+            Write::PutOperator(operator) => {
+                self.operators.insert(operator.name.clone(), operator);
+            }
             Write::ForgetAnswer { account, route, key } => {
                 self.answers.remove(&(account, route, key));
             }
@@ -166,6 +170,10 @@ impl Tables {
 
     pub fn agent_with_key(&self, key: Fingerprint) -> Option<Agent> {
         self.agents.values().find(|agent| agent.key == key).cloned()
+    }
+
+    pub fn operator(&self, name: &str) -> Option<Operator> {
+        self.operators.get(name).cloned()
     }
 
     pub fn invite(&self, name: &str) -> Option<Invite> {

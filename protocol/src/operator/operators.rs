@@ -1,5 +1,6 @@
 //! Bodies about operators: who may use the API over the network, and as what.
 
+use crate::join::{Fingerprint, is_agent_name, is_host_and_port};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -42,6 +43,54 @@ impl FromStr for Role {
 
     fn from_str(text: &str) -> Result<Role, NoRole> {
         Role::ALL.into_iter().find(|role| role.name() == text).ok_or(NoRole)
+    }
+}
+
+/// How every operator's token begins.
+pub const TOKEN_PREFIX: &str = "tfo_";
+
+/// `tweenfarm-operator1/NAME/HOST:PORT/AUTHORITY/TOKEN`: all that one needs to operate a farm from elsewhere. A secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pass {
+    pub name: String,
+    pub address: String,
+    /// Of the certificate by which the daemon is recognised.
+    pub authority: Fingerprint,
+    pub token: String,
+}
+
+/// The token stays out of logs.
+impl fmt::Debug for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pass({} at {})", self.name, self.address)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this is not a whole pass: it is the line that `tweenfarm operators add NAME` printed, from tweenfarm-operator1/ to its end"
+)]
+pub struct NotAPass;
+
+const FIRST_WORD: &str = "tweenfarm-operator1";
+
+impl fmt::Display for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Pass { name, address, authority, token } = self;
+        write!(f, "{FIRST_WORD}/{name}/{address}/{authority}/{token}")
+    }
+}
+
+impl FromStr for Pass {
+    type Err = NotAPass;
+
+    fn from_str(text: &str) -> Result<Pass, NotAPass> {
+        let parts: Vec<&str> = text.trim().split('/').collect();
+        let [FIRST_WORD, name, address, authority, token] = parts[..] else { return Err(NotAPass) };
+        let good = is_agent_name(name) && is_host_and_port(address) && token.starts_with(TOKEN_PREFIX);
+        let authority = authority.parse().map_err(|_| NotAPass)?;
+        let (name, address, token) = (name.to_owned(), address.to_owned(), token.to_owned());
+        good.then_some(Pass { name, address, authority, token }).ok_or(NotAPass)
     }
 }
 
@@ -90,4 +139,22 @@ pub struct RevokedOperator {
     pub name: String,
     /// False when there was none, or it had been revoked before.
     pub revoked: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_reads_back_as_it_was_printed_and_is_not_shown_whole_to_a_log() {
+        let token = format!("{TOKEN_PREFIX}secret");
+        let authority = Fingerprint([7; 32]);
+        let pass = Pass { name: "ann".into(), address: "farm.example.org:8091".into(), authority, token };
+        assert_eq!(pass.to_string().parse::<Pass>(), Ok(pass.clone()));
+        assert!(!format!("{pass:?}").contains("secret"));
+        let whole = pass.to_string();
+        for broken in [&whole[1..], &whole[..40], &whole.replace(TOKEN_PREFIX, "rfx_"), &whole.replace(":8091", "")] {
+            assert_eq!(broken.parse::<Pass>(), Err(NotAPass), "{broken}");
+        }
+    }
 }

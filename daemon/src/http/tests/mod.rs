@@ -12,6 +12,7 @@ mod payments;
 mod projects;
 mod refusals;
 mod retention;
+mod roles;
 mod routes;
 mod schema;
 mod tokens;
@@ -184,6 +185,7 @@ impl Bench {
             audit: watch::channel(Audit::default()).1,
             probation: Probation::new(farm.clone(), blobs.clone()),
             history: Recorder::default(),
+            secure_door: None,
             stop: CancellationToken::new(),
             inviter: Inviter::new(Some("192.0.2.1:8090".into()), Fingerprint([7; 32])),
             tokens: Tokens::default(),
@@ -192,7 +194,7 @@ impl Bench {
             plans: PlanRules { per_minute_free: 100_000, per_minute_paid: 100_000 },
             studio_origin: Some(STUDIO.parse().unwrap()),
         });
-        let (router, operator) = (router(state.clone()), operator_router(state.clone()));
+        let (router, operator) = (router(state.clone()), operator_router(state.clone(), super::Door::Socket));
         Bench { state, router, operator, farm, clock, blobs, root, effects: receiver, disk }
     }
 

@@ -32,3 +32,12 @@ fn the_last_invitation_for_a_name_is_the_one_there_is() {
         assert_eq!(store.invite("gpu").unwrap(), None);
     });
 }
+
+#[test]
+fn an_operator_is_the_last_one_of_its_name() {
+    both(|store| {
+        let writes = [operator("bob", None), operator("ann", None), operator("ann", Some(9))].map(Write::PutOperator);
+        store.commit(&writes).unwrap();
+        assert_eq!(store.operators().unwrap(), [operator("ann", Some(9)), operator("bob", None)]);
+    });
+}

@@ -8,6 +8,7 @@ mod agent;
 mod facts;
 mod file;
 mod job;
+mod operator;
 mod story;
 mod webhook;
 

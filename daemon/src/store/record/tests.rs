@@ -59,6 +59,7 @@ fn written_today() -> Vec<(String, Vec<u8>)> {
     for (name, state) in [("open", InviteState::Open), ("used", samples::used())] {
         lines.push(plain(&format!("invite.{name}.v1"), &samples::invite("gpu-1", state)));
     }
+    lines.push(plain("operator.v1", &samples::operator("ann", Some(9))));
     lines.push(plain("story.v1", &samples::story_line(1, 2)));
     lines
 }

@@ -52,6 +52,8 @@ pub(super) mod kind {
     pub const WEBHOOK: u8 = b'W';
     /// Job, while its webhook has something due or being sent.
     pub const OPEN_WEBHOOK: u8 = b'V';
+    /// Name → operator.
+    pub const OPERATOR: u8 = b'O';
     /// Job, position → line of its story.
     pub const STORY: u8 = b'S';
     /// Account, route, 0, idempotency key → first answer.

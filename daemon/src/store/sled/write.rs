@@ -198,6 +198,7 @@ pub(super) fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
             batch.insert(key(kind::AGENT_KEY, &[&agent.key.0]), agent.id.as_bytes());
             put(batch, key(kind::AGENT, &[agent.id.as_bytes()]), agent)
         }
+        Write::PutOperator(operator) => put(batch, key(kind::OPERATOR, &[operator.name.as_bytes()]), operator),
         Write::PutInvite(invite) => put(batch, key(kind::INVITE, &[invite.name.as_bytes()]), invite),
         Write::PutAnswer(answer) => put(batch, answer_key(answer.account, &answer.route, &answer.key), answer),
         Write::ForgetAnswer { account, route, key } => {
