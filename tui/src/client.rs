@@ -1,6 +1,6 @@
 //! The operator API as methods: JSON over HTTP over the daemon's Unix socket, one connection for each call.
 
-use crate::command::AccountName;
+use crate::{command::AccountName, console::AgentOrder};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response,
@@ -18,11 +18,11 @@ use std::{
 };
 use tokio::net::UnixStream;
 use tweenfarm_protocol::{
-    FileId, JobId, KeyId, Xeconds,
+    AgentId, FileId, JobId, KeyId, Xeconds,
     operator::{
-        AddKey, AddUser, AddedKey, AddedUser, Adjust, AgentRow, Grant, Granted, Invite, Invited, JobRow, KeyRow,
-        LedgerRow, NewKey, Page, Pinned, Problem, RevokedAgent, RevokedKey, Standing, Status, Sweep, Swept, UserRow,
-        WatchOrder, WatchOrdered,
+        AddKey, AddUser, AddedKey, AddedUser, Adjust, AgentRow, DutyRow, Grant, Granted, Invite, Invited, JobRow,
+        JobSchedule, KeyRow, LedgerRow, NewKey, Page, Pinned, Problem, QueueRow, RevokedAgent, RevokedKey, SetPriority,
+        SetWeight, Standing, Status, Sweep, Swept, UserRow, WatchOrder, WatchOrdered, WeightRow,
     },
 };
 
@@ -50,7 +50,7 @@ pub enum ClientError {
     Refused { sentence: String },
     #[error("no account has the e-mail address {0}: see `tweenfarm users list`")]
     NoSuchAccount(String),
-    #[error("no agent that joined is called {0}: see `tweenfarm agents`")]
+    #[error("no agent is called {0}: see `tweenfarm agents`")]
     NoSuchAgent(String),
 }
 
@@ -140,15 +140,23 @@ impl Client {
         self.post("/operator/invitations", &invite).await
     }
 
-    /// By the name it was invited by, or by its id.
     pub async fn revoke_agent(&self, named: &str) -> Result<RevokedAgent, ClientError> {
+        let agent = self.agent_that(named, |agent| agent.standing != Standing::Local).await?;
+        self.call(Method::DELETE, &format!("/operator/agents/{agent}"), Bytes::new()).await
+    }
+
+    /// By the name it was invited by or gave itself, or by its id.
+    pub async fn agent_named(&self, named: &str) -> Result<AgentId, ClientError> {
+        self.agent_that(named, |_| true).await
+    }
+
+    async fn agent_that(&self, named: &str, fits: impl Fn(&AgentRow) -> bool) -> Result<AgentId, ClientError> {
         let agents = self.agents().await?;
         let goes_by = |agent: &&AgentRow| {
             agent.agent.to_string() == named || (agent.name == named && agent.standing != Standing::Revoked)
         };
-        let agent = agents.iter().filter(|agent| agent.standing != Standing::Local).find(goes_by);
-        let agent = agent.ok_or_else(|| ClientError::NoSuchAgent(named.to_owned()))?.agent;
-        self.call(Method::DELETE, &format!("/operator/agents/{agent}"), Bytes::new()).await
+        let agent = agents.iter().filter(|agent| fits(agent)).find(goes_by);
+        agent.map(|agent| agent.agent).ok_or_else(|| ClientError::NoSuchAgent(named.to_owned()))
     }
 
     pub async fn agents(&self) -> Result<Vec<AgentRow>, ClientError> {
@@ -174,6 +182,37 @@ impl Client {
     pub async fn pin(&self, file: FileId, pinned: bool) -> Result<Pinned, ClientError> {
         let method = if pinned { Method::PUT } else { Method::DELETE };
         self.call(method, &format!("/operator/files/{file}/pin"), Bytes::new()).await
+    }
+
+    pub async fn undo_cancel(&self, job: JobId) -> Result<JobSchedule, ClientError> {
+        self.call(Method::POST, &format!("/operator/jobs/{job}/undo"), Bytes::new()).await
+    }
+
+    pub async fn pause_job(&self, job: JobId, paused: bool) -> Result<JobSchedule, ClientError> {
+        let what = if paused { "pause" } else { "resume" };
+        self.call(Method::POST, &format!("/operator/jobs/{job}/{what}"), Bytes::new()).await
+    }
+
+    pub async fn prioritise(&self, job: JobId, priority: i32) -> Result<JobSchedule, ClientError> {
+        self.put(&format!("/operator/jobs/{job}/priority"), &SetPriority { priority }).await
+    }
+
+    pub async fn pause_queue(&self, paused: bool) -> Result<QueueRow, ClientError> {
+        let what = if paused { "pause" } else { "resume" };
+        self.call(Method::POST, &format!("/operator/queue/{what}"), Bytes::new()).await
+    }
+
+    pub async fn order_agent(&self, agent: AgentId, order: AgentOrder) -> Result<DutyRow, ClientError> {
+        let what = match order {
+            AgentOrder::Pause => "pause",
+            AgentOrder::Drain => "drain",
+            AgentOrder::Resume => "resume",
+        };
+        self.call(Method::POST, &format!("/operator/agents/{agent}/{what}"), Bytes::new()).await
+    }
+
+    pub async fn weigh(&self, name: &AccountName, weight: u32) -> Result<WeightRow, ClientError> {
+        self.put(&self.path_of(name, "weight").await?, &SetWeight { weight }).await
     }
 
     /// What the watcher is to do with one of its files.
@@ -206,8 +245,21 @@ impl Client {
     }
 
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.send_body(Method::POST, path, body).await
+    }
+
+    async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.send_body(Method::PUT, path, body).await
+    }
+
+    async fn send_body<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|cause| ClientError::Unreadable(cause.to_string()))?;
-        self.call(Method::POST, path, body.into()).await
+        self.call(method, path, body.into()).await
     }
 
     async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ClientError> {

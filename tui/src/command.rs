@@ -26,6 +26,10 @@ pub struct Cli {
     /// Colours of the console; NO_COLOR makes it mono
     #[arg(long, value_enum)]
     pub theme: Option<ThemeName>,
+    /// For tests: panic with the console on the screen
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true)]
+    pub panic: bool,
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -109,6 +113,32 @@ pub enum Ask {
     Job { job: JobId },
     /// Cancel a job and refund it in full
     Cancel { job: JobId },
+    /// Undo a cancelling: charge again, go on with what was rendered
+    Undo { job: JobId },
+    /// Hand out nothing new: of one job, or of the whole queue
+    Pause { job: Option<JobId> },
+    /// Let a paused job, or the whole queue, go on
+    Resume { job: Option<JobId> },
+    /// Set a job's priority among those of its account
+    Priority {
+        job: JobId,
+        /// -100 to 100; jobs are submitted with 0
+        #[arg(allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-100..=100))]
+        priority: i32,
+    },
+    /// Set an account's share of the farm beside other accounts
+    Weight {
+        /// Id or e-mail address
+        account: AccountName,
+        /// 1 to 1000; accounts begin with 1
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+        weight: u32,
+    },
+    /// Let an agent finish what it has in hand and give it nothing new
+    Drain {
+        /// Its name or its id
+        agent: String,
+    },
     /// Delete files past their time now; the daemon does so every hour by itself
     Sweep {
         /// Only say what would be deleted
@@ -152,6 +182,10 @@ pub enum Users {
 pub enum Agents {
     /// List them
     List,
+    /// Take from an agent what it has in hand, for others, and give it nothing new
+    Pause { agent: String },
+    /// Let a paused or drained agent work again
+    Resume { agent: String },
     /// Put an agent out at once: its connection ends, its certificate is refused, its work goes to others
     Revoke {
         /// The name it was invited by, or its id

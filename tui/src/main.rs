@@ -12,13 +12,17 @@ mod up;
 use clap::{CommandFactory, Parser};
 use client::{Client, ClientError};
 use command::{Ask, Cli, Command};
+use console::AgentOrder;
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 use submit::SubmitError;
-use tweenfarm_protocol::operator::{AddKey, AddUser, CreditKind, Grant, Invite};
+use tweenfarm_protocol::{
+    JobId,
+    operator::{AddKey, AddUser, CreditKind, Grant, Invite},
+};
 use up::UpError;
 
 /// The daemon refused what was asked.
@@ -36,6 +40,10 @@ const SERVICE_SOCKET: &str = "/run/tweenfarm/operator.sock";
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(debug_assertions)]
+    if cli.panic {
+        console::PANICS.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
     let socket = socket(cli.socket);
     let daemon = socket.display().to_string();
     let client = Client::new(socket);
@@ -65,7 +73,8 @@ async fn main() -> ExitCode {
 fn socket(asked: Option<PathBuf>) -> PathBuf {
     let service = PathBuf::from(SERVICE_SOCKET);
     let own = up::socket(&up::default_folder());
-    asked.unwrap_or(if !service.exists() && own.exists() { own } else { service })
+    let ours = own.parent().is_some_and(Path::exists);
+    asked.unwrap_or(if !service.exists() && ours { own } else { service })
 }
 
 /// Why a command was not done.
@@ -191,6 +200,21 @@ async fn ask(client: &Client, asked: Ask, json: bool) -> Result<String, ClientEr
             let job = client.cancel(job).await?;
             Ok(if json { show::json(&job) } else { show::cancelled(&job) })
         }
+        Ask::Undo { job } => {
+            let schedule = client.undo_cancel(job).await?;
+            Ok(if json { show::json(&schedule) } else { format!("job {job} goes on: charged again") })
+        }
+        Ask::Pause { job } => paused(client, job, true, json).await,
+        Ask::Resume { job } => paused(client, job, false, json).await,
+        Ask::Priority { job, priority } => {
+            let schedule = client.prioritise(job, priority).await?;
+            Ok(if json { show::json(&schedule) } else { format!("job {job} has the priority {}", schedule.priority) })
+        }
+        Ask::Weight { account, weight } => {
+            let row = client.weigh(&account, weight).await?;
+            Ok(if json { show::json(&row) } else { format!("account {} has the weight {}", row.account, row.weight) })
+        }
+        Ask::Drain { agent } => ordered(client, &agent, AgentOrder::Drain, json).await,
         Ask::Sweep { dry_run } => {
             let swept = client.sweep(dry_run).await?;
             Ok(if json { show::json(&swept) } else { show::swept(&swept) })
@@ -204,6 +228,8 @@ async fn ask(client: &Client, asked: Ask, json: bool) -> Result<String, ClientEr
                 let agents = client.agents().await?;
                 Ok(if json { show::json(&agents) } else { show::agents(&agents) })
             }
+            command::Agents::Pause { agent } => ordered(client, &agent, AgentOrder::Pause, json).await,
+            command::Agents::Resume { agent } => ordered(client, &agent, AgentOrder::Resume, json).await,
             command::Agents::Revoke { agent } => {
                 let revoked = client.revoke_agent(&agent).await?;
                 Ok(if json { show::json(&revoked) } else { show::revoked_agent(&revoked) })
@@ -214,4 +240,23 @@ async fn ask(client: &Client, asked: Ask, json: bool) -> Result<String, ClientEr
             Ok(if json { show::json(&status) } else { show::status(&status) })
         }
     }
+}
+
+async fn paused(client: &Client, job: Option<JobId>, paused: bool, json: bool) -> Result<String, ClientError> {
+    let what = if paused { "paused" } else { "going on" };
+    match job {
+        Some(job) => {
+            let schedule = client.pause_job(job, paused).await?;
+            Ok(if json { show::json(&schedule) } else { format!("job {job} is {what}") })
+        }
+        None => {
+            let queue = client.pause_queue(paused).await?;
+            Ok(if json { show::json(&queue) } else { format!("the queue is {what}") })
+        }
+    }
+}
+
+async fn ordered(client: &Client, agent: &str, order: AgentOrder, json: bool) -> Result<String, ClientError> {
+    let duty = client.order_agent(client.agent_named(agent).await?, order).await?;
+    Ok(if json { show::json(&duty) } else { format!("{} is {}", duty.name, duty.duty.name()) })
 }

@@ -20,6 +20,26 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Asked {
     Cancel(JobId),
+    UndoCancel(JobId),
+    PauseJob {
+        job: JobId,
+        paused: bool,
+    },
+    Prioritise {
+        job: JobId,
+        priority: i32,
+    },
+    PauseQueue {
+        paused: bool,
+    },
+    Order {
+        agent: AgentId,
+        order: AgentOrder,
+    },
+    Weigh {
+        account: AccountId,
+        weight: u32,
+    },
     Revoke(AgentId),
     Invite {
         name: String,
@@ -58,6 +78,14 @@ pub enum Asked {
     },
 }
 
+/// What an agent is told about new work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AgentOrder {
+    Pause,
+    Drain,
+    Resume,
+}
+
 /// What is on the screen, and so has to be kept fresh. Compared with what it was, and only a difference is sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Looking {
@@ -76,6 +104,16 @@ impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Asked::Cancel(job) => write!(f, "cancel job {job}"),
+            Asked::UndoCancel(job) => write!(f, "undo the cancelling of job {job}"),
+            Asked::PauseJob { job, paused: true } => write!(f, "pause job {job}"),
+            Asked::PauseJob { job, paused: false } => write!(f, "let job {job} go on"),
+            Asked::Prioritise { priority, .. } => write!(f, "set the priority to {priority}"),
+            Asked::PauseQueue { paused: true } => write!(f, "pause the queue"),
+            Asked::PauseQueue { paused: false } => write!(f, "let the queue go on"),
+            Asked::Order { order: AgentOrder::Pause, .. } => write!(f, "pause an agent"),
+            Asked::Order { order: AgentOrder::Drain, .. } => write!(f, "drain an agent"),
+            Asked::Order { order: AgentOrder::Resume, .. } => write!(f, "let an agent go on"),
+            Asked::Weigh { weight, .. } => write!(f, "set the weight to {weight}"),
             Asked::Revoke(agent) => write!(f, "put agent {agent} out"),
             Asked::Invite { name, .. } => write!(f, "invite {name}"),
             Asked::AddUser { email, .. } => write!(f, "add {email}"),

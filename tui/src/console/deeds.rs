@@ -1,7 +1,7 @@
 //! What each key does. A deed that cannot be taken back only opens a question.
 
 use super::{
-    action::{Action, Asked},
+    action::{Action, AgentOrder, Asked},
     keys::{Binding, Deed},
     listing::RowKey,
     overlay::{Form, Overlay, Question},
@@ -15,7 +15,7 @@ use super::{
 use tui_input::Input;
 use tweenfarm_protocol::{
     AgentId, JobId,
-    operator::{Level, Standing, UserRow, WatchFileRow, WatchOrder, WatchState},
+    operator::{AgentRow, JobRow, Level, Standing, UserRow, WatchFileRow, WatchOrder, WatchState},
 };
 
 pub fn run(state: &mut State, binding: &Binding) -> Vec<Action> {
@@ -79,6 +79,24 @@ pub fn run(state: &mut State, binding: &Binding) -> Vec<Action> {
             return vec![Action::Mouse(state.mouse)];
         }
         Deed::Cancel => cancel(state),
+        Deed::UndoCancel => undo_cancel(state),
+        Deed::PauseJob => return pause_jobs(state, true),
+        Deed::ResumeJob => return pause_jobs(state, false),
+        Deed::Priority => priority(state),
+        Deed::PauseQueue => {
+            state.overlay = Some(Overlay::Question(Question {
+                title: "Pause the whole queue?".to_owned(),
+                lines: vec![text::PAUSING_QUEUE.to_owned()],
+                verb: "pause",
+                yes: false,
+                asks: vec![Asked::PauseQueue { paused: true }],
+            }));
+        }
+        Deed::ResumeQueue => return ask(state, vec![Asked::PauseQueue { paused: false }]),
+        Deed::PauseAgent => pause_agents(state),
+        Deed::Drain => return order_agents(state, AgentOrder::Drain),
+        Deed::ResumeAgent => return order_agents(state, AgentOrder::Resume),
+        Deed::Weight => with_account(state, |user| Form::weight(user.account, &user.email)),
         Deed::Invite => state.overlay = Some(Overlay::Form(Form::invite())),
         Deed::PutOut => put_out(state),
         Deed::AddUser => state.overlay = Some(Overlay::Form(Form::add_user())),
@@ -215,13 +233,18 @@ fn jobs_chosen(state: &State) -> Vec<JobId> {
     state.listing().chosen().iter().filter_map(job).collect()
 }
 
-fn cancel(state: &mut State) {
+/// The chosen jobs as they are known.
+fn known(state: &State) -> Vec<&JobRow> {
     let rows = state.facts.jobs.get();
     let row = |job: &JobId| {
         let opened = state.facts.job.get().map(|detail| &detail.row).filter(|row| row.job == *job);
         opened.or_else(|| rows.and_then(|rows| rows.row(*job)))
     };
-    let open: Vec<_> = jobs_chosen(state).iter().filter_map(row).filter(|row| row.completed_at.is_none()).collect();
+    jobs_chosen(state).iter().filter_map(row).collect()
+}
+
+fn cancel(state: &mut State) {
+    let open: Vec<_> = known(state).into_iter().filter(|row| row.completed_at.is_none()).collect();
     let question = match open.as_slice() {
         [] => return say(state, Tone::Warn, text::NOTHING_TO_CANCEL.to_owned()),
         jobs => Question {
@@ -235,14 +258,79 @@ fn cancel(state: &mut State) {
     state.overlay = Some(Overlay::Question(question));
 }
 
-fn put_out(state: &mut State) {
-    let agents = state.facts.agents.get().map(Vec::as_slice).unwrap_or_default();
-    let mut chosen: Vec<AgentId> = state.listing().chosen().iter().filter_map(agent_of).collect();
-    chosen.dedup();
-    let removable = |row: &&tweenfarm_protocol::operator::AgentRow| {
-        chosen.contains(&row.agent) && matches!(row.standing, Standing::Member | Standing::Probation)
+/// A cancelling that is undone costs what the job cost before.
+fn undo_cancel(state: &mut State) {
+    let jobs = known(state);
+    let jobs: Vec<_> = jobs.into_iter().filter(|row| row.state == "cancelled").collect();
+    let question = match jobs.as_slice() {
+        [] => return say(state, Tone::Warn, text::NOTHING_TO_UNDO.to_owned()),
+        jobs => Question {
+            title: "Undo the cancelling?".to_owned(),
+            lines: text::undoing(jobs),
+            verb: "undo",
+            yes: false,
+            asks: jobs.iter().map(|row| Asked::UndoCancel(row.job)).collect(),
+        },
     };
-    let named: Vec<_> = agents.iter().filter(removable).map(|row| (row.agent, row.name.clone())).collect();
+    state.overlay = Some(Overlay::Question(question));
+}
+
+/// The other key takes it back, so it asks no question.
+fn pause_jobs(state: &mut State, paused: bool) -> Vec<Action> {
+    let open = known(state).into_iter().filter(|row| row.completed_at.is_none());
+    let asks: Vec<_> = open.map(|row| Asked::PauseJob { job: row.job, paused }).collect();
+    if asks.is_empty() {
+        say(state, Tone::Warn, text::NOTHING_UNDER_WAY.to_owned());
+    }
+    ask(state, asks)
+}
+
+fn priority(state: &mut State) {
+    let jobs: Vec<JobId> =
+        known(state).into_iter().filter(|row| row.completed_at.is_none()).map(|row| row.job).collect();
+    let schedule = state.facts.schedule.get();
+    let now = schedule.filter(|schedule| jobs == [schedule.job]).map(|schedule| schedule.priority);
+    match jobs.is_empty() {
+        true => say(state, Tone::Warn, text::NOTHING_UNDER_WAY.to_owned()),
+        false => state.overlay = Some(Overlay::Form(Form::priority(jobs, now))),
+    }
+}
+
+/// The agents that an act is for, each once.
+fn agents_chosen(state: &State) -> Vec<&AgentRow> {
+    let chosen: Vec<AgentId> = state.listing().chosen().iter().filter_map(agent_of).collect();
+    let agents = state.facts.agents.get().map(Vec::as_slice).unwrap_or_default();
+    agents.iter().filter(|row| chosen.contains(&row.agent)).collect()
+}
+
+fn order_agents(state: &mut State, order: AgentOrder) -> Vec<Action> {
+    let asks: Vec<_> = agents_chosen(state).iter().map(|row| Asked::Order { agent: row.agent, order }).collect();
+    if asks.is_empty() {
+        say(state, Tone::Warn, text::NO_AGENT.to_owned());
+    }
+    ask(state, asks)
+}
+
+fn pause_agents(state: &mut State) {
+    let agents = agents_chosen(state);
+    let names: Vec<&str> = agents.iter().map(|row| row.name.as_str()).collect();
+    let question = Question {
+        title: "Pause this agent?".to_owned(),
+        lines: vec![names.join(", "), text::PAUSING_AGENT.to_owned()],
+        verb: "pause",
+        yes: false,
+        asks: agents.iter().map(|row| Asked::Order { agent: row.agent, order: AgentOrder::Pause }).collect(),
+    };
+    match question.asks.is_empty() {
+        true => say(state, Tone::Warn, text::NO_AGENT.to_owned()),
+        false => state.overlay = Some(Overlay::Question(question)),
+    }
+}
+
+fn put_out(state: &mut State) {
+    let removable = |row: &&&AgentRow| matches!(row.standing, Standing::Member | Standing::Probation);
+    let chosen = agents_chosen(state);
+    let named: Vec<_> = chosen.iter().filter(removable).map(|row| (row.agent, row.name.clone())).collect();
     if named.is_empty() {
         return say(state, Tone::Warn, text::NOBODY_TO_PUT_OUT.to_owned());
     }

@@ -5,8 +5,8 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use tweenfarm_protocol::{
     AccountId, JobId, Timestamp,
     operator::{
-        AgentRow, EventRow, FileRow, History, JobDetail, JobRow, LedgerRow, LogRow, LostEvents, Me, Retention, Status,
-        UserRow, WatchView,
+        AgentRow, DutyRow, EventRow, FileRow, History, JobDetail, JobRow, JobSchedule, LedgerRow, LogRow, LostEvents,
+        Me, QueueRow, Retention, Status, UserRow, WatchView,
     },
 };
 
@@ -66,6 +66,9 @@ pub enum Told {
     /// A part of the list of jobs.
     Jobs(Vec<JobRow>),
     Job(JobDetail),
+    Schedule(JobSchedule),
+    Queue(QueueRow),
+    Duties(Vec<DutyRow>),
     Log(JobId, Vec<LogRow>),
     Agents(Vec<AgentRow>),
     Users(Vec<UserRow>),
@@ -85,6 +88,9 @@ pub enum Subject {
     History,
     Jobs,
     Job,
+    Schedule,
+    Queue,
+    Duties,
     Log,
     Agents,
     Users,

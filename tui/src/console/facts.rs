@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use tweenfarm_protocol::{
     AccountId, JobId, Timestamp,
     operator::{
-        AgentRow, EventRow, FileRow, History, JobDetail, JobRow, LedgerRow, LogRow, Me, Retention, Status, UserRow,
-        WatchView,
+        AgentRow, DutyRow, EventRow, FileRow, History, JobDetail, JobRow, JobSchedule, LedgerRow, LogRow, Me, QueueRow,
+        Retention, Status, UserRow, WatchView,
     },
 };
 
@@ -49,6 +49,9 @@ pub struct Facts {
     pub history: Known<History>,
     pub jobs: Known<Jobs>,
     pub job: Known<JobDetail>,
+    pub schedule: Known<JobSchedule>,
+    pub queue: Known<QueueRow>,
+    pub duties: Known<Vec<DutyRow>>,
     pub log: Known<(JobId, Vec<LogRow>)>,
     pub agents: Known<Vec<AgentRow>>,
     pub users: Known<Vec<UserRow>>,

@@ -29,8 +29,9 @@ use tweenfarm_protocol::{
 const READ_EVERY: Duration = Duration::from_secs(2);
 /// Events of a busy farm come by the hundred; what they changed is read once for all of them.
 const READ_GAP: Duration = Duration::from_millis(500);
-/// A daemon that is slow is left alone for this many times what reading took.
+/// A daemon that is slow is left alone for this many times what reading took, but not so long that it looks gone.
 const REST_FACTOR: u32 = 4;
+const REST_MAX: Duration = Duration::from_secs(4);
 /// Jobs that are held: at about half a kilobyte each, 10 MB.
 const JOBS_MAX: usize = 20_000;
 /// Jobs that ended since the last time are asked for one by one; when they are more than this, the list is read anew.
@@ -115,8 +116,8 @@ impl Reader {
             }
             let took = began.elapsed();
             tokio::select! {
-                () = sleep(READ_EVERY.max(took * REST_FACTOR)) => {}
-                () = async { sleep(READ_GAP.max(took)).await; anew.notified().await } => {}
+                () = sleep((took * REST_FACTOR).clamp(READ_EVERY, REST_MAX)) => {}
+                () = async { sleep(took.clamp(READ_GAP, READ_EVERY)).await; anew.notified().await } => {}
                 changed = looking.changed() => if changed.is_err() { return },
             }
         }
@@ -125,6 +126,7 @@ impl Reader {
     async fn round(&mut self, look: &Looking) -> Result<(), Broken> {
         self.read(Subject::Me, "/operator/me", Told::Me).await?;
         self.read(Subject::Status, "/operator/status", Told::Status).await?;
+        self.read(Subject::Queue, "/operator/queue", Told::Queue).await?;
         if look.history {
             self.read(Subject::History, "/operator/history?minutes=60&points=120", Told::History).await?;
         }
@@ -133,10 +135,12 @@ impl Reader {
         }
         if let Some(job) = look.job {
             self.read(Subject::Job, &format!("/operator/jobs/{job}"), Told::Job).await?;
+            self.read(Subject::Schedule, &format!("/operator/jobs/{job}/schedule"), Told::Schedule).await?;
             self.read(Subject::Log, &format!("/operator/jobs/{job}/log"), |rows| Told::Log(job, rows)).await?;
         }
         if look.agents {
             self.read(Subject::Agents, "/operator/agents", Told::Agents).await?;
+            self.read(Subject::Duties, "/operator/duties", Told::Duties).await?;
         }
         if look.users {
             let users = self.pages(Subject::Users, "/operator/users?", usize::MAX).await?;

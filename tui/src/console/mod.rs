@@ -23,6 +23,7 @@ mod theme;
 mod update;
 mod view;
 
+pub use action::AgentOrder;
 pub use link::stream as sse;
 pub use theme::ThemeName;
 
@@ -46,6 +47,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep_until},
 };
 use tweenfarm_protocol::Timestamp;
+
+/// For tests: panics once the first picture is drawn.
+#[cfg(debug_assertions)]
+pub static PANICS: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// At most ten pictures a second, whatever happens in the farm.
 const FRAME_EVERY: Duration = Duration::from_millis(100);
@@ -81,6 +86,8 @@ pub async fn run(client: Client, daemon: String, theme: Option<ThemeName>) -> io
         if state.dirty && Instant::now() >= next_frame {
             update::settle(&mut state);
             guard.terminal.draw(|frame| view::draw(&state, frame))?;
+            #[cfg(debug_assertions)]
+            assert!(!PANICS.load(std::sync::atomic::Ordering::Relaxed), "asked for by --panic");
             state.dirty = false;
             next_frame = Instant::now() + FRAME_EVERY;
         }

@@ -3,7 +3,7 @@
 use super::{action::Asked, event::Secret, reading::Reading};
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, backend::crossterm::EventHandler};
-use tweenfarm_protocol::{AccountId, Xeconds, operator::CreditKind};
+use tweenfarm_protocol::{AccountId, JobId, Xeconds, operator::CreditKind};
 
 #[derive(Clone, Debug)]
 pub enum Overlay {
@@ -83,6 +83,8 @@ enum Purpose {
     AddUser,
     AddKey { account: AccountId },
     Invite,
+    Priority { jobs: Vec<JobId> },
+    Weight { account: AccountId },
 }
 
 fn field(label: &'static str, hint: &'static str, value: &str) -> Field {
@@ -129,6 +131,22 @@ impl Form {
         ];
         let about = "Gives one line to paste on that machine; it works once.".to_owned();
         Form::new("Invite a machine".to_owned(), about, fields, Purpose::Invite)
+    }
+
+    pub fn priority(jobs: Vec<JobId>, now: Option<i32>) -> Form {
+        let now = now.map_or(String::new(), |now| now.to_string());
+        let fields = vec![field("priority", "-100 to 100, 0 as it was submitted", &now)];
+        let about = match jobs.len() {
+            1 => "Among the jobs of its account; other accounts are not touched.".to_owned(),
+            count => format!("Of {count} jobs, among those of their accounts."),
+        };
+        Form::new("Set the priority".to_owned(), about, fields, Purpose::Priority { jobs })
+    }
+
+    pub fn weight(account: AccountId, email: &str) -> Form {
+        let fields = vec![field("weight", "1 to 1000; 2 gets twice the work of 1 while both wait", "")];
+        let about = format!("The share of {email} beside other accounts.");
+        Form::new("Set the weight".to_owned(), about, fields, Purpose::Weight { account })
     }
 
     pub fn press(&mut self, key: &KeyEvent) -> Outcome {
@@ -202,6 +220,16 @@ impl Form {
             }
             Purpose::AddKey { account } => {
                 Ok(Outcome::Asks(vec![Asked::AddKey { account: *account, name: self.needed(0)? }]))
+            }
+            Purpose::Priority { jobs } => {
+                let wrong = || (0, format!("'{}' is not a whole number from -100 to 100", self.text(0)));
+                let priority: i32 = self.text(0).parse().map_err(|_| wrong())?;
+                Ok(Outcome::Asks(jobs.iter().map(|job| Asked::Prioritise { job: *job, priority }).collect()))
+            }
+            Purpose::Weight { account } => {
+                let wrong = || (0, format!("'{}' is not a whole number from 1 to 1000", self.text(0)));
+                let weight = self.text(0).parse().map_err(|_| wrong())?;
+                Ok(Outcome::Asks(vec![Asked::Weigh { account: *account, weight }]))
             }
             Purpose::Invite => {
                 let name = self.needed(0)?;

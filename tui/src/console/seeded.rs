@@ -220,6 +220,41 @@ fn worker(agent: usize, slot: u32) -> WorkerRow {
     }
 }
 
+/// Of the agents of `agents(10)`: the second drains, and a worker of it rests.
+pub fn duties() -> Vec<DutyRow> {
+    let duty = |number: usize, duty: DutyKind, availability: &str, detail: Option<&str>| DutyRow {
+        agent: agent_id(number),
+        name: format!("gpu-{}", number + 1),
+        connected: true,
+        duty,
+        since: (duty != DutyKind::Working).then(|| at(5)),
+        availability: availability.to_owned(),
+        detail: detail.map(str::to_owned),
+        in_hand: Vec::new(),
+        rests: Vec::new(),
+    };
+    let mut rows = vec![
+        duty(0, DutyKind::Working, "in use", Some("a game runs")),
+        duty(1, DutyKind::Draining, "ready", None),
+        duty(3, DutyKind::Working, "ready", None),
+    ];
+    rows[1].rests.push(RestRow { worker: 1, work: "render nvh264".to_owned(), until: Some(at(-10)) });
+    rows
+}
+
+pub fn schedule(job: JobId) -> JobSchedule {
+    JobSchedule {
+        job,
+        priority: 10,
+        paused_at: None,
+        waiting: None,
+        engine_version: "flow 4".to_owned(),
+        undo_until: None,
+        failures: Vec::new(),
+        log: Vec::new(),
+    }
+}
+
 pub fn users() -> Vec<UserRow> {
     let user = |(number, email): (usize, &&str)| UserRow {
         account: account_id(number),
@@ -407,6 +442,9 @@ pub fn told(job_count: usize, workers: usize) -> Vec<Told> {
         Told::Me(Me { name: "local".to_owned(), role: Role::Admin }),
         Told::Status(status()),
         Told::History(history()),
+        Told::Queue(QueueRow { paused_at: None, stopped_agents: 1 }),
+        Told::Schedule(schedule(opened.job)),
+        Told::Duties(duties()),
         Told::Log(opened.job, log(16)),
         Told::Jobs(rows),
         Told::Job(detail(opened)),

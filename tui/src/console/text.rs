@@ -4,7 +4,9 @@ use super::theme::{Glyphs, Tone};
 use jiff::tz::TimeZone;
 use tweenfarm_protocol::{
     Timestamp,
-    operator::{AgentRow, EventRow, Health, JobRow, Level, Role, Standing, WatchOrder, WatchState, WorkerRow},
+    operator::{
+        AgentRow, DutyKind, DutyRow, EventRow, Health, JobRow, Level, Role, Standing, WatchOrder, WatchState, WorkerRow,
+    },
 };
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -18,6 +20,11 @@ pub const STAYS: &str = "stays where it is";
 pub const NOTHING_TO_OPEN: &str = "nothing to open here";
 pub const NOTHING_TO_READ: &str = "this row says everything itself";
 pub const NOTHING_TO_CANCEL: &str = "no job that is under way is chosen: nothing to cancel";
+pub const NOTHING_TO_UNDO: &str = "no cancelled job is chosen: nothing to undo";
+pub const NOTHING_UNDER_WAY: &str = "no job that is under way is chosen";
+pub const PAUSING_QUEUE: &str = "What workers have in hand is finished; nothing new is begun until O lets it go on.";
+pub const PAUSING_AGENT: &str = "What it has in hand is begun anew by others, and it gets nothing until o lets it go on. d would let it finish first.";
+pub const NO_AGENT: &str = "choose an agent first";
 pub const NOBODY_TO_PUT_OUT: &str = "only agents that joined by an invitation can be put out: choose one of them";
 pub const PUTTING_OUT: &str = "Its connection ends now, its certificate is refused, its work goes to others.";
 pub const NO_ACCOUNT: &str = "choose an account first";
@@ -87,8 +94,14 @@ pub fn cancelling(jobs: &[&JobRow]) -> Vec<String> {
     if jobs.len() > 4 {
         lines.push(format!("and {} more", jobs.len() - 4));
     }
-    lines.push(format!("{charged} xeconds are given back; what was rendered is lost."));
+    lines.push(format!("{charged} xeconds are given back. What was rendered is kept for a while, for u to undo it."));
     lines
+}
+
+pub fn undoing(jobs: &[&JobRow]) -> Vec<String> {
+    let charged = jobs.iter().fold(0_i64, |sum, row| sum.saturating_add(row.xeconds_charged.0));
+    let named: Vec<String> = jobs.iter().take(4).map(|row| clip(row)).collect();
+    vec![named.join(", "), format!("{charged} xeconds are charged again, and the work goes on with what was rendered.")]
 }
 
 pub fn sweeping(files: u64, bytes: u64) -> Vec<String> {
@@ -105,6 +118,20 @@ pub fn clip(row: &JobRow) -> String {
     }
     let id = row.job.to_string();
     format!("job {}", id.get(24..).unwrap_or(&id))
+}
+
+/// What an object is called: its own name, without the id that keeps it apart from others.
+pub fn file_name(key: &str) -> &str {
+    const ID: usize = 36;
+    let name = key.rsplit('/').next().unwrap_or(key);
+    let named = name.get(ID..).and_then(|rest| rest.strip_prefix('-')).filter(|rest| !rest.is_empty());
+    let has_id = name.get(..ID).is_some_and(|id| uuid::Uuid::parse_str(id).is_ok());
+    named.filter(|_| has_id).unwrap_or(name)
+}
+
+/// `outputs/paid`
+pub fn prefix(key: &str) -> &str {
+    key.match_indices('/').nth(1).map_or(key, |(end, _)| &key[..end])
 }
 
 pub fn span(seconds: u64) -> String {
@@ -185,14 +212,24 @@ pub fn job_state(row: &JobRow, glyphs: &Glyphs) -> Sign {
     }
 }
 
-pub fn worker_state(agent: &AgentRow, worker: Option<&WorkerRow>, glyphs: &Glyphs) -> Sign {
+/// `duty` is none of a daemon that tells none.
+pub fn worker_state(agent: &AgentRow, worker: Option<&WorkerRow>, duty: Option<&DutyRow>, glyphs: &Glyphs) -> Sign {
+    let rests =
+        |worker: &WorkerRow| duty.is_some_and(|duty| duty.rests.iter().any(|rest| rest.worker == worker.worker));
+    let busy = worker.is_some_and(|worker| worker.job.is_some());
     match agent.standing {
         Standing::Revoked => (glyphs.bad, "put out", Tone::Faint),
         _ if !agent.connected => (glyphs.bad, "away", Tone::Bad),
         _ if worker.is_some_and(|worker| worker.probe_failure.is_some()) => (glyphs.warn, "probe bad", Tone::Warn),
         Standing::Probation => (glyphs.warn, "probation", Tone::Warn),
+        _ if duty.is_some_and(|duty| duty.duty == DutyKind::Paused) => (glyphs.paused, "paused", Tone::Warn),
+        _ if duty.is_some_and(|duty| duty.duty == DutyKind::Draining) => (glyphs.paused, "draining", Tone::Warn),
+        _ if duty.is_some_and(|duty| duty.duty == DutyKind::Drained) => (glyphs.paused, "drained", Tone::Warn),
+        _ if !busy && duty.is_some_and(|duty| duty.availability == "asleep") => (glyphs.asleep, "asleep", Tone::Faint),
+        _ if !busy && duty.is_some_and(|duty| duty.availability == "in use") => (glyphs.paused, "in use", Tone::Faint),
         Standing::Local | Standing::Member => match worker {
             None => (glyphs.waiting, "no worker", Tone::Warn),
+            Some(worker) if rests(worker) && !busy => (glyphs.warn, "resting", Tone::Warn),
             Some(worker) if worker.job.is_some() => (glyphs.busy, "busy", Tone::Busy),
             Some(_) => (glyphs.good, "idle", Tone::Good),
         },
@@ -276,6 +313,16 @@ mod tests {
         check(999, "999");
         check(1_204, "1,204");
         check(12_345_678, "12,345,678");
+    }
+
+    #[test]
+    fn an_object_is_called_by_its_own_name() {
+        let check = |key: &str, name: &str, under: &str| assert_eq!((file_name(key), prefix(key)), (name, under));
+        let id = "01970000-0000-7000-8000-000100000025";
+        check(&format!("outputs/paid/a/p/output/{id}-clip.mp4"), "clip.mp4", "outputs/paid");
+        check(&format!("uploads/free/{id}"), id, "uploads/free");
+        check("odd", "odd", "odd");
+        check("", "", "");
     }
 
     #[test]

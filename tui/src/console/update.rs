@@ -122,6 +122,9 @@ fn learn(state: &mut State, at: Timestamp, told: Told) {
             let listed = facts.jobs.value.as_mut().is_some_and(|jobs| jobs.merge(vec![detail.row.clone()]));
             facts.job.learn(detail, at) || listed
         }
+        Told::Schedule(schedule) => facts.schedule.learn(schedule, at),
+        Told::Queue(queue) => facts.queue.learn(queue, at),
+        Told::Duties(duties) => facts.duties.learn(duties, at),
         Told::Log(job, rows) => facts.log.learn((job, rows), at),
         Told::Agents(agents) => facts.agents.learn(agents, at),
         Told::Users(users) => facts.users.learn(users, at),
@@ -198,6 +201,9 @@ fn untold(state: &mut State, subject: Subject, why: String) {
         Subject::History => &mut facts.history.refused,
         Subject::Jobs => &mut facts.jobs.refused,
         Subject::Job => &mut facts.job.refused,
+        Subject::Schedule => &mut facts.schedule.refused,
+        Subject::Queue => &mut facts.queue.refused,
+        Subject::Duties => &mut facts.duties.refused,
         Subject::Log => &mut facts.log.refused,
         Subject::Agents => &mut facts.agents.refused,
         Subject::Users => &mut facts.users.refused,

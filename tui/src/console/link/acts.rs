@@ -29,6 +29,30 @@ async fn answer(client: &Client, asked: &Asked) -> Result<(String, Option<Secret
                 state => format!("{} was {state} before: nothing was changed", text::clip(&row)),
             }
         }
+        Asked::UndoCancel(job) => {
+            client.undo_cancel(job).await?;
+            "the cancelling is undone: charged again, and what was rendered is kept".to_owned()
+        }
+        Asked::PauseJob { job, paused } => {
+            client.pause_job(job, paused).await?;
+            if paused { "the job is paused: o lets it go on" } else { "the job goes on" }.to_owned()
+        }
+        Asked::Prioritise { job, priority } => {
+            let schedule = client.prioritise(job, priority).await?;
+            format!("the priority is {} now", schedule.priority)
+        }
+        Asked::PauseQueue { paused } => {
+            client.pause_queue(paused).await?;
+            if paused { "the queue is paused: O lets it go on" } else { "the queue goes on" }.to_owned()
+        }
+        Asked::Order { agent, order } => {
+            let duty = client.order_agent(agent, order).await?;
+            format!("{} is {} now", duty.name, duty.duty.name())
+        }
+        Asked::Weigh { account, weight } => {
+            let row = client.weigh(&AccountName::Id(account), weight).await?;
+            format!("the weight is {} now", row.weight)
+        }
         Asked::Revoke(agent) => {
             let revoked = client.revoke_agent(&agent.to_string()).await?;
             format!("{} is out: its work goes to others", revoked.name)

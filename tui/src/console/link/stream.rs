@@ -14,6 +14,8 @@ use tweenfarm_protocol::{
     operator::{EventRow, LostEvents},
 };
 
+/// With what happened before this console was opened.
+const EVENTS: &str = "/operator/events?recent=500";
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// No event is longer; what is has lost its line ends.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -47,7 +49,7 @@ async fn read(
     told: &mpsc::Sender<Event>,
     anew: &Notify,
 ) -> Result<(), ClientError> {
-    let mut stream = client.stream("/operator/events", lines.last_id()).await?;
+    let mut stream = client.stream(EVENTS, lines.last_id()).await?;
     while let Some(bytes) = stream.next().await? {
         let (events, lost) = lines.take(&bytes);
         let lost = lost.map(Told::EventsLost);

@@ -1,7 +1,7 @@
 //! Every key of the table does something on every screen it is for, and what cannot be taken back only asks.
 
 use crate::console::{
-    action::{Action, Asked},
+    action::{Action, AgentOrder, Asked},
     event::Event,
     keys::{Deed, Press, TABLE},
     overlay::Overlay,
@@ -97,7 +97,14 @@ fn no_key_alone_changes_anything_that_cannot_be_taken_back() {
             let actions = press(&mut state, binding.presses[0].event());
             for action in actions {
                 let harmless = match &action {
-                    Action::Ask(asked) => matches!(asked, Asked::Sweep { dry_run: true } | Asked::Pin { .. }),
+                    Action::Ask(asked) => match asked {
+                        Asked::Sweep { dry_run } => *dry_run,
+                        // Another key takes these back, and nothing is lost by them.
+                        Asked::Pin { .. } | Asked::PauseJob { .. } | Asked::Watched { .. } => true,
+                        Asked::PauseQueue { paused } => !paused,
+                        Asked::Order { order, .. } => *order != AgentOrder::Pause,
+                        _ => false,
+                    },
                     Action::Reread | Action::Mouse(_) | Action::Quit => true,
                 };
                 assert!(harmless, "{} on {} asks at once for {action:?}", binding.presses[0].name(), screen.name());
@@ -184,4 +191,38 @@ fn what_is_pasted_is_one_line_and_never_a_command() {
     script(&mut state, "2/");
     update::update(&mut state, Event::Paste("hol\nid\x1bay".to_owned()));
     assert_eq!(state.listing().filter.text(), "holiday");
+}
+
+#[test]
+fn an_agent_is_drained_by_one_key_and_paused_by_a_question() {
+    let mut state = seeded::state(80, 24);
+    let agent = seeded::agent_id(0);
+    assert_eq!(script(&mut state, "3d"), [Action::Ask(Asked::Order { agent, order: AgentOrder::Drain })]);
+    assert_eq!(script(&mut state, "p<enter>"), [], "what it has in hand would be begun anew");
+    assert_eq!(script(&mut state, "py"), [Action::Ask(Asked::Order { agent, order: AgentOrder::Pause })]);
+    assert_eq!(script(&mut state, "o"), [Action::Ask(Asked::Order { agent, order: AgentOrder::Resume })]);
+}
+
+#[test]
+fn a_cancelling_is_undone_with_what_it_costs_said_first() {
+    let mut state = seeded::state(80, 24);
+    assert_eq!(script(&mut state, "2/cancelled<enter>u"), []);
+    let Some(Overlay::Question(question)) = &state.overlay else { panic!("a question") };
+    assert!(question.lines[1].contains("are charged again"), "{question:?}");
+    assert_eq!(script(&mut state, "y"), [Action::Ask(Asked::UndoCancel(seeded::job_id(33)))]);
+    script(&mut state, "<esc>g");
+    script(&mut state, "u");
+    assert!(state.overlay.is_none(), "a job under way has nothing to undo");
+}
+
+#[test]
+fn a_priority_is_set_for_all_marked_jobs_and_nonsense_is_refused() {
+    let mut state = seeded::state(80, 24);
+    assert_eq!(script(&mut state, "2<space><space>+high<enter>"), []);
+    assert!(matches!(&state.overlay, Some(Overlay::Form(form)) if form.wrong.is_some()));
+    let actions = script(&mut state, "<esc>+20<enter>");
+    assert!(
+        matches!(&actions[..], [Action::Ask(Asked::Prioritise { priority: 20, .. }), Action::Ask(_)]),
+        "{actions:?}"
+    );
 }

@@ -24,6 +24,10 @@ pub fn header(buffer: &mut Buffer, area: Rect, state: &State) {
     if let Some(status) = state.facts.status.get() {
         let (glyph, word, tone) = text::health(status.health, state.glyphs);
         x = put(buffer, x, area.y, room.saturating_sub(x), &format!(" {glyph} {word} "), state.theme.tone(tone));
+        if state.facts.queue.get().is_some_and(|queue| queue.paused_at.is_some()) {
+            let paused = format!(" {} queue paused ", state.glyphs.paused);
+            x = put(buffer, x, area.y, room.saturating_sub(x), &paused, state.theme.tone(Tone::Warn));
+        }
     }
     let me = state.facts.me.get().map_or(String::new(), |me| format!("{} ({}) at ", me.name, me.role));
     let daemon = text::fit(&format!(" {me}{}", state.daemon), usize::from(room.saturating_sub(x)), state.glyphs);

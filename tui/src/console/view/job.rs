@@ -11,10 +11,10 @@ use crate::console::{
     theme::Tone,
 };
 use ratatui::{buffer::Buffer, layout::Rect};
-use tweenfarm_protocol::operator::{JobDetail, LogRow, PieceRow, PieceState};
+use tweenfarm_protocol::operator::{JobDetail, JobSchedule, LogRow, PieceRow, PieceState};
 
 const LOG: &[Column] =
-    &[left("AT", 8, 0), left("LEVEL", 9, 100), left("FROM", 10, 0), left("PIECE", 10, 80), left("STORY", 0, 0)];
+    &[left("AT", 8, 0), left("LEVEL", 9, 100), left("FROM", 10, 0), left("PIECE", 16, 140), left("STORY", 0, 0)];
 
 const PIECES: &[Column] = &[
     left("PIECE", 11, 0),
@@ -130,11 +130,26 @@ fn facts(detail: &JobDetail, state: &State, width: u16) -> Vec<(String, Tone)> {
         lines.push((label("price", &format!("{price} {separator} {times}")), Tone::Faint));
         lines.push((label("made by", &format!("{} {separator} {}", row.settings, detail.encoder)), Tone::Faint));
     }
+    if let Some(schedule) = state.facts.schedule.get().filter(|schedule| schedule.job == row.job) {
+        lines.extend(standing(schedule, state));
+    }
     if let Some(error) = &row.error {
         // The reason is why this screen was opened: it is shown whole.
         lines.extend(text::wrap(&format!("{} {error}", glyphs.bad), room).into_iter().map(|line| (line, Tone::Bad)));
     }
     lines.into_iter().map(|(line, tone)| (text::fit(&line, room, glyphs), tone)).collect()
+}
+
+/// What keeps it, and what an operator did about it.
+fn standing(schedule: &JobSchedule, state: &State) -> Vec<(String, Tone)> {
+    let paused = schedule.paused_at.as_ref().map(|at| format!("paused since {}", text::day_and_time(at, &state.zone)));
+    let priority = (schedule.priority != 0).then(|| format!("priority {:+}", schedule.priority));
+    let undo = schedule.undo_until.as_ref();
+    let undo = undo.map(|at| format!("u undoes the cancelling until {}", text::day_and_time(at, &state.zone)));
+    let told: Vec<_> = [paused, priority, undo].into_iter().flatten().collect();
+    let told = (!told.is_empty()).then(|| (label("schedule", &told.join(", ")), Tone::Warn));
+    let waiting = schedule.waiting.as_ref().map(|why| (label("waiting", why), Tone::Warn));
+    told.into_iter().chain(waiting).collect()
 }
 
 fn label(name: &str, text: &str) -> String {

@@ -18,7 +18,7 @@ pub use frame::clock_texts;
 
 use super::{
     facts::Known,
-    state::{Screen, State},
+    state::{Link, Screen, State},
     text,
 };
 use ratatui::{
@@ -83,6 +83,10 @@ pub fn draw(state: &State, frame: &mut Frame) {
 }
 
 fn body(buffer: &mut Buffer, area: Rect, state: &State) {
+    // Nothing was ever read: why is all there is to say, and it is said whole.
+    if let (Link::Lost { why, .. }, None) = (&state.link, state.facts.status.get()) {
+        return sentence(buffer, area, why, state);
+    }
     match state.screen {
         Screen::Farm => farm::draw(buffer, area, state),
         Screen::Queue => queue::draw(buffer, area, state),

@@ -8,8 +8,14 @@ use crate::console::{state::State, text, theme::Tone};
 use ratatui::{buffer::Buffer, layout::Rect};
 use tweenfarm_protocol::operator::{PrefixRow, Retention, SweepRow};
 
-const FILES: &[Column] =
-    &[left("DUE", 11, 0), left("FILE", 0, 0), right("SIZE", 7, 0), left("PINNED", 8, 0), left("MADE", 11, 100)];
+const FILES: &[Column] = &[
+    left("DUE", 11, 0),
+    left("FILE", 0, 0),
+    left("PREFIX", 13, 80),
+    right("SIZE", 7, 0),
+    left("PINNED", 8, 0),
+    left("MADE", 11, 100),
+];
 
 /// Prefixes and sweeps that are shown; the rest is for the command line.
 fn shown(state: &State) -> (u16, u16) {
@@ -58,7 +64,8 @@ pub fn draw(buffer: &mut Buffer, body: Rect, state: &State) {
         let pinned = if file.pinned { format!("{} pinned", state.glyphs.mark) } else { String::new() };
         vec![
             cell(text::day_and_time(&file.expires_at, &state.zone), if due { Tone::Warn } else { Tone::Plain }),
-            plain(file.key.clone()),
+            plain(text::file_name(&file.key)),
+            faint(text::prefix(&file.key)),
             faint(text::size(file.size_bytes)),
             cell(pinned, Tone::Good),
             faint(text::day_and_time(&file.created_at, &state.zone)),

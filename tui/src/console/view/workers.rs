@@ -6,13 +6,13 @@ use super::{
 };
 use crate::console::{rows, state::State, text, theme::Tone};
 use ratatui::{buffer::Buffer, layout::Rect};
-use tweenfarm_protocol::operator::{AgentRow, WorkerRow};
+use tweenfarm_protocol::operator::{AgentRow, DutyRow, WorkerRow};
 
 const COLUMNS: &[Column] = &[
     left("AGENT", 12, 0),
     left("STATE", 11, 0),
     left("DEVICE", 0, 0),
-    left("IN HAND", 9, 0),
+    left("IN HAND", 15, 0),
     left("DONE", 12, 80),
     right("FAILED", 6, 80),
     right("BUSY", 5, 100),
@@ -33,14 +33,18 @@ pub fn draw(buffer: &mut Buffer, body: Rect, state: &State) {
     let lines: Vec<_> = rows::lines(agents).collect();
     let empty = super::instead(known, text::NO_AGENTS);
     let area = list_area(body);
-    table::draw(buffer, area, state, state.listing(), COLUMNS, &empty, |place| cells(lines[place], state));
+    let duties = state.facts.duties.get().map(Vec::as_slice).unwrap_or_default();
+    let duty = |agent: &AgentRow| duties.iter().find(|duty| duty.agent == agent.agent);
+    table::draw(buffer, area, state, state.listing(), COLUMNS, &empty, |place| {
+        cells(lines[place], duty(lines[place].0), state)
+    });
     let detail = Rect { y: area.bottom(), height: body.bottom().saturating_sub(area.bottom()), ..body };
     if let Some((agent, worker)) = state.listing().place().and_then(|place| lines.get(place)) {
-        draw_detail(buffer, detail, agent, *worker, state);
+        draw_detail(buffer, detail, (agent, *worker), duty(agent), state);
     }
 }
 
-fn cells((agent, worker): (&AgentRow, Option<&WorkerRow>), state: &State) -> Vec<Cell> {
+fn cells((agent, worker): (&AgentRow, Option<&WorkerRow>), duty: Option<&DutyRow>, state: &State) -> Vec<Cell> {
     let counts = worker.map(|worker| &worker.counts);
     let in_hand = worker.and_then(|worker| worker.in_hand.as_ref());
     let percent =
@@ -49,7 +53,7 @@ fn cells((agent, worker): (&AgentRow, Option<&WorkerRow>), state: &State) -> Vec
     let memory = worker.map_or(0, |worker| worker.inventory.memory_bytes);
     vec![
         plain(agent.name.clone()),
-        sign(text::worker_state(agent, worker, state.glyphs)),
+        sign(text::worker_state(agent, worker, duty, state.glyphs)),
         plain(worker.map_or(String::new(), |worker| worker.device_name.clone())),
         plain(in_hand.map_or(String::new(), |hand| hand.piece.replace("segment", "seg"))),
         cell(percent.map_or(String::new(), |percent| queue::bar(percent, 6, state)), Tone::Busy),
@@ -60,7 +64,13 @@ fn cells((agent, worker): (&AgentRow, Option<&WorkerRow>), state: &State) -> Vec
     ]
 }
 
-fn draw_detail(buffer: &mut Buffer, area: Rect, agent: &AgentRow, worker: Option<&WorkerRow>, state: &State) {
+fn draw_detail(
+    buffer: &mut Buffer,
+    area: Rect,
+    (agent, worker): (&AgentRow, Option<&WorkerRow>),
+    duty: Option<&DutyRow>,
+    state: &State,
+) {
     let title = match worker {
         Some(worker) => format!("{}, worker {}", agent.name, worker.worker),
         None => agent.name.clone(),
@@ -69,9 +79,11 @@ fn draw_detail(buffer: &mut Buffer, area: Rect, agent: &AgentRow, worker: Option
     let version =
         if agent.version.is_empty() { "not seen since the daemon started".to_owned() } else { agent.version.clone() };
     let disk = text::size(agent.free_disk_bytes);
+    let told = duty.and_then(|duty| duty.detail.clone());
+    let told = told.map_or(String::new(), |told| format!(" {} {told}", state.glyphs.separator));
     let mut lines = vec![(
         format!(
-            "{} {} version {version} {} {disk} free",
+            "{} {} version {version} {} {disk} free{told}",
             agent.standing.name(),
             state.glyphs.separator,
             state.glyphs.separator
@@ -92,13 +104,19 @@ fn draw_detail(buffer: &mut Buffer, area: Rect, agent: &AgentRow, worker: Option
             ),
             Tone::Faint,
         ));
+        let mut rests = duty.map(|duty| duty.rests.as_slice()).unwrap_or_default().iter();
+        let rest = rests.find(|rest| rest.worker == worker.worker).map(|rest| match &rest.until {
+            Some(until) => format!("rests from {} until {}", rest.work, text::time(until, &state.zone)),
+            None => format!("is tried with one piece of {}", rest.work),
+        });
         let failure = worker.probe_failure.as_ref().map(|why| format!("the probe failed: {why}"));
         let at = counts
             .last_failure_at
             .as_ref()
             .map_or(String::new(), |at| format!("{}: ", text::day_and_time(at, &state.zone)));
         let failure = failure.or_else(|| counts.last_failure.as_ref().map(|why| format!("last failure {at}{why}")));
-        lines.extend(failure.map(|why| (why, Tone::Warn)));
+        let told = [rest, failure].into_iter().flatten().collect::<Vec<_>>().join("; ");
+        lines.extend((!told.is_empty()).then_some((told, Tone::Warn)));
     }
     for ((line, tone), y) in lines.iter().zip(area.y + 1..area.bottom()) {
         let line = text::fit(line, usize::from(area.width.saturating_sub(2)), state.glyphs);
