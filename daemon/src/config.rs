@@ -86,6 +86,7 @@ pub struct Config {
     pub attempts_max: u32,
     pub retry_after: Duration,
     pub segment_slots_max: u64,
+    pub undo_for: Duration,
     pub encode: EncodeSettings,
     pub engine: EngineSettings,
     pub keep: Lifetimes,
@@ -230,6 +231,7 @@ section!(RawWork {
     attempts_max: u64 = 3,
     retry_seconds: u64 = 5,
     segment_slots_max: u64 = 1200,
+    undo_minutes: u64 = 60,
     encode_crf: u64 = 16,
 });
 section!(RawRender { quality: String = "balanced".into(), scene_cuts: bool = true, dedupe: bool = false });
@@ -378,6 +380,7 @@ impl Check<'_> {
             lease_for: Duration::from_secs(self.within("work.lease_seconds", raw.work.lease_seconds, 5..=3600)?),
             attempts_max: self.within("work.attempts_max", raw.work.attempts_max, 1..=10)? as u32,
             retry_after: Duration::from_secs(self.within("work.retry_seconds", raw.work.retry_seconds, 0..=3600)?),
+            undo_for: Duration::from_secs(60 * self.within("work.undo_minutes", raw.work.undo_minutes, 0..=10_080)?),
             segment_slots_max: self.within("work.segment_slots_max", raw.work.segment_slots_max, 24..=28_800)?,
             encode: EncodeSettings::Quality { crf: crf as u8 },
             engine: self.engine(raw.render)?,

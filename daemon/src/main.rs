@@ -40,7 +40,7 @@ use tweenfarm_daemon::{
     probation::Probation,
     rpc::{self, Office, RpcSettings},
     store,
-    sweep::{audit, key_uses, leases, orphans, retention},
+    sweep::{audit, cancelled, key_uses, leases, orphans, retention},
     systemd::{self, sockets::Handed},
     webhooks::Deliveries,
 };
@@ -144,6 +144,7 @@ fn rules(config: &Config) -> FarmRules {
         idempotency_for: IDEMPOTENCY_FOR,
         keep: config.keep,
         webhooks: config.webhooks,
+        undo_for: config.undo_for,
     }
 }
 
@@ -235,6 +236,7 @@ async fn serve(
     tasks.spawn(rpc::serve_network(rpc_listener, office, stop.clone()));
     tasks.spawn(history::run(farm.clone(), history, stop.clone()));
     tasks.spawn(leases::run(farm.clone(), stop.clone()));
+    tasks.spawn(cancelled::run(farm.clone(), stop.clone()));
     tasks.spawn(key_uses::run(farm.clone(), stop.clone()));
     tasks.spawn(audit::run(farm.clone(), audited, stop.clone()));
     tasks.spawn(retention::run(farm.clone(), blobs.clone(), stop.clone()));

@@ -186,6 +186,9 @@ impl Store for Breaking {
     fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError> {
         self.inner.invite(name)
     }
+    fn controls(&self) -> Result<Controls, StoreError> {
+        self.inner.controls()
+    }
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
         self.reach(Point::BeforeWrite)?;
         self.inner.commit(writes)

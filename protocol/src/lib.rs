@@ -3,6 +3,7 @@
 //! Everything here is plain data. Decisions live in the daemon's rules, pixels in the engine.
 
 pub mod codec;
+pub mod encoders;
 pub mod ids;
 pub mod intake;
 pub mod join;

@@ -1,7 +1,7 @@
 //! The agents' service: agents dial in, the daemon answers. Control only, pixels never pass here.
 
 use crate::{
-    AgentId, LeaseId,
+    AgentId, LeaseId, Timestamp,
     join::Certificate,
     task::{Outcome, Progress, Task},
 };
@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 ///
 /// This release and the one before work together. What 3 added has a `*_SINCE` beside it.
 pub const PROTOCOL_VERSIONS: std::ops::RangeInclusive<u32> = 2..=3;
+/// From this version on an agent says whether it takes work, and how much room it has.
+pub const CONDITION_SINCE: u32 = 3;
 
 /// How long the daemon holds a `next_task` open when there is nothing to do, at most.
 pub const NEXT_TASK_WAIT_MS_MAX: u64 = 20_000;
@@ -28,6 +30,8 @@ pub trait Farm {
     async fn report(lease: LeaseId, outcome: Outcome) -> Result<Receipt, Refusal>;
     /// Gives a lease back unfinished, without counting an attempt (shutdown, drain).
     async fn give_back(lease: LeaseId) -> Result<Receipt, Refusal>;
+    /// Whether this agent takes work, and its room: after each hello, when it changes, and now and then.
+    async fn condition(agent: AgentId, condition: Condition) -> Result<(), Refusal>;
     /// A fresh certificate for the key that this connection was made with; PKCS #10, PEM, signed by that key.
     async fn renew_certificate(request: String) -> Result<Certificate, Refusal>;
 }
@@ -44,6 +48,28 @@ pub struct Hello {
     /// Bytes free on the disk of the agent's state folder; 0 where that is not known.
     #[serde(default)]
     pub free_disk_bytes: u64,
+}
+
+/// How an agent is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Condition {
+    pub availability: Availability,
+    /// Bytes that one task may use of the state folder's disk: what is free above the reserve, and what the cache can let go.
+    pub room_bytes: u64,
+}
+
+/// Whether an agent takes work; one that does not has given back what it had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Availability {
+    Ready,
+    /// By its schedule.
+    Asleep {
+        until: Timestamp,
+    },
+    /// Somebody else needs the machine; the reason is a sentence for the operator.
+    InUse {
+        reason: String,
+    },
 }
 
 /// One GPU slot of an agent.

@@ -144,7 +144,7 @@ impl FromStr for Quality {
 
 /// Kind of encoder. Segments of one job come from one kind: their stream headers then agree, and they join without
 /// re-encoding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EncoderClass {
     /// H.264 in software; every worker has it.

@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tweenfarm_protocol::{
     AgentId, LeaseId, codec,
     join::Certificate,
-    service::{Farm, Hello, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal, Welcome},
+    service::{Condition, Farm, Hello, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal, Welcome},
     task::{Outcome, Progress, Task},
 };
 
@@ -28,6 +28,7 @@ pub struct Book {
     /// Leases that a renewal keeps; all others are lost.
     pub leased: HashSet<LeaseId>,
     pub renewals: Vec<(LeaseId, Progress)>,
+    pub conditions: Vec<Condition>,
     pub reports: Vec<(LeaseId, Outcome)>,
     pub given_back: Vec<LeaseId>,
     /// Answers of the next reports; without one a current lease is accepted and any other is stale.
@@ -193,6 +194,11 @@ impl Farm for Service {
             return receipt;
         }
         Ok(if book.leased.remove(&lease) { Receipt::Accepted } else { Receipt::Stale })
+    }
+
+    async fn condition(self, _: Context, _: AgentId, condition: Condition) -> Result<(), Refusal> {
+        self.book().conditions.push(condition);
+        Ok(())
     }
 
     async fn renew_certificate(self, _: Context, _: String) -> Result<Certificate, Refusal> {

@@ -2,7 +2,9 @@
 
 pub mod child;
 pub mod devices;
-pub mod encoders;
+
 pub mod last_words;
 pub mod messages;
 pub mod program;
+
+pub use tweenfarm_protocol::encoders;

@@ -6,7 +6,7 @@ use super::{
     transaction::Transaction,
 };
 use crate::{
-    model::{Account, ApiKey, Credit, EntryKind, KeyHash, KeyKind, KeyLabel, Tier},
+    model::{Account, ApiKey, Credit, EntryKind, KeyHash, KeyKind, KeyLabel, Tier, Weight},
     pricing,
     store::Write,
 };
@@ -70,7 +70,7 @@ pub(super) fn tells_news(known: &Account, reached: Option<AccountId>, email: &st
 }
 
 fn open(tx: &mut Transaction, id: AccountId, email: String, email_as_of: Timestamp) -> Account {
-    let account = Account { id, email, email_as_of, tier: Tier::Free, created_at: tx.now };
+    let account = Account { id, email, email_as_of, tier: Tier::Free, weight: Weight::default(), created_at: tx.now };
     tx.put(Write::PutAccount(account.clone()));
     tx.made.accounts += 1;
     account

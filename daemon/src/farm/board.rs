@@ -1,12 +1,16 @@
 //! The jobs under way and who holds which lease, in memory: made from the store at start, kept by the writer.
 
+use super::presence::Presence;
 use crate::{
-    model::{Job, JobPlace, JobState, Part, SegmentState, Spot},
+    model::{Account, Controls, Job, JobPlace, JobState, Part, SegmentState, Spot},
     schedule::{
+        breaker::{Breaker, Breakers, Capability},
+        fit::{Candidate, fit},
         outlook::Ahead,
         progress,
-        queue::{self, Turns},
+        queue::{Pick, Queue, Surroundings},
         share::{Ask, Hand},
+        waiting::{self, Waiting},
     },
     store::Write,
 };
@@ -14,13 +18,38 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, HashMap, HashSet},
 };
-use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, Timestamp, task::Progress};
+use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, SlotRange, Timestamp, task::Progress};
 
 #[derive(Debug, Default)]
 pub(super) struct Board {
     jobs: BTreeMap<JobId, Job>,
+    /// Cancelled jobs that can be undone.
+    kept: BTreeMap<JobId, Job>,
     leases: HashMap<LeaseId, Held>,
-    turns: Turns,
+    queue: Queue,
+    breakers: Breakers,
+    controls: Controls,
+}
+
+/// How a lease ended, as its holder's breaker and its account's share see it.
+#[derive(Clone, Debug)]
+pub(super) struct Verdict {
+    pub(super) lease: LeaseId,
+    pub(super) held: Held,
+    pub(super) slots: SlotRange,
+    pub(super) work: Capability,
+    pub(super) ended: LeaseEnd,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum LeaseEnd {
+    Done,
+    /// Whether that speaks against the worker.
+    Failed {
+        blames: bool,
+    },
+    /// With the job as it was, whose work it is.
+    GivenBack(Box<Job>),
 }
 
 /// One current lease.
@@ -34,43 +63,77 @@ pub(super) struct Held {
 }
 
 impl Board {
-    pub(super) fn new(open_jobs: Vec<Job>) -> Board {
-        let mut board = Board::default();
-        open_jobs.into_iter().for_each(|job| board.put(job));
+    pub(super) fn new(open_jobs: Vec<Job>, accounts: &[Account], controls: Controls) -> Board {
+        let mut board = Board { controls, ..Board::default() };
+        accounts.iter().for_each(|account| board.queue.weigh(account));
+        open_jobs.into_iter().for_each(|job| board.put(job, Timestamp(0)));
         board
     }
 
     /// Follows what a transaction committed.
-    pub(super) fn observe(&mut self, writes: Vec<Write>) {
+    pub(super) fn observe(&mut self, writes: Vec<Write>, verdicts: Vec<Verdict>, now: Timestamp) {
         for write in writes {
-            if let Write::PutJob(job) = write {
-                self.put(job);
+            match write {
+                Write::PutJob(job) => self.put(job, now),
+                Write::PutAccount(account) => self.queue.weigh(&account),
+                Write::PutControls(controls) => self.controls = controls,
+                _ => {}
             }
         }
+        verdicts.into_iter().for_each(|verdict| self.judge(verdict, now));
     }
 
-    fn put(&mut self, job: Job) {
+    fn put(&mut self, job: Job, now: Timestamp) {
         if let Some(before) = self.jobs.remove(&job.id) {
-            for (lease, _) in leases_of(&before) {
+            let still_held: HashSet<_> = leases_of(&job).into_iter().map(|(lease, _)| lease).collect();
+            for (lease, held) in leases_of(&before) {
                 self.leases.remove(&lease);
+                // A piece that is being tried stays that.
+                if !still_held.contains(&lease) {
+                    let work = Capability::of(&before, held.spot);
+                    self.breakers.undecided((held.agent, held.worker), work, lease, now);
+                }
             }
         }
         self.leases.extend(leases_of(&job));
+        self.queue.put(&job);
+        self.kept.remove(&job.id);
         if !job.has_ended() {
             self.jobs.insert(job.id, job);
+        } else if job.kept().is_some() {
+            self.kept.insert(job.id, job);
         }
     }
 
-    pub(super) fn served(&mut self, account: AccountId) {
-        self.turns.served(account);
+    fn judge(&mut self, verdict: Verdict, now: Timestamp) {
+        let Verdict { lease, held, slots, work, ended } = verdict;
+        let worker = (held.agent, held.worker);
+        match ended {
+            LeaseEnd::Done => self.breakers.done(worker, work),
+            LeaseEnd::Failed { blames: false } => {}
+            LeaseEnd::Failed { blames: true } => {
+                if let Some(until) = self.breakers.failed(worker, work, (held.job, slots), now) {
+                    let (agent, worker, until) = (held.agent, held.worker, until.to_iso_seconds());
+                    tracing::warn!(%lease, %agent, worker, ?work, until, "a worker failed again and again, it rests");
+                }
+            }
+            LeaseEnd::GivenBack(job) => self.queue.given_back(&job, held.spot),
+        }
     }
 
-    pub(super) fn next(&self, now: Timestamp) -> Option<(JobId, Spot)> {
-        queue::next(self.jobs.values(), &self.turns, now)
+    /// A piece was leased.
+    pub(super) fn given(&mut self, job: &Job, pick: Pick, lease: LeaseId) {
+        let Some(held) = self.leases.get(&lease).copied() else { return };
+        self.queue.given(job, held.spot, pick.least);
+        self.breakers.leased((held.agent, held.worker), Capability::of(job, held.spot), lease);
     }
 
-    pub(super) fn next_ready_at(&self) -> Option<Timestamp> {
-        queue::next_ready_at(self.jobs.values())
+    /// The next piece for a worker that is here.
+    pub(super) fn next(&self, presence: &Presence, worker: (AgentId, u32), now: Timestamp) -> Option<Pick> {
+        let candidate = self.candidate(presence, presence.candidate(worker)?);
+        let workers = || self.workers(presence);
+        let around = Surroundings { controls: &self.controls, breakers: &self.breakers, workers: &workers, now };
+        self.queue.next(&self.jobs, &candidate, &around)
     }
 
     /// What a share of a job is decided by, for the worker that asks: others are those that are idle, and those that
@@ -104,9 +167,71 @@ impl Board {
         Some(Ask { slot_count, slots_ready, frame_pixels, pixels_per_second, others })
     }
 
-    /// What the jobs under way are made of.
+    /// All workers that are here and may be given something.
+    fn workers<'a>(&self, presence: &'a Presence) -> Vec<Candidate<'a>> {
+        let here = presence.candidates().filter(|worker| self.controls.works(worker.agent));
+        here.map(|worker| self.candidate(presence, worker)).collect()
+    }
+
+    /// With what its neighbours have in hand, where that is limited.
+    fn candidate<'a>(&self, presence: &Presence, worker: Candidate<'a>) -> Candidate<'a> {
+        if worker.facts.inventory.encoder_sessions.is_empty() {
+            return worker;
+        }
+        let on_its_device = |held: &&Held| {
+            (held.agent, held.worker) != (worker.agent, worker.worker)
+                && presence
+                    .candidate((held.agent, held.worker))
+                    .is_some_and(|other| other.facts.device_uuid == worker.facts.device_uuid)
+        };
+        let neighbours_busy = self.leases.values().filter(on_its_device).count();
+        Candidate { neighbours_busy: u32::try_from(neighbours_busy).unwrap_or(u32::MAX), ..worker }
+    }
+
+    /// Whether an agent besides the holder of a lease is here that could do the same piece.
+    pub(super) fn could_another_agent(&self, presence: &Presence, lease: LeaseId, now: Timestamp) -> bool {
+        let Some(held) = self.leases.get(&lease) else { return false };
+        let Some(job) = self.jobs.get(&held.job) else { return false };
+        let workers = self.workers(presence);
+        let is_here = |engine: &str| workers.iter().any(|worker| worker.facts.engine == engine);
+        let work = Capability::of(job, held.spot);
+        workers.iter().filter(|other| other.agent != held.agent).any(|other| {
+            fit(job, held.spot, other, is_here).is_ok()
+                && self.breakers.admits((other.agent, other.worker), work, now).is_ok()
+        })
+    }
+
+    /// When something that waits now may be handed out.
+    pub(super) fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.queue.changes_at(now)
+    }
+
+    /// Why nothing of a job is being worked on, where that is not for want of a free worker alone.
+    pub(super) fn waiting(&self, presence: &Presence, job: &Job, now: Timestamp) -> Option<Waiting> {
+        let workers = || self.workers(presence);
+        let around = Surroundings { controls: &self.controls, breakers: &self.breakers, workers: &workers, now };
+        waiting::why(job, &around)
+    }
+
+    pub(super) fn controls(&self) -> &Controls {
+        &self.controls
+    }
+
+    /// What a worker rests from.
+    pub(super) fn rests(&self, worker: (AgentId, u32)) -> Vec<(Capability, Breaker)> {
+        let own = self.breakers.not_closed(worker);
+        own.map(|(work, breaker)| (work, breaker.clone())).collect()
+    }
+
+    /// Cancelled jobs whose time to be undone is over, in a fixed order.
+    pub(super) fn kept_until(&self, now: Timestamp) -> Vec<JobId> {
+        let due = self.kept.values().filter(|job| job.kept().is_some_and(|kept| kept.until <= now));
+        due.map(|job| job.id).collect()
+    }
+
+    /// What the jobs under way are made of, and cancelled ones that can be undone.
     pub(super) fn inputs(&self) -> impl Iterator<Item = FileId> {
-        self.jobs.values().map(|job| job.input)
+        self.jobs.values().chain(self.kept.values()).map(|job| job.input)
     }
 
     /// What a lease is of, at which attempt, and how far it is.
@@ -133,7 +258,7 @@ impl Board {
         let jobs = self.jobs.values().map(|job| Ahead {
             job: job.id,
             account: job.account,
-            weight: 1,
+            weight: self.queue.weight(job.account).get(),
             pixels_left: progress::slots_left(job).saturating_mul(job.output_pixels()),
             leased: leases_of(job).len() as u32,
         });

@@ -1,13 +1,14 @@
 //! Everything that can change the farm, each with the way back to who asked.
 
 use super::{
+    controls::Order,
     error::FarmError,
     request::{Bought, MoneyBack, NewAccount, NewKey, NewUpload, Payment, Reversed, SignedIn, Submission, Submitted},
     view::{ClaimedNews, LeaseSweep, LeasedWork},
 };
 use crate::model::{
-    Account, Agent, ApiKey, Credit, Invite, Job, KeyHash, MediaFile, News, ObjectKey, Operator, Project, SecretHash,
-    ShareToken, Webhook,
+    Account, Agent, ApiKey, Controls, Credit, Duty, Invite, Job, KeyHash, MediaFile, News, ObjectKey, Operator, Priority,
+    Project, SecretHash, ShareToken, Webhook, Weight,
 };
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -118,6 +119,37 @@ pub(super) enum Command {
     Cancel {
         job: JobId,
         reply: Reply<Job>,
+    },
+    UndoCancel {
+        job: JobId,
+        reply: Reply<Job>,
+    },
+    ForgetCancelled {
+        reply: Reply<u64>,
+    },
+    PauseQueue {
+        paused: bool,
+        reply: Reply<Controls>,
+    },
+    PauseJob {
+        job: JobId,
+        paused: bool,
+        reply: Reply<Job>,
+    },
+    Prioritise {
+        job: JobId,
+        priority: Priority,
+        reply: Reply<Job>,
+    },
+    Weigh {
+        account: AccountId,
+        weight: Weight,
+        reply: Reply<Account>,
+    },
+    Order {
+        agent: AgentId,
+        order: Order,
+        reply: Reply<Option<Duty>>,
     },
     /// `back` is the way back for a lease that nobody takes.
     LeaseNext {

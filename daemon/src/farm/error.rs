@@ -34,6 +34,10 @@ pub enum FarmError {
     TrialOver,
     #[error("{0} is not an amount that can be booked")]
     Amount(Xeconds),
+    #[error("the job has ended: only one under way can be changed")]
+    JobEnded,
+    #[error("there is nothing to undo: the job was not cancelled, or the time to undo it is over")]
+    NothingToUndo,
     #[error("the queue is full: try again later")]
     QueueFull,
     #[error("the store is unavailable")]

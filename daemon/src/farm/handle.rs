@@ -23,7 +23,7 @@ pub use super::{
 use crate::{
     model::*,
     retention::Lifetimes,
-    schedule::{RetryRules, outlook::Outlook},
+    schedule::{RetryRules, outlook::Outlook, queue::Pick},
     store::Store,
 };
 use std::{
@@ -40,7 +40,7 @@ use tweenfarm_protocol::{
     AccountId, AgentId, FileId, JobId, KeyId, LeaseId, ProjectId, Timestamp, Xeconds,
     join::{Fingerprint, JoinRefusal},
     operator::Role,
-    service::{Hello, Receipt, Renewal},
+    service::{Condition, Hello, Receipt, Renewal},
     task::{EncodeSettings, EngineSettings, Outcome, Progress},
 };
 
@@ -66,6 +66,8 @@ pub struct FarmRules {
     pub idempotency_for: Duration,
     pub keep: Lifetimes,
     pub webhooks: WebhookRules,
+    /// How long a cancelled job's finished pieces are kept, so that it can go on; zero keeps nothing.
+    pub undo_for: Duration,
 }
 
 impl FarmRules {
@@ -148,6 +150,14 @@ impl Shared {
         self.key_uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What a worker would be given now, and the version of its engine.
+    pub(super) fn pick(&self, worker: (AgentId, u32), now: Timestamp) -> (Option<Pick>, String) {
+        // Whoever takes both takes them in this order.
+        let (presence, board) = (self.presence(), self.board());
+        let engine = presence.candidate(worker).map(|candidate| candidate.facts.engine.clone());
+        (board.next(&presence, worker, now), engine.unwrap_or_default())
+    }
+
     pub(super) fn fail(&self) {
         self.failed.store(true, Ordering::SeqCst);
     }
@@ -166,7 +176,7 @@ impl Farm {
         clock: Arc<dyn Clock>,
         effects: mpsc::Sender<Effect>,
     ) -> Result<Farm, FarmError> {
-        let board = Mutex::new(Board::new(store.open_jobs()?));
+        let board = Mutex::new(Board::new(store.open_jobs()?, &store.accounts()?, store.controls()?));
         let shared = Arc::new(Shared { board, ..Shared::default() });
         let (accounts, jobs) = store.totals()?;
         shared.totals.add(Made { accounts, jobs });
@@ -345,6 +355,11 @@ impl Farm {
         self.shared.events.tell([Event::new(self.now(), what, about, text)]);
     }
 
+    /// How an agent says it is.
+    pub fn says(&self, agent: AgentId, condition: Condition) {
+        self.shared.presence().says(agent, condition, self.now());
+    }
+
     /// How fast a worker's last render was.
     pub fn measured(&self, agent: AgentId, worker: u32, pixels_per_second: u64) {
         self.shared.presence().measured(agent, worker, pixels_per_second);
@@ -379,8 +394,15 @@ impl Farm {
             let woken = self.shared.work.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            let back = self.commands.downgrade();
-            let ready_at = match self.send(|reply| Command::LeaseNext { agent, worker, back, reply }).await? {
+            self.stored()?;
+            let (back, now) = (self.commands.downgrade(), self.now());
+            // All who wait are woken together: only those who would get something go to the writer.
+            let next = match self.shared.pick((agent, worker), now).0 {
+                Some(_) => self.send(|reply| Command::LeaseNext { agent, worker, back, reply }).await?,
+                None if self.shared.closing.load(Ordering::SeqCst) => return Err(FarmError::Closing),
+                None => NextWork::Nothing { ready_at: self.shared.board().changes_at(now) },
+            };
+            let ready_at = match next {
                 NextWork::Work(handed) => return Ok(Some(handed.take())),
                 NextWork::Nothing { ready_at } => ready_at,
             };
@@ -522,7 +544,7 @@ impl Farm {
         }
     }
 
-    async fn send<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, FarmError> {
+    pub(super) async fn send<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, FarmError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| self.gone())?;
         answer.await.map_err(|_| self.gone())?

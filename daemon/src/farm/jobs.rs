@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     model::{
-        Abandoned, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, Master, MediaFile, ObjectKey, Origin, Tier,
-        Webhook,
+        Abandoned, Event, FileKind, FileState, FirstAnswer, Job, JobEnd, JobState, Kept, Master, MediaFile, ObjectKey,
+        Origin, Priority, Segment, SegmentState, Tier, Webhook, What,
     },
     schedule::{
         advance::{Marked, Outputs},
@@ -19,7 +19,7 @@ use crate::{
     store::Write,
 };
 use tweenfarm_media::SourceFacts;
-use tweenfarm_protocol::{FileId, JobId, Rational};
+use tweenfarm_protocol::{FileId, JobId, Rational, Timestamp};
 
 /// Charge, job, pin of the input and the remembered answer: one transaction.
 pub(super) fn submit(
@@ -67,6 +67,9 @@ pub(super) fn submit(
         charged: submission.price,
         created_at: tx.now,
         progress_percent: 0,
+        priority: Priority::default(),
+        paused_at: None,
+        engine_version: String::new(),
         state: JobState::Rendering { segments: plan::uncut(slot_count, tx.now) },
     };
     tx.put(Write::PutFile(input));
@@ -121,28 +124,79 @@ fn pinned_input(tx: &Transaction, mut file: MediaFile, submission: &Submission) 
     Ok(file)
 }
 
-/// By the operator. A job that has ended stays as it is.
-pub(super) fn cancel(tx: &mut Transaction, id: JobId) -> Result<Job, FarmError> {
+/// By the operator. A job that has ended stays as it is. What was finished is kept for as long as it can be undone.
+pub(super) fn cancel(tx: &mut Transaction, rules: &FarmRules, id: JobId) -> Result<Job, FarmError> {
     let job = tx.job(id)?;
     if job.has_ended() {
         return Ok(job);
     }
     let refund = tx.refund(&job)?;
-    end(tx, job, JobEnd::Cancelled { refund: refund.id, refunded: refund.change })
+    let kept = (!rules.undo_for.is_zero()).then(|| {
+        let state = Box::new(at_rest(job.state.clone(), tx.now));
+        Kept { state, until: tx.now.plus(rules.undo_for) }
+    });
+    end(tx, job, JobEnd::Cancelled { refund: refund.id, refunded: refund.change, kept })
+}
+
+/// A cancelled job goes on where it was, and is charged again, in this transaction.
+pub(super) fn undo_cancel(tx: &mut Transaction, id: JobId) -> Result<Job, FarmError> {
+    let mut job = tx.job(id)?;
+    let kept = job.kept().filter(|kept| tx.now < kept.until).cloned().ok_or(FarmError::NothingToUndo)?;
+    tx.project(job.project)?;
+    if !matches!(tx.file(job.input)?.state, FileState::Stored { .. }) {
+        return Err(FarmError::NotUploaded);
+    }
+    job.charge = tx.charge(job.account, id, job.charged)?.id;
+    job.state = *kept.state;
+    tx.wakes_workers = true;
+    let text = format!("cancelling was undone: {} xeconds were charged again", job.charged);
+    tx.tell(Event::new(tx.now, What::JobChanged("undone"), story::of(&job), text));
+    tx.put_job(job)
+}
+
+/// Cancelled jobs whose time to be undone is over: what was kept of them is deleted.
+pub(super) fn forget_cancelled(tx: &mut Transaction, due: Vec<JobId>) -> Result<u64, FarmError> {
+    let mut count = 0;
+    for id in due {
+        let mut job = tx.job(id)?;
+        if let JobState::Ended { end: JobEnd::Cancelled { kept, .. }, .. } = &mut job.state
+            && kept.take_if(|kept| kept.until <= tx.now).is_some()
+        {
+            count += 1;
+            tx.effects.push(Effect::DeleteWork(id));
+            tx.put_job(job)?;
+        }
+    }
+    Ok(count)
+}
+
+/// A job's state with nothing leased: whoever works on it now works for nothing.
+fn at_rest(mut state: JobState, now: Timestamp) -> JobState {
+    let rest = |piece: &mut Segment| {
+        if let SegmentState::Leased { attempt, .. } = piece.state {
+            piece.state = SegmentState::Ready { attempt, not_before: now };
+        }
+    };
+    match &mut state {
+        JobState::Rendering { segments } => segments.iter_mut().for_each(rest),
+        JobState::Joining { join: piece, .. } | JobState::Marking { mark: piece, .. } => rest(piece),
+        JobState::Ended { .. } => {}
+    }
+    state
 }
 
 /// A piece was given up: the job fails and its charge is given back, in this transaction.
 pub(super) fn fail(tx: &mut Transaction, job: Job, abandoned: &Abandoned) -> Result<Job, FarmError> {
     let refund = tx.refund(&job)?;
-    let error = retry::sentence(abandoned);
-    end(tx, job, JobEnd::Failed { error, refund: refund.id, refunded: refund.change })
+    let (error, log) = (retry::sentence(abandoned), abandoned.last.log.clone());
+    end(tx, job, JobEnd::Failed { error, log, refund: refund.id, refunded: refund.change })
 }
 
 /// Its project was deleted: the job fails like any other, and its charge is given back, in this transaction.
 pub(super) fn fail_deleted(tx: &mut Transaction, job: Job) -> Result<Job, FarmError> {
     let refund = tx.refund(&job)?;
     let error = "The project of this job was deleted while the job was under way".to_owned();
-    end(tx, job, JobEnd::Failed { error, refund: refund.id, refunded: refund.change })
+    end(tx, job, JobEnd::Failed { error, log: vec![], refund: refund.id, refunded: refund.change })
 }
 
 /// What was made becomes files of the project, master and marked copy alike, and the job is done.
@@ -190,7 +244,9 @@ fn put_output(
 fn end(tx: &mut Transaction, mut job: Job, end: JobEnd) -> Result<Job, FarmError> {
     tx.tell(story::ended(&job, &end, tx.now));
     job.state = JobState::Ended { at: tx.now, end };
-    tx.effects.push(Effect::DeleteWork(job.id));
+    if !job.is_open() {
+        tx.effects.push(Effect::DeleteWork(job.id));
+    }
     tx.put_job(job)
 }
 

@@ -1,6 +1,7 @@
 //! Commands on leases: handed out, renewed, reported, given back, run out.
 
 use super::{
+    board::{Held, LeaseEnd, Verdict},
     error::FarmError,
     handle::FarmRules,
     jobs, story,
@@ -11,6 +12,7 @@ use crate::{
     model::{Job, JobState, ObjectKey, Segment, SegmentEvent, SegmentState, Spot, What},
     schedule::{
         advance::{Advance, advance},
+        breaker::{self, Capability},
         plan,
         share::Share,
         step::step,
@@ -37,15 +39,19 @@ pub(super) fn piece(job: &Job, spot: Spot) -> Option<Piece> {
     }
 }
 
-/// Leases one ready piece to a worker; of a segment, the share that is its.
+/// Leases one ready piece to a worker with an engine of this version; of a segment, the share that is its.
 pub(super) fn lease(
     tx: &mut Transaction,
     rules: &FarmRules,
     (id, spot): (JobId, Spot),
     share: Share,
     (agent, worker): (AgentId, u32),
+    engine: &str,
 ) -> Result<Option<LeasedWork>, FarmError> {
     let mut job = tx.job(id)?;
+    if matches!(spot, Spot::Segment(_)) && job.engine_version != engine {
+        job.engine_version = engine.to_owned();
+    }
     let spot = match (&mut job.state, spot) {
         (JobState::Rendering { segments }, Spot::Segment(position)) => {
             Spot::Segment(plan::cut(segments, position, share, rules.segment_slots_max))
@@ -82,14 +88,15 @@ pub(super) fn report(
     found: Option<(JobId, Spot)>,
     lease: LeaseId,
     outcome: Outcome,
+    other_agent: bool,
 ) -> Result<Receipt, FarmError> {
     let Some((id, spot)) = found else { return Ok(Receipt::Stale) };
     let job = tx.job(id)?;
     let Some(segment) = job.state.piece(spot) else { return Ok(Receipt::Stale) };
     let event = match outcome {
-        Outcome::Failed(failure) => SegmentEvent::Failed { lease, failure },
+        Outcome::Failed(failure) => SegmentEvent::Failed { lease, failure, other_agent },
         Outcome::Done(delivered) if delivered.facts.frames != segment.slots.len() => {
-            SegmentEvent::Failed { lease, failure: wrong_count(segment, &delivered) }
+            SegmentEvent::Failed { lease, failure: wrong_count(segment, &delivered), other_agent }
         }
         Outcome::Done(Delivered { size_bytes, sha256, facts }) => {
             let output = match spot {
@@ -154,6 +161,25 @@ pub(super) fn extend(tx: &mut Transaction, rules: &FarmRules, id: JobId) -> Resu
     Ok(())
 }
 
+fn held(job: JobId, spot: Spot, segment: &Segment) -> Option<(LeaseId, Held)> {
+    match segment.state {
+        SegmentState::Leased { lease, agent, worker, deadline, .. } => {
+            Some((lease, Held { job, spot, agent, worker, deadline }))
+        }
+        SegmentState::Ready { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => None,
+    }
+}
+
+/// How a lease ends by an event; none where it goes on.
+fn end_of(event: &SegmentEvent, job: &Job) -> Option<LeaseEnd> {
+    match event {
+        SegmentEvent::Leased { .. } | SegmentEvent::Renewed { .. } => None,
+        SegmentEvent::Delivered { .. } => Some(LeaseEnd::Done),
+        SegmentEvent::Failed { .. } | SegmentEvent::Expired { .. } => Some(LeaseEnd::Failed { blames: false }),
+        SegmentEvent::GivenBack { .. } => Some(LeaseEnd::GivenBack(Box::new(job.clone()))),
+    }
+}
+
 /// Moves one segment and lets the job follow. None, and nothing changed, when the event does not fit.
 fn moved(
     tx: &mut Transaction,
@@ -163,10 +189,20 @@ fn moved(
     event: SegmentEvent,
 ) -> Result<Option<Job>, FarmError> {
     let frees_work = !matches!(event, SegmentEvent::Leased { .. } | SegmentEvent::Renewed { .. });
-    let Some(segment) = job.state.piece_mut(spot) else { return Ok(None) };
+    let Some(segment) = job.state.piece(spot) else { return Ok(None) };
+    let held = held(job.id, spot, segment);
+    let ended = held.and_then(|_| end_of(&event, &job));
     let before = segment.clone();
-    let Ok(next) = step(before.state.clone(), event.clone(), &rules.retry(), tx.now) else { return Ok(None) };
-    segment.state = next;
+    let Ok(next) = step(before.clone(), event.clone(), &rules.retry(), tx.now) else { return Ok(None) };
+    if let (Some((lease, held)), Some(mut ended)) = (held, ended) {
+        if let (LeaseEnd::Failed { blames }, Some(last)) = (&mut ended, next.failures.last()) {
+            *blames = breaker::blames(last.failure.class, &job, (held.agent, held.worker));
+        }
+        tx.verdicts.push(Verdict { lease, held, slots: before.slots, work: Capability::of(&job, spot), ended });
+    }
+    if let Some(segment) = job.state.piece_mut(spot) {
+        *segment = next;
+    }
     tx.wakes_workers |= frees_work;
     tx.tell(story::moved(&job, spot, &before, &event, tx.now));
     let job = match advance(job.state.clone(), job.watermarked, tx.now) {

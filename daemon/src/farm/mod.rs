@@ -8,6 +8,7 @@ mod agents;
 mod board;
 mod clock;
 mod command;
+mod controls;
 pub mod crash;
 mod error;
 mod events;
@@ -30,6 +31,7 @@ mod webhooks;
 mod writer;
 
 pub use clock::{Clock, SystemClock};
+pub use controls::Order;
 pub use error::FarmError;
 pub use events::{EventReader, From, Told};
 pub use handle::{Effect, Farm, FarmRules};

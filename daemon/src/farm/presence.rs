@@ -1,12 +1,13 @@
 //! Which agents are here and which of their workers ask for work. In memory only: an agent says hello again.
 
+use crate::schedule::fit::Candidate;
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
 use tweenfarm_protocol::{
     AgentId, Timestamp,
-    service::{Hello, WorkerFacts},
+    service::{Availability, Condition, Hello, WorkerFacts},
 };
 
 /// A worker counts as idle this long after it last asked: it asks again at once, so longer means it is gone.
@@ -23,6 +24,8 @@ pub(super) struct Present {
     /// More than one for a moment, when an agent comes back before its old connection is seen to be closed.
     connections: u32,
     pub(super) last_seen: Timestamp,
+    /// None until it said so, and of an agent of protocol 2.
+    pub(super) condition: Option<Condition>,
     asking: HashMap<u32, Asking>,
 }
 
@@ -36,6 +39,16 @@ impl Present {
     pub(super) fn is_connected(&self) -> bool {
         self.connections > 0
     }
+
+    fn takes_work(&self) -> bool {
+        self.condition.as_ref().is_none_or(|condition| condition.availability == Availability::Ready)
+    }
+
+    fn candidates(&self, agent: AgentId) -> impl Iterator<Item = Candidate<'_>> {
+        let room_bytes = self.condition.as_ref().map(|condition| condition.room_bytes);
+        let workers = self.hello.workers.iter();
+        workers.map(move |facts| Candidate { agent, worker: facts.worker, facts, room_bytes, neighbours_busy: 0 })
+    }
 }
 
 impl Presence {
@@ -43,7 +56,7 @@ impl Presence {
         let agent = hello.agent;
         let before = self.agents.remove(&agent);
         let (connections, asking) = before.map_or_else(Default::default, |before| (before.connections, before.asking));
-        let present = Present { hello, connections: connections + 1, last_seen: now, asking };
+        let present = Present { hello, connections: connections + 1, last_seen: now, condition: None, asking };
         self.agents.insert(agent, present);
     }
 
@@ -74,6 +87,24 @@ impl Presence {
         if let Some(facts) = present.hello.workers.iter_mut().find(|facts| facts.worker == worker) {
             facts.inventory.pixels_per_second = pixels_per_second;
         }
+    }
+
+    pub(super) fn says(&mut self, agent: AgentId, condition: Condition, now: Timestamp) {
+        if let Some(present) = self.agents.get_mut(&agent) {
+            (present.condition, present.last_seen) = (Some(condition), now);
+        }
+    }
+
+    /// A worker of an agent that has been introduced.
+    pub(super) fn candidate(&self, (agent, worker): (AgentId, u32)) -> Option<Candidate<'_>> {
+        let present = self.agents.get(&agent)?;
+        present.candidates(agent).find(|candidate| candidate.worker == worker)
+    }
+
+    /// Workers of all connected agents that take work.
+    pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
+        let here = self.agents.iter().filter(|(_, present)| present.is_connected() && present.takes_work());
+        here.flat_map(|(agent, present)| present.candidates(*agent))
     }
 
     /// False when the agent, or this worker of it, has not been introduced.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     ledger,
     model::*,
-    schedule::{outlook::Outlook, progress},
+    schedule::{outlook::Outlook, progress, waiting::Waiting},
     store::Store,
 };
 use std::{
@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 use tweenfarm_protocol::{
-    AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds, join::Fingerprint,
+    AccountId, AgentId, FileId, JobId, LeaseId, ProjectId, Timestamp, Xeconds, join::Fingerprint, service::Hello,
 };
 
 /// Guessing looks at every open job: not for each of many consoles that ask at once.
@@ -255,6 +255,12 @@ impl Farm {
         let board = self.shared.board();
         let mut held: Vec<_> = board.leases().collect();
         held.sort_by_key(|(lease, held)| (held.worker, *lease));
+        let rests = |agent: AgentId, hello: &Hello| {
+            let workers = hello.workers.iter().map(move |facts| (agent, facts.worker));
+            workers
+                .flat_map(|at| board.rests(at).into_iter().map(move |(work, breaker)| (at.1, work, breaker)))
+                .collect()
+        };
         let agents = presence.agents().map(|(agent, present)| AgentView {
             hello: present.hello.clone(),
             connected: present.is_connected(),
@@ -275,8 +281,22 @@ impl Farm {
                     })
                 })
                 .collect(),
+            duty: board.controls().duties.get(agent).copied(),
+            condition: present.condition.clone(),
+            rests: rests(*agent, &present.hello),
         });
         agents.collect()
+    }
+
+    /// What the operator has stopped.
+    pub fn controls(&self) -> Controls {
+        self.shared.board().controls().clone()
+    }
+
+    /// Why nothing of a job is being worked on, where that is not for want of a free worker alone. Looks at every worker.
+    pub fn waiting(&self, job: &Job) -> Option<Waiting> {
+        let (presence, board) = (self.shared.presence(), self.shared.board());
+        board.waiting(&presence, job, self.now())
     }
 
     /// Whether the agent said hello since the daemon started.

@@ -1,6 +1,6 @@
 //! One command's changes: reads see the store and what the command has written; dropped without effect if it fails.
 
-use super::{clock::Clock, error::FarmError, handle::Effect, request::MoneyBack, story};
+use super::{board::Verdict, clock::Clock, error::FarmError, handle::Effect, request::MoneyBack, story};
 use crate::{
     ledger::{self, Booking, RefundDue, ReversalDue},
     model::*,
@@ -25,6 +25,8 @@ pub(super) struct Transaction<'a> {
     written: Tables,
     pub(super) writes: Vec<Write>,
     pub(super) effects: Vec<Effect>,
+    /// How leases ended.
+    pub(super) verdicts: Vec<Verdict>,
     /// Told once the writes are durable.
     pub(super) events: Vec<Event>,
     /// Work may have become ready: waiting workers should ask again.
@@ -41,6 +43,7 @@ impl<'a> Transaction<'a> {
             written: Tables::default(),
             writes: Vec::new(),
             effects: Vec::new(),
+            verdicts: Vec::new(),
             events: Vec::new(),
             wakes_workers: false,
             made: Made::default(),
@@ -81,6 +84,20 @@ impl<'a> Transaction<'a> {
     pub(super) fn account(&self, id: AccountId) -> Result<Account, FarmError> {
         let found = self.written.account(id).map_or_else(|| self.store.account(id), |own| Ok(Some(own)))?;
         found.ok_or(FarmError::NotFound { what: "account" })
+    }
+
+    pub(super) fn put_account(&mut self, account: Account) {
+        self.put(Write::PutAccount(account));
+    }
+
+    pub(super) fn controls(&self) -> Result<Controls, FarmError> {
+        Ok(self.written.controls().map_or_else(|| self.store.controls(), Ok)?)
+    }
+
+    /// What goes on again is to be had at once.
+    pub(super) fn put_controls(&mut self, controls: Controls) {
+        self.wakes_workers = true;
+        self.put(Write::PutControls(controls));
     }
 
     pub(super) fn account_with_email(&self, email: &str) -> Result<Option<AccountId>, FarmError> {

@@ -1,8 +1,15 @@
 //! What the farm shows of itself: load, jobs with their progress, agents, leased work, findings of sweeps.
 
-use crate::model::{Job, Master, MediaFile, News, ObjectKey, Part, Segment, Webhook};
+use crate::{
+    model::{Duty, Job, Master, MediaFile, News, ObjectKey, Part, Segment, Webhook},
+    schedule::breaker::{Breaker, Capability},
+};
 use std::time::Duration;
-use tweenfarm_protocol::{AccountId, JobId, LeaseId, SlotRange, Timestamp, service::Hello, task::Progress};
+use tweenfarm_protocol::{
+    AccountId, JobId, LeaseId, SlotRange, Timestamp,
+    service::{Condition, Hello},
+    task::Progress,
+};
 
 /// How busy the farm is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +74,11 @@ pub struct AgentView {
     pub connected: bool,
     pub last_seen: Timestamp,
     pub in_hand: Vec<InHand>,
+    /// None: it works.
+    pub duty: Option<Duty>,
+    pub condition: Option<Condition>,
+    /// What its workers rest from after failures.
+    pub rests: Vec<(u32, Capability, Breaker)>,
 }
 
 /// A piece that a worker holds the lease of.

@@ -2,8 +2,10 @@
 
 use super::{
     accounts, agents,
+    board::Held,
     clock::Clock,
     command::{Command, Handed, NextWork, Reply},
+    controls::{self, Order},
     crash,
     error::FarmError,
     handle::{Effect, FarmRules, Shared},
@@ -15,7 +17,7 @@ use super::{
     webhooks,
 };
 use crate::{
-    model::{Agent, Event, Spot},
+    model::{Agent, Duty, Event, Spot},
     schedule::share::{self, Share},
     store::{Store, Write},
 };
@@ -211,7 +213,21 @@ impl Writer {
                 let open_jobs = self.shared.board().open_jobs();
                 self.answer(reply, |tx| jobs::submit(tx, &rules, open_jobs, *submission));
             }
-            Command::Cancel { job, reply } => self.answer(reply, |tx| jobs::cancel(tx, job)),
+            Command::Cancel { job, reply } => self.answer(reply, |tx| jobs::cancel(tx, &rules, job)),
+            Command::UndoCancel { job, reply } => self.answer(reply, |tx| jobs::undo_cancel(tx, job)),
+            Command::ForgetCancelled { reply } => {
+                let due = self.shared.board().kept_until(self.clock.now());
+                self.answer(reply, |tx| jobs::forget_cancelled(tx, due));
+            }
+            Command::PauseQueue { paused, reply } => self.answer(reply, |tx| controls::pause_queue(tx, paused)),
+            Command::PauseJob { job, paused, reply } => self.answer(reply, |tx| controls::pause_job(tx, job, paused)),
+            Command::Prioritise { job, priority, reply } => {
+                self.answer(reply, |tx| controls::prioritise(tx, job, priority));
+            }
+            Command::Weigh { account, weight, reply } => {
+                self.answer(reply, |tx| controls::weigh(tx, account, weight));
+            }
+            Command::Order { agent, order, reply } => self.order(agent, order, reply),
             Command::LeaseNext { agent, worker, back, reply } => self.lease_next((agent, worker), back, reply),
             Command::Renew { lease, progress, reply } => {
                 let found = self.find(lease);
@@ -223,7 +239,9 @@ impl Writer {
             }
             Command::Report { lease, outcome, reply } => {
                 let found = self.find(lease);
-                let result = self.change(Promise::Durable, |tx| leases::report(tx, &rules, found, lease, *outcome));
+                let other_agent = self.could_another_agent(lease);
+                let result =
+                    self.change(Promise::Durable, |tx| leases::report(tx, &rules, found, lease, *outcome, other_agent));
                 if matches!(result, Ok(Receipt::Stale)) {
                     self.shared.late_reports.fetch_add(1, Ordering::Relaxed);
                     tracing::info!(%lease, "a report came under a lease that is over: nothing changed");
@@ -285,15 +303,16 @@ impl Writer {
             let _ = reply.send(Ok(NextWork::Nothing { ready_at: None }));
             return;
         }
-        let picked = self.shared.board().next(self.clock.now());
+        let now = self.clock.now();
+        let (picked, engine) = self.shared.pick(asking, now);
         let result = match picked {
-            None => Ok(NextWork::Nothing { ready_at: self.shared.board().next_ready_at() }),
+            None => Ok(NextWork::Nothing { ready_at: self.shared.board().changes_at(now) }),
             Some(pick) => {
-                let share = self.share(pick.0, asking);
-                let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, pick, share, asking));
+                let (at, share) = ((pick.job, pick.spot), self.share(pick.job, asking));
+                let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, at, share, asking, &engine));
                 leased.map(|work| match work {
                     Some(work) => {
-                        self.shared.board().served(work.job.account);
+                        self.shared.board().given(&work.job, pick, work.lease);
                         NextWork::Work(Handed::new(work, back))
                     }
                     // The clock went backwards between choosing and leasing.
@@ -314,11 +333,28 @@ impl Writer {
         ask.map_or(Share::About(1), |ask| share::share(&ask))
     }
 
+    /// Whether an agent besides the one that holds a lease could do what it is for.
+    fn could_another_agent(&self, lease: LeaseId) -> bool {
+        let (presence, board) = (self.shared.presence(), self.shared.board());
+        board.could_another_agent(&presence, lease, self.clock.now())
+    }
+
+    fn order(&mut self, agent: AgentId, order: Order, reply: Reply<Option<Duty>>) {
+        let rules = self.rules;
+        let held = self.held_by(agent);
+        self.answer(reply, |tx| controls::order(tx, &rules, agent, order, held));
+    }
+
+    fn held_by(&self, agent: AgentId) -> Vec<(LeaseId, Held)> {
+        let mut held: Vec<_> = self.shared.board().leases().filter(|(_, held)| held.agent == agent).collect();
+        held.sort_by_key(|(lease, _)| *lease);
+        held
+    }
+
     /// Whoever serves the agent hears of it once it is durable, and ends the connection.
     fn revoke(&mut self, agent: AgentId, reply: Reply<Agent>) {
         let rules = self.rules;
-        let mut held: Vec<_> = self.shared.board().leases().filter(|(_, held)| held.agent == agent).collect();
-        held.sort_by_key(|(lease, _)| *lease);
+        let held = self.held_by(agent);
         let result = self.change(Promise::Durable, |tx| agents::revoke(tx, &rules, agent, held));
         let shared = self.shared.clone();
         self.group.answers.push(Box::new(move |durable| {
@@ -378,7 +414,7 @@ impl Writer {
         }
         let mut tx = Transaction::new(self.store.as_ref(), self.clock.as_ref());
         let value = work(&mut tx)?;
-        let Transaction { mut writes, effects, mut events, wakes_workers, made, .. } = tx;
+        let Transaction { mut writes, effects, mut events, verdicts, wakes_workers, made, now, .. } = tx;
         if writes.is_empty() {
             return Ok(value);
         }
@@ -393,7 +429,7 @@ impl Writer {
         }
         crash::reach(work, "committed");
         self.group.works.extend(work);
-        self.shared.board().observe(writes);
+        self.shared.board().observe(writes, verdicts, now);
         self.shared.totals.add(made);
         self.group.effects.extend(effects);
         self.group.events.extend(events);

@@ -208,6 +208,8 @@ fn farm_status(failure: &FarmError, api: Api) -> StatusCode {
         (FarmError::InsufficientXeconds { .. }, _) => StatusCode::PAYMENT_REQUIRED,
         (FarmError::OtherProject(_) | FarmError::Amount(_) | FarmError::TrialOver, _) => StatusCode::BAD_REQUEST,
         (FarmError::EmailTaken, _) => StatusCode::CONFLICT,
+        // Operators alone ask for what leads to these.
+        (FarmError::JobEnded | FarmError::NothingToUndo, _) => StatusCode::CONFLICT,
         // The ReframeFX surface knows no 409.
         (FarmError::IdempotencyConflict | FarmError::PaymentConflict | FarmError::AlreadyReversed, Api::ReframeFx) => {
             StatusCode::BAD_REQUEST

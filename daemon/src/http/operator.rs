@@ -12,6 +12,7 @@ mod keys;
 mod operators;
 mod retention;
 mod routes;
+mod schedule;
 mod status;
 mod watch;
 mod webhook;
@@ -61,6 +62,7 @@ pub fn routes() -> Routes {
         .get("/operator/watch", Viewer, watch::view)
         .post("/operator/watch/{file}/release", Operator, watch::release)
         .post("/operator/watch/{file}/retry", Operator, watch::retry)
+        .and(schedule::routes())
 }
 
 fn account_id(text: &str) -> Result<AccountId, Failure> {

@@ -10,7 +10,32 @@ pub struct Account {
     /// When somebody who knew last said that this is the address: an older saying does not change it.
     pub email_as_of: Timestamp,
     pub tier: Tier,
+    /// Of the farm's work that is to be had, its share beside the others': twice the weight, twice the work.
+    pub weight: Weight,
     pub created_at: Timestamp,
+}
+
+/// 1 to 1000; 1 unless the operator says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Weight(u32);
+
+impl Weight {
+    pub const RANGE: std::ops::RangeInclusive<u32> = 1..=1000;
+
+    /// None outside the range.
+    pub fn new(weight: u32) -> Option<Weight> {
+        Weight::RANGE.contains(&weight).then_some(Weight(weight))
+    }
+
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Weight(1)
+    }
 }
 
 /// Decides retention and watermark: `Paid` once the account has ever had non-trial credit.

@@ -32,7 +32,30 @@ pub struct Job {
     pub created_at: Timestamp,
     /// 0..=100, the highest ever reached: a segment that starts again does not take it back.
     pub progress_percent: u8,
+    pub priority: Priority,
+    /// Since when nothing new of it is handed out; what is leased goes on.
+    pub paused_at: Option<Timestamp>,
+    /// Engine and version of whoever was the first to render a piece of it: the others are to have the same, so that
+    /// nobody sees the borders. Empty before.
+    pub engine_version: String,
     pub state: JobState,
+}
+
+/// -100 to 100; 0 unless the operator says otherwise. Within an account only: between accounts, weights decide.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Priority(i32);
+
+impl Priority {
+    pub const RANGE: std::ops::RangeInclusive<i32> = -100..=100;
+
+    /// None outside the range.
+    pub fn new(priority: i32) -> Option<Priority> {
+        Priority::RANGE.contains(&priority).then_some(Priority(priority))
+    }
+
+    pub fn get(self) -> i32 {
+        self.0
+    }
 }
 
 /// Where a job stands among its account's, newest first.
@@ -99,10 +122,27 @@ impl Job {
         matches!(self.state, JobState::Ended { .. })
     }
 
+    /// What is kept of a cancelled job.
+    pub fn kept(&self) -> Option<&Kept> {
+        match &self.state {
+            JobState::Ended { end: JobEnd::Cancelled { kept, .. }, .. } => kept.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether its input and its finished segments may be needed again.
+    pub fn is_open(&self) -> bool {
+        !self.has_ended() || self.kept().is_some()
+    }
+
     /// Of one frame of its output.
     pub fn output_pixels(&self) -> u64 {
-        let source = u64::from(self.source.video.width_px) * u64::from(self.source.video.height_px);
-        self.format.size.map_or(source, PictureSize::pixels)
+        self.format.size.map_or_else(|| self.source_pixels(), PictureSize::pixels)
+    }
+
+    /// Of one frame of its source.
+    pub fn source_pixels(&self) -> u64 {
+        u64::from(self.source.video.width_px) * u64::from(self.source.video.height_px)
     }
 
     pub fn target_rate(&self) -> Rational {
@@ -184,9 +224,28 @@ pub enum JobEnd {
         master: Option<FileId>,
     },
     /// Refunded in the same transaction.
-    Failed { error: String, refund: EntryId, refunded: Xeconds },
+    Failed {
+        error: String,
+        /// The last lines of the log of the worker that failed last; for the operator.
+        log: Vec<String>,
+        refund: EntryId,
+        refunded: Xeconds,
+    },
     /// By the operator; refunded in the same transaction.
-    Cancelled { refund: EntryId, refunded: Xeconds },
+    Cancelled {
+        refund: EntryId,
+        refunded: Xeconds,
+        /// What there was of it, while the cancelling can be undone.
+        kept: Option<Kept>,
+    },
+}
+
+/// A cancelled job as it was, nothing of it leased.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// Rendering, joining or marking.
+    pub state: Box<JobState>,
+    pub until: Timestamp,
 }
 
 /// One leasable piece of a job: a slot range to render, or (with the whole range) the join or the mark.
@@ -194,6 +253,24 @@ pub enum JobEnd {
 pub struct Segment {
     pub slots: SlotRange,
     pub state: SegmentState,
+    /// Attempts that failed, oldest first: the next one is better made by somebody else.
+    pub failures: Vec<FailedAttempt>,
+}
+
+impl Segment {
+    /// One that nobody has tried yet.
+    pub fn new(slots: SlotRange, now: Timestamp) -> Segment {
+        let state = SegmentState::Ready { attempt: 1, not_before: now };
+        Segment { slots, state, failures: Vec::new() }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedAttempt {
+    pub agent: AgentId,
+    pub worker: u32,
+    pub at: Timestamp,
+    pub failure: Failure,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -235,6 +312,8 @@ pub enum SegmentEvent {
     Failed {
         lease: LeaseId,
         failure: Failure,
+        /// An agent on another machine could be asked, too.
+        other_agent: bool,
     },
     /// Unfinished and without blame: the attempt does not count.
     GivenBack {

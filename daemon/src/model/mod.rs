@@ -3,6 +3,7 @@
 pub mod account;
 pub mod agent;
 pub mod answer;
+pub mod controls;
 pub mod event;
 pub mod file;
 pub mod job;
@@ -12,13 +13,15 @@ pub mod origin;
 pub mod project;
 pub mod webhook;
 
-pub use account::{Account, ApiKey, KeyHash, KeyKind, KeyLabel, Tier};
+pub use account::{Account, ApiKey, KeyHash, KeyKind, KeyLabel, Tier, Weight};
 pub use agent::{Agent, Invite, InviteState, SecretHash, Standing};
 pub use answer::FirstAnswer;
+pub use controls::{Controls, Duty, Queue};
 pub use event::{About, Event, Part, StoryLine, What};
 pub use file::{FileKind, FileState, MediaFile, ObjectKey, ObjectKeyError};
 pub use job::{
-    Abandoned, IllegalStep, Job, JobEnd, JobPlace, JobState, Master, Segment, SegmentEvent, SegmentState, Spot,
+    Abandoned, FailedAttempt, IllegalStep, Job, JobEnd, JobPlace, JobState, Kept, Master, Priority, Segment,
+    SegmentEvent, SegmentState, Spot,
 };
 pub use ledger::{Credit, Currency, EntryKind, LedgerEntry, Purchase, Reversal};
 pub use operator::Operator;

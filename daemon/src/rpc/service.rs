@@ -11,7 +11,9 @@ use tweenfarm_protocol::{
     AgentId, LeaseId,
     join::Certificate,
     service,
-    service::{Hello, NEXT_TASK_WAIT_MS_MAX, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal, Welcome, WorkerFacts},
+    service::{
+        Condition, Hello, NEXT_TASK_WAIT_MS_MAX, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal, Welcome, WorkerFacts,
+    },
     task::{Delivered, Outcome, Progress, Task},
 };
 use uuid::Uuid;
@@ -221,6 +223,15 @@ impl service::Farm for Session {
         self.office.farm.give_back(lease).await.map_err(refuse)
     }
 
+    async fn condition(self, _: Context, agent: AgentId, condition: Condition) -> Result<(), Refusal> {
+        if self.who()? != agent {
+            return Err(Refusal::UnknownAgent(agent));
+        }
+        tracing::debug!(%agent, ?condition, "an agent says how it is");
+        self.office.farm.says(agent, condition);
+        Ok(())
+    }
+
     async fn renew_certificate(self, _: Context, request: String) -> Result<Certificate, Refusal> {
         let Caller::Joined(agent) = &self.caller else {
             return Err(Refusal::Request("an agent on the daemon's own machine needs no certificate".to_owned()));
@@ -257,6 +268,8 @@ fn refuse(error: FarmError) -> Refusal {
         | FarmError::TrialOver
         | FarmError::IdempotencyConflict
         | FarmError::Amount(_)
+        | FarmError::JobEnded
+        | FarmError::NothingToUndo
         | FarmError::QueueFull => {
             tracing::error!(%error, "an agent's call met a failure that it cannot cause");
             Refusal::Unavailable

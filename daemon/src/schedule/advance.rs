@@ -39,18 +39,18 @@ pub fn advance(state: JobState, watermarked: bool, now: Timestamp) -> Advance {
     match state {
         JobState::Rendering { segments } if segments.iter().all(is_rendered) => {
             let slots = SlotRange::new(0, segments.last().map_or(0, |last| last.slots.end));
-            let join = Segment { slots, state: SegmentState::Ready { attempt: 1, not_before: now } };
+            let join = Segment::new(slots, now);
             Advance::Go(JobState::Joining { segments, join })
         }
         JobState::Joining {
             segments,
-            join: Segment { slots, state: SegmentState::Rendered { size_bytes, sha256, facts, .. } },
+            join: Segment { slots, state: SegmentState::Rendered { size_bytes, sha256, facts, .. }, .. },
         } => {
             let master = Master { size_bytes, sha256, facts: with_makers(facts, &segments) };
             if !watermarked {
                 return Advance::Finish(Outputs { master, marked: None });
             }
-            let mark = Segment { slots, state: SegmentState::Ready { attempt: 1, not_before: now } };
+            let mark = Segment::new(slots, now);
             Advance::Go(JobState::Marking { master: Box::new(master), mark })
         }
         JobState::Marking {
@@ -92,7 +92,7 @@ mod tests {
     fn rendered(size_bytes: u64, facts: RenderFacts) -> Segment {
         let output = ObjectKey::segment(JobId(Uuid::nil()), LeaseId(Uuid::nil()));
         let state = SegmentState::Rendered { output, size_bytes, sha256: "ab".into(), facts };
-        Segment { slots: SlotRange::new(0, 9), state }
+        Segment { slots: SlotRange::new(0, 9), state, failures: vec![] }
     }
 
     fn joined() -> JobState {
@@ -111,8 +111,7 @@ mod tests {
             panic!("expected the mark")
         };
         assert_eq!(*kept, master, "who made the frames is told here, too");
-        let ready = SegmentState::Ready { attempt: 1, not_before: NOW };
-        assert_eq!(mark, Segment { slots: SlotRange::new(0, 9), state: ready });
+        assert_eq!(mark, Segment::new(SlotRange::new(0, 9), NOW));
         let waiting = JobState::Marking { master: kept.clone(), mark };
         assert_eq!(advance(waiting.clone(), true, NOW), Advance::Go(waiting));
         let marking = JobState::Marking { master: kept, mark: rendered(30, RenderFacts::default()) };

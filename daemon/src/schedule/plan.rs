@@ -3,7 +3,7 @@
 //! Nothing is cut before it is taken: who is there, and how fast, is known best then.
 
 use super::{order, share::Share};
-use crate::model::{Segment, SegmentState};
+use crate::model::Segment;
 use tweenfarm_protocol::{Rational, SlotRange, Timestamp, task::EngineSettings};
 
 /// How the frames of a job are made, where `usual` is how the farm makes them. A job that `drops_frames` gets source
@@ -17,9 +17,10 @@ const SLIVER_PART: u64 = 8;
 
 /// The first segments of a job: all of it as one, which is cut as workers take from it.
 pub fn uncut(slot_count: u64, now: Timestamp) -> Vec<Segment> {
-    let slots = SlotRange::new(0, slot_count);
-    let state = SegmentState::Ready { attempt: 1, not_before: now };
-    Some(Segment { slots, state }).into_iter().filter(|segment| !segment.slots.is_empty()).collect()
+    Some(Segment::new(SlotRange::new(0, slot_count), now))
+        .into_iter()
+        .filter(|segment| !segment.slots.is_empty())
+        .collect()
 }
 
 /// Cuts the segment at `position`, which nobody has taken, so that a share of it (never more than `slots_max`) stands
@@ -32,7 +33,7 @@ pub fn cut(segments: &mut Vec<Segment>, position: usize, share: Share, slots_max
     let before = SlotRange::new(whole.slots.first, taken.first);
     let after = SlotRange::new(taken.end, whole.slots.end);
     let parts = [before, taken, after].into_iter().filter(|part| !part.is_empty());
-    segments.splice(position..=position, parts.map(|slots| Segment { slots, state: whole.state.clone() }));
+    segments.splice(position..=position, parts.map(|slots| Segment { slots, ..whole.clone() }));
     position + usize::from(!before.is_empty())
 }
 
@@ -68,7 +69,7 @@ fn even_part(range: SlotRange, slots: u64, slot: u64) -> SlotRange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ObjectKey;
+    use crate::model::{ObjectKey, SegmentState};
     use proptest::prelude::*;
     use tweenfarm_protocol::{JobId, LeaseId, task::RenderFacts};
     use uuid::Uuid;
@@ -118,7 +119,7 @@ mod tests {
     #[test]
     fn what_is_cut_off_stays_what_it_was() {
         let state = SegmentState::Ready { attempt: 2, not_before: Timestamp(7) };
-        let mut segments = vec![Segment { slots: SlotRange::new(0, 90), state: state.clone() }];
+        let mut segments = vec![Segment { state: state.clone(), ..Segment::new(SlotRange::new(0, 90), Timestamp(0)) }];
         assert_eq!(cut(&mut segments, 0, Share::About(30), 100), 0);
         assert!(segments.len() == 2 && segments.iter().all(|segment| segment.state == state));
         assert_eq!(cut(&mut segments, 9, Share::About(30), 100), 9, "there is no such segment");

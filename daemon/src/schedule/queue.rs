@@ -1,141 +1,226 @@
 //! Which piece of which job a free worker gets next.
+//!
+//! Between accounts in turns, within an account by rank; what the worker cannot do, or does badly, is passed over.
+//! A rule: it holds what it was told of jobs and accounts, and reads no clock.
 
-use super::order;
-use crate::model::{Job, SegmentState, Spot};
-use std::collections::HashMap;
+use super::{
+    breaker::{Breakers, Capability},
+    fit::{Candidate, fit},
+    order,
+    turns::Turns,
+    work,
+};
+use crate::model::{Account, Controls, FailedAttempt, Job, Segment, SegmentState, Spot, Weight};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 use tweenfarm_protocol::{AccountId, JobId, Timestamp};
 
-/// When each account was last handed a worker, as a running number. Forgotten in a restart, which is harmless.
+/// What one point of priority is worth: a head start in the queue. Bounded, so that nobody is overtaken for ever; two days
+/// between the ends of the range are longer than most queues.
+const HEAD_START: Duration = Duration::from_secs(15 * 60);
+/// For this long after its pause a piece that failed waits for somebody who has not failed it.
+const ELSEWHERE_FOR: Duration = Duration::from_secs(60);
+
+/// A job's place within its account: the least is next.
+type Rank = (i64, JobId);
+
+/// The jobs that have something to hand out, by account.
 #[derive(Clone, Debug, Default)]
-pub struct Turns {
-    last: HashMap<AccountId, u64>,
-    count: u64,
+pub struct Queue {
+    lines: BTreeMap<AccountId, BTreeSet<Rank>>,
+    places: HashMap<JobId, Place>,
+    /// Moments at which a piece that failed may be handed out, or to more workers than before.
+    retries: BTreeSet<(Timestamp, JobId)>,
+    turns: Turns,
+    /// Of accounts with another weight than the usual.
+    weights: HashMap<AccountId, Weight>,
 }
 
-impl Turns {
-    pub fn served(&mut self, account: AccountId) {
-        self.count += 1;
-        self.last.insert(account, self.count);
-    }
-
-    fn of(&self, account: AccountId) -> u64 {
-        self.last.get(&account).copied().unwrap_or(0)
-    }
+#[derive(Clone, Debug)]
+struct Place {
+    account: AccountId,
+    rank: Rank,
+    retries: Vec<Timestamp>,
 }
 
-/// The next piece: of the account that holds the fewest workers, and among equals of the one served longest ago, so
-/// that one account's hundred jobs do not starve another's single one; within an account the oldest job first.
-pub fn next<'a>(jobs: impl Iterator<Item = &'a Job>, turns: &Turns, now: Timestamp) -> Option<(JobId, Spot)> {
-    let mut held: HashMap<AccountId, u32> = HashMap::new();
-    let mut oldest: HashMap<AccountId, (&Job, Spot)> = HashMap::new();
-    for job in jobs {
-        let mut ready: Option<(u8, Spot)> = None;
-        for (spot, piece) in job.state.pieces() {
-            match piece.state {
-                SegmentState::Ready { not_before, .. } if not_before <= now => {
-                    let (early, _) = order::wanted(piece.slots, job.slot_count);
-                    if ready.is_none_or(|(earliest, _)| early < earliest) {
-                        ready = Some((early, spot));
-                    }
-                }
-                SegmentState::Leased { .. } => *held.entry(job.account).or_default() += 1,
-                SegmentState::Ready { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => {}
+/// What there is besides the jobs.
+pub struct Surroundings<'a> {
+    pub controls: &'a Controls,
+    pub breakers: &'a Breakers,
+    /// All workers that are here and take work; asked for where that matters only.
+    pub workers: &'a dyn Fn() -> Vec<Candidate<'a>>,
+    pub now: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pick {
+    pub job: JobId,
+    pub spot: Spot,
+    /// Where the account stood that was furthest behind.
+    pub least: u128,
+}
+
+impl Queue {
+    /// A job changed.
+    pub fn put(&mut self, job: &Job) {
+        self.remove(job.id);
+        if job.paused_at.is_some() {
+            return;
+        }
+        let (mut any, mut retries) = (false, Vec::new());
+        for (_, piece) in job.state.pieces() {
+            let SegmentState::Ready { not_before, .. } = piece.state else { continue };
+            any = true;
+            if !piece.failures.is_empty() {
+                retries.extend([not_before, not_before.plus(ELSEWHERE_FOR)]);
             }
         }
-        let Some((_, spot)) = ready else { continue };
-        let first = oldest.entry(job.account).or_insert((job, spot));
-        if age(job) < age(first.0) {
-            *first = (job, spot);
+        if any {
+            let (account, rank) = (job.account, rank(job));
+            self.retries.extend(retries.iter().map(|at| (*at, job.id)));
+            self.lines.entry(account).or_default().insert(rank);
+            self.places.insert(job.id, Place { account, rank, retries });
         }
     }
-    let order = |job: &Job| (held.get(&job.account).copied().unwrap_or(0), turns.of(job.account), age(job));
-    oldest.into_values().min_by_key(|(job, _)| order(job)).map(|(job, spot)| (job.id, spot))
+
+    fn remove(&mut self, job: JobId) {
+        let Some(place) = self.places.remove(&job) else { return };
+        for at in place.retries {
+            self.retries.remove(&(at, job));
+        }
+        if let Some(line) = self.lines.get_mut(&place.account) {
+            line.remove(&place.rank);
+            if line.is_empty() {
+                self.lines.remove(&place.account);
+            }
+        }
+    }
+
+    /// An account changed.
+    pub fn weigh(&mut self, account: &Account) {
+        if account.weight == Weight::default() {
+            self.weights.remove(&account.id);
+        } else {
+            self.weights.insert(account.id, account.weight);
+        }
+    }
+
+    pub fn weight(&self, account: AccountId) -> Weight {
+        self.weights.get(&account).copied().unwrap_or_default()
+    }
+
+    /// The next piece for a worker, of all `jobs` that have not ended.
+    pub fn next(&self, jobs: &BTreeMap<JobId, Job>, worker: &Candidate, around: &Surroundings) -> Option<Pick> {
+        if around.controls.is_paused() || !around.controls.works(worker.agent) {
+            return None;
+        }
+        let mut lines: Vec<_> = self.lines.iter().map(|(account, line)| (self.turns.of(*account), line)).collect();
+        // Among equals whose next job is the oldest: priority counts within an account only.
+        lines.sort_by_cached_key(|(stands, line)| {
+            let next = line.first().and_then(|(_, job)| jobs.get(job));
+            (*stands, next.map(Job::place))
+        });
+        let least = lines.first()?.0;
+        let workers = Workers { around, list: OnceCell::new() };
+        let ranks = lines.into_iter().flat_map(|(_, line)| line);
+        let mut jobs = ranks.filter_map(|(_, job)| jobs.get(job));
+        jobs.find_map(|job| Some(Pick { job: job.id, spot: ready(job, worker, &workers)?, least }))
+    }
+
+    /// The piece at `spot` was leased, or the part of it that was cut off.
+    pub fn given(&mut self, job: &Job, spot: Spot, least: u128) {
+        let weight = self.weight(job.account);
+        self.turns.given(job.account, weight, work::of(job, spot), least);
+    }
+
+    /// A leased piece came back undone, through no fault of its job's.
+    pub fn given_back(&mut self, job: &Job, spot: Spot) {
+        let weight = self.weight(job.account);
+        self.turns.given_back(job.account, weight, work::of(job, spot));
+    }
+
+    /// When something that waits now may be handed out.
+    pub fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let later = (Timestamp(now.0.saturating_add(1)), JobId(uuid::Uuid::nil()));
+        self.retries.range(later..).next().map(|(at, _)| *at)
+    }
 }
 
-/// When the next piece that waits after a failure may be tried again; none when nothing waits.
-pub fn next_ready_at<'a>(jobs: impl Iterator<Item = &'a Job>) -> Option<Timestamp> {
-    jobs.flat_map(|job| job.state.pieces())
-        .filter_map(|(_, piece)| match piece.state {
-            SegmentState::Ready { not_before, .. } => Some(not_before),
-            SegmentState::Leased { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => None,
-        })
-        .min()
+fn rank(job: &Job) -> Rank {
+    let head_start = i64::try_from(HEAD_START.as_micros()).unwrap_or(i64::MAX);
+    (job.created_at.0.saturating_sub(head_start.saturating_mul(i64::from(job.priority.get()))), job.id)
 }
 
-fn age(job: &Job) -> (Timestamp, JobId) {
-    (job.created_at, job.id)
+/// The workers around, listed when first asked for.
+struct Workers<'a, 'b> {
+    around: &'b Surroundings<'a>,
+    list: OnceCell<Vec<Candidate<'a>>>,
+}
+
+impl<'a> Workers<'a, '_> {
+    fn list(&self) -> &[Candidate<'a>] {
+        self.list.get_or_init(self.around.workers)
+    }
+
+    fn can(&self, job: &Job, spot: Spot, worker: &Candidate) -> bool {
+        let Surroundings { breakers, now, .. } = *self.around;
+        let is_here = |engine: &str| self.list().iter().any(|other| other.facts.engine == engine);
+        fit(job, spot, worker, is_here).is_ok()
+            && breakers.admits((worker.agent, worker.worker), Capability::of(job, spot), now).is_ok()
+    }
+}
+
+/// The piece of a job that the worker may have now, the one that is wanted first.
+fn ready(job: &Job, worker: &Candidate, workers: &Workers) -> Option<Spot> {
+    let now = workers.around.now;
+    let mut found: Option<(u8, Spot)> = None;
+    for (spot, piece) in job.state.pieces() {
+        let SegmentState::Ready { not_before, .. } = piece.state else { continue };
+        if not_before > now {
+            continue;
+        }
+        // What is in the way of one piece is in the way of the others.
+        if !workers.can(job, spot, worker) {
+            return None;
+        }
+        let (early, _) = order::wanted(piece.slots, job.slot_count);
+        if found.is_some_and(|(earliest, _)| earliest <= early) {
+            continue;
+        }
+        let waits = now < not_before.plus(ELSEWHERE_FOR);
+        if !waits || !is_better_elsewhere(job, spot, piece, worker, workers) {
+            found = Some((early, spot));
+        }
+    }
+    found.map(|(_, spot)| spot)
+}
+
+fn is_better_elsewhere(job: &Job, spot: Spot, piece: &Segment, worker: &Candidate, workers: &Workers) -> bool {
+    let doubt = doubt(&piece.failures, worker);
+    doubt > Doubt::None
+        && workers
+            .list()
+            .iter()
+            .any(|other| doubt > self::doubt(&piece.failures, other) && workers.can(job, spot, other))
+}
+
+/// How little is to be hoped of a worker where others failed. Another machine has another driver and another disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    None,
+    AgentFailed,
+    WorkerFailed,
+}
+
+fn doubt(failures: &[FailedAttempt], worker: &Candidate) -> Doubt {
+    let own = failures.iter().filter(|failure| failure.agent == worker.agent);
+    own.map(|failure| if failure.worker == worker.worker { Doubt::WorkerFailed } else { Doubt::AgentFailed })
+        .max()
+        .unwrap_or(Doubt::None)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{JobState, Segment};
-    use crate::store::samples;
-    use tweenfarm_protocol::{AgentId, LeaseId, SlotRange, task::Progress};
-    use uuid::Uuid;
-
-    const NOW: Timestamp = Timestamp(100);
-
-    fn ready(not_before: i64) -> SegmentState {
-        SegmentState::Ready { attempt: 1, not_before: Timestamp(not_before) }
-    }
-
-    fn leased() -> SegmentState {
-        SegmentState::Leased {
-            lease: LeaseId(Uuid::nil()),
-            agent: AgentId(Uuid::nil()),
-            worker: 0,
-            deadline: Timestamp(500),
-            attempt: 1,
-            progress: Progress::default(),
-        }
-    }
-
-    fn job(number: u128, account: u128, at: i64, states: Vec<SegmentState>) -> Job {
-        let segments = (0_u64..).zip(states);
-        let segments = segments.map(|(at, state)| Segment { slots: SlotRange::new(at, at + 1), state }).collect();
-        samples::job(number, account, at, JobState::Rendering { segments })
-    }
-
-    fn chosen(jobs: &[Job], turns: &Turns) -> Option<(u128, Spot)> {
-        next(jobs.iter(), turns, NOW).map(|(job, spot)| (job.0.as_u128(), spot))
-    }
-
-    #[test]
-    fn the_oldest_jobs_first_ready_piece_comes_first() {
-        let check = |jobs: &[Job], expected| assert_eq!(chosen(jobs, &Turns::default()), expected);
-        check(&[], None);
-        check(&[job(1, 1, 10, vec![leased()])], None);
-        check(&[job(1, 1, 10, vec![ready(101)])], None);
-        check(&[job(1, 1, 10, vec![leased(), ready(101), ready(100)])], Some((1, Spot::Segment(2))));
-        check(&[job(1, 1, 20, vec![ready(0)]), job(2, 1, 10, vec![ready(0)])], Some((2, Spot::Segment(0))));
-        check(&[job(2, 1, 10, vec![ready(0)]), job(1, 1, 10, vec![ready(0)])], Some((1, Spot::Segment(0))));
-    }
-
-    #[test]
-    fn a_join_is_a_piece_like_any_other() {
-        let join = Segment { slots: SlotRange::new(0, 2), state: ready(0) };
-        let joining = samples::job(1, 1, 10, JobState::Joining { segments: vec![], join });
-        assert_eq!(chosen(&[joining], &Turns::default()), Some((1, Spot::Join)));
-    }
-
-    #[test]
-    fn the_account_with_the_fewest_workers_comes_first_then_the_one_that_waited_longest() {
-        let busy = job(1, 1, 10, vec![leased(), ready(0)]);
-        let waiting = job(2, 2, 90, vec![ready(0)]);
-        assert_eq!(chosen(&[busy, waiting.clone()], &Turns::default()), Some((2, Spot::Segment(0))));
-        let other = job(3, 3, 10, vec![ready(0)]);
-        let mut turns = Turns::default();
-        turns.served(other.account);
-        assert_eq!(chosen(&[other.clone(), waiting.clone()], &turns), Some((2, Spot::Segment(0))));
-        turns.served(waiting.account);
-        assert_eq!(chosen(&[other, waiting], &turns), Some((3, Spot::Segment(0))));
-    }
-
-    #[test]
-    fn the_next_retry_is_known() {
-        let jobs = [job(1, 1, 10, vec![leased(), ready(300)]), job(2, 1, 10, vec![ready(200)])];
-        assert_eq!(next_ready_at(jobs.iter()), Some(Timestamp(200)));
-        assert_eq!(next_ready_at(jobs[..0].iter()), None);
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Which failures are tried again, and when.
 
-use crate::model::{Abandoned, SegmentState};
+use crate::model::{Abandoned, FailedAttempt, SegmentState};
 use std::time::Duration;
 use tweenfarm_protocol::{
     Timestamp,
@@ -18,14 +18,29 @@ pub struct RetryRules {
 /// No wait grows beyond this, however many attempts an operator allows.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// What becomes of a segment whose attempt number `attempt` failed.
-pub fn after_failure(attempt: u32, failure: Failure, rules: &RetryRules, now: Timestamp) -> SegmentState {
+/// What becomes of a segment whose attempt number `attempt` failed, after those of `before`.
+///
+/// A clip that an agent finds wrong was found right by the daemon's own look into it: with a broken decoder, one agent
+/// would fail every job it is given. So an agent on another machine is asked, too, where there is one (`other_agent`), and
+/// at once; what two found, or the only one, ends the job.
+pub fn after_failure(
+    attempt: u32,
+    failure: Failure,
+    before: &[FailedAttempt],
+    other_agent: bool,
+    rules: &RetryRules,
+    now: Timestamp,
+) -> SegmentState {
+    let is_input = |failure: &Failure| failure.class == FailureClass::Input;
     let another_may_do = match failure.class {
-        FailureClass::Input => false,
+        FailureClass::Input => other_agent && !before.iter().any(|earlier| is_input(&earlier.failure)),
         FailureClass::Resource | FailureClass::Worker | FailureClass::Internal => true,
     };
     if !another_may_do || attempt >= rules.attempts_max {
         return SegmentState::Abandoned(Abandoned { attempts: attempt, last: failure });
+    }
+    if is_input(&failure) {
+        return SegmentState::Ready { attempt: attempt.saturating_add(1), not_before: now };
     }
     let doublings = attempt.saturating_sub(1).min(16);
     let wait = rules.retry_after.saturating_mul(1 << doublings).min(RETRY_AFTER_MAX);
@@ -68,7 +83,8 @@ mod tests {
                 }
                 None => SegmentState::Abandoned(Abandoned { attempts: attempt, last: failure(class) }),
             };
-            assert_eq!(after_failure(attempt, failure(class), &RULES, NOW), expected, "{class:?} at attempt {attempt}");
+            let after = after_failure(attempt, failure(class), &[], false, &RULES, NOW);
+            assert_eq!(after, expected, "{class:?} at attempt {attempt}");
         };
         check(FailureClass::Input, 1, None);
         check(FailureClass::Worker, 1, Some(10));
@@ -80,9 +96,25 @@ mod tests {
     }
 
     #[test]
+    fn a_clip_that_one_agent_finds_wrong_is_looked_at_by_another_if_there_is_one() {
+        let found = |before: &[FailedAttempt], other_agent| {
+            after_failure(1, failure(FailureClass::Input), before, other_agent, &RULES, NOW)
+        };
+        let of = |class| {
+            let agent = tweenfarm_protocol::AgentId(uuid::Uuid::nil());
+            FailedAttempt { agent, worker: 0, at: NOW, failure: failure(class) }
+        };
+        let again = SegmentState::Ready { attempt: 2, not_before: NOW };
+        assert_eq!(found(&[], true), again);
+        assert_eq!(found(&[of(FailureClass::Worker)], true), again);
+        assert!(matches!(found(&[], false), SegmentState::Abandoned(_)));
+        assert!(matches!(found(&[of(FailureClass::Input)], true), SegmentState::Abandoned(_)), "two found the same");
+    }
+
+    #[test]
     fn the_wait_stays_within_its_limit() {
         let patient = RetryRules { attempts_max: u32::MAX, retry_after: Duration::from_secs(60) };
-        let after = after_failure(1_000, failure(FailureClass::Worker), &patient, NOW);
+        let after = after_failure(1_000, failure(FailureClass::Worker), &[], true, &patient, NOW);
         assert_eq!(after, SegmentState::Ready { attempt: 1_001, not_before: NOW.plus(RETRY_AFTER_MAX) });
     }
 

@@ -56,7 +56,9 @@ mod tests {
     fn the_piece_that_is_furthest_says_how_far_a_job_is() {
         let ready = || SegmentState::Ready { attempt: 1, not_before: Timestamp(0) };
         let check = |states: Vec<SegmentState>, expected: Stage| {
-            let segments = states.into_iter().map(|state| Segment { slots: SlotRange::new(0, 10), state }).collect();
+            let segments = states.into_iter();
+            let segments =
+                segments.map(|state| Segment { slots: SlotRange::new(0, 10), state, failures: vec![] }).collect();
             let job = samples::job(1, 1, 1, JobState::Rendering { segments });
             assert_eq!(Stage::of(&job), expected);
         };

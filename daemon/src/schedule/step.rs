@@ -1,13 +1,31 @@
 //! The one function that moves a segment from state to state.
 
 use super::retry::{self, RetryRules};
-use crate::model::{IllegalStep, SegmentEvent, SegmentState};
+use crate::model::{FailedAttempt, IllegalStep, Segment, SegmentEvent, SegmentState};
 use tweenfarm_protocol::{Timestamp, task::Progress};
+
+/// The segment after `event`: its state, and one more failure if it was one.
+pub fn step(segment: Segment, event: SegmentEvent, rules: &RetryRules, now: Timestamp) -> Result<Segment, IllegalStep> {
+    let Segment { slots, state, mut failures } = segment;
+    let failed = match (&state, &event) {
+        (SegmentState::Leased { agent, worker, .. }, SegmentEvent::Failed { failure, .. }) => {
+            Some((*agent, *worker, failure.clone()))
+        }
+        (SegmentState::Leased { agent, worker, .. }, SegmentEvent::Expired { .. }) => {
+            Some((*agent, *worker, retry::lost_worker()))
+        }
+        _ => None,
+    };
+    let state = state_after(state, &failures, event, rules, now)?;
+    failures.extend(failed.map(|(agent, worker, failure)| FailedAttempt { agent, worker, at: now, failure }));
+    Ok(Segment { slots, state, failures })
+}
 
 /// The state after `event`. An event that quotes another lease than the segment's current one is illegal: that is
 /// what keeps a late worker from overwriting its successor.
-pub fn step(
+fn state_after(
     state: SegmentState,
+    failures: &[FailedAttempt],
     event: SegmentEvent,
     rules: &RetryRules,
     now: Timestamp,
@@ -46,12 +64,12 @@ pub fn step(
         SegmentEvent::Delivered { lease, output, size_bytes, sha256, facts } if lease == held => {
             Ok(SegmentState::Rendered { output, size_bytes, sha256, facts })
         }
-        SegmentEvent::Failed { lease, failure } if lease == held => {
-            Ok(retry::after_failure(attempt, failure, rules, now))
+        SegmentEvent::Failed { lease, failure, other_agent } if lease == held => {
+            Ok(retry::after_failure(attempt, failure, failures, other_agent, rules, now))
         }
         SegmentEvent::GivenBack { lease } if lease == held => Ok(SegmentState::Ready { attempt, not_before: now }),
         SegmentEvent::Expired { lease } if lease == held && deadline <= now => {
-            Ok(retry::after_failure(attempt, retry::lost_worker(), rules, now))
+            Ok(retry::after_failure(attempt, retry::lost_worker(), failures, true, rules, now))
         }
         SegmentEvent::Leased { .. }
         | SegmentEvent::Renewed { .. }
@@ -69,7 +87,7 @@ mod tests {
     use proptest::prelude::*;
     use std::time::Duration;
     use tweenfarm_protocol::{
-        AgentId, JobId, LeaseId,
+        AgentId, JobId, LeaseId, SlotRange,
         task::{Failure, FailureClass, RenderFacts},
     };
     use uuid::Uuid;
@@ -119,11 +137,11 @@ mod tests {
     #[test]
     fn a_segment_moves_as_its_current_lease_says() {
         let check = |state, event, expected: Result<SegmentState, IllegalStep>| {
-            assert_eq!(step(state, event, &RULES, NOW), expected);
+            assert_eq!(state_after(state, &[], event, &RULES, NOW), expected);
         };
         let ready = |attempt, not_before| SegmentState::Ready { attempt, not_before: Timestamp(not_before) };
         let retried = SegmentState::Ready { attempt: 3, not_before: NOW.plus(RULES.retry_after * 2) };
-        let failed = |class| SegmentEvent::Failed { lease: lease(1), failure: failure(class) };
+        let failed = |class| SegmentEvent::Failed { lease: lease(1), failure: failure(class), other_agent: false };
 
         let SegmentState::Leased { agent, worker, deadline, .. } = leased(1, 2_000, 0) else { panic!("leased") };
         let fresh = SegmentState::Leased {
@@ -163,7 +181,9 @@ mod tests {
             by().prop_map(take),
             by().prop_map(deliver),
             (by(), 0_i64..5_000, 0_u64..12).prop_map(|(by, deadline, frames)| renew(by, deadline, frames)),
-            (by(), class).prop_map(|(by, class)| SegmentEvent::Failed { lease: lease(by), failure: failure(class) }),
+            (by(), class, any::<bool>()).prop_map(|(by, class, other_agent)| {
+                SegmentEvent::Failed { lease: lease(by), failure: failure(class), other_agent }
+            }),
             by().prop_map(|by| SegmentEvent::GivenBack { lease: lease(by) }),
             by().prop_map(|by| SegmentEvent::Expired { lease: lease(by) }),
         ]
@@ -185,13 +205,16 @@ mod tests {
         /// within their limit, and what is rendered or given up stays so.
         #[test]
         fn only_the_current_lease_moves_a_segment(events in prop::collection::vec((any_event(), 0_i64..8_000_000), 1..60)) {
-            let mut state = SegmentState::Ready { attempt: 1, not_before: Timestamp(0) };
+            let mut segment = Segment::new(SlotRange::new(0, 10), Timestamp(0));
             let mut now = Timestamp(0);
             let mut attempts = 1;
             for (event, later) in events {
                 now = Timestamp(now.0 + later);
-                let before = state.clone();
-                let Ok(after) = step(before.clone(), event.clone(), &RULES, now) else { continue };
+                let before = segment.state.clone();
+                let Ok(stepped) = step(segment.clone(), event.clone(), &RULES, now) else { continue };
+                let after = stepped.state.clone();
+                prop_assert!(stepped.failures.starts_with(&segment.failures), "a failure was forgotten");
+                prop_assert!(stepped.failures.len() <= RULES.attempts_max as usize);
                 match &before {
                     SegmentState::Ready { .. } => {
                         prop_assert!(matches!(event, SegmentEvent::Leased { .. }), "a ready segment moved by itself");
@@ -207,7 +230,7 @@ mod tests {
                     prop_assert!(*attempt >= attempts && *attempt <= RULES.attempts_max);
                     attempts = *attempt;
                 }
-                state = after;
+                segment = stepped;
             }
         }
     }

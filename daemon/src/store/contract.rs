@@ -351,6 +351,26 @@ fn an_ended_job_is_not_open_any_more() {
 }
 
 #[test]
+fn a_cancelled_job_is_open_with_its_segments_for_as_long_as_it_can_be_undone() {
+    both(|store| {
+        let undoable = job(1, 1, 10, cancelled_and_kept());
+        store.commit(&[Write::PutJob(undoable.clone())]).unwrap();
+        assert_eq!(store.open_jobs().unwrap(), [undoable]);
+        store.commit(&[Write::PutJob(job(1, 1, 10, cancelled()))]).unwrap();
+        assert_eq!((store.open_jobs().unwrap(), store.job(JobId(id(1))).unwrap().unwrap().kept()), (vec![], None));
+    });
+}
+
+#[test]
+fn what_was_stopped_stays_so_until_it_is_said_otherwise() {
+    both(|store| {
+        assert_eq!(store.controls().unwrap(), Controls::default());
+        store.commit(&[Write::PutControls(controls())]).unwrap();
+        assert_eq!(store.controls().unwrap(), controls());
+    });
+}
+
+#[test]
 fn a_first_answer_is_kept_by_account_route_and_key_until_it_is_forgotten() {
     both(|store| {
         let account = AccountId(id(1));
@@ -470,7 +490,7 @@ fn a_job_with_thousands_of_segments_needs_no_large_pages_and_leaves_no_segments_
     let folder = tempfile::tempdir().unwrap();
     let store = sled::open(folder.path()).unwrap();
     let ready = SegmentState::Ready { attempt: 1, not_before: Timestamp(0) };
-    let segment = |at: u64| Segment { slots: SlotRange::new(at, at + 1), state: ready.clone() };
+    let segment = |at: u64| Segment { slots: SlotRange::new(at, at + 1), state: ready.clone(), failures: vec![] };
     let long = |changed: u64| {
         let mut segments: Vec<_> = (0..3_000).map(segment).collect();
         segments[usize::try_from(changed).unwrap()].state =

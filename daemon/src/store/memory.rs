@@ -3,7 +3,7 @@
 use super::{Store, StoreError, Tables, Write};
 use crate::{
     model::{
-        Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey,
+        Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey,
         Operator, Origin, Project, ShareToken, StoryLine, Webhook,
     },
     retention,
@@ -24,6 +24,8 @@ pub struct MemoryStore {
 struct State {
     committed: Tables,
     synced: Tables,
+    /// Committed and not synced, in order.
+    unsynced: Vec<Write>,
 }
 
 impl MemoryStore {
@@ -34,7 +36,7 @@ impl MemoryStore {
     /// What a machine finds after a power cut: everything synced, nothing else.
     pub fn crash(&self) -> MemoryStore {
         let synced = self.read(|state| state.synced.clone());
-        MemoryStore { state: Mutex::new(State { committed: synced.clone(), synced }) }
+        MemoryStore { state: Mutex::new(State { committed: synced.clone(), synced, unsynced: Vec::new() }) }
     }
 
     fn read<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
@@ -210,7 +212,7 @@ impl Store for MemoryStore {
     }
 
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError> {
-        self.tables(|tables| tables.jobs.values().filter(|job| !job.has_ended()).cloned().collect())
+        self.tables(|tables| tables.jobs.values().filter(|job| job.is_open()).cloned().collect())
     }
 
     fn story(&self, job: JobId) -> Result<Vec<StoryLine>, StoreError> {
@@ -260,13 +262,20 @@ impl Store for MemoryStore {
         self.tables(|tables| tables.invite(name))
     }
 
+    fn controls(&self) -> Result<Controls, StoreError> {
+        self.tables(|tables| tables.controls().unwrap_or_default())
+    }
+
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
-        self.read(|state| writes.iter().cloned().for_each(|write| state.committed.apply(write)));
+        self.read(|state| {
+            writes.iter().cloned().for_each(|write| state.committed.apply(write));
+            state.unsynced.extend_from_slice(writes);
+        });
         Ok(())
     }
 
     fn sync(&self) -> Result<(), StoreError> {
-        self.read(|state| state.synced = state.committed.clone());
+        self.read(|state| std::mem::take(&mut state.unsynced).into_iter().for_each(|write| state.synced.apply(write)));
         Ok(())
     }
 }

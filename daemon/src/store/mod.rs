@@ -16,7 +16,7 @@ pub use memory::MemoryStore;
 pub use tables::Tables;
 
 use crate::model::{
-    Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Operator,
+    Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Operator,
     Origin, Project, ShareToken, StoryLine, Webhook,
 };
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
@@ -76,6 +76,8 @@ pub enum Write {
     PutInvite(Invite),
     /// The only one of its name.
     PutOperator(Operator),
+    /// The only ones there are.
+    PutControls(Controls),
     ForgetAnswer {
         account: AccountId,
         route: String,
@@ -148,7 +150,7 @@ pub trait Store: Send + Sync + 'static {
     fn origin(&self, job: JobId) -> Result<Option<Origin>, StoreError>;
     /// Of all accounts, newest first, by time and then id; only jobs that come after `after` in that order.
     fn jobs_recent(&self, limit: usize, after: Option<JobPlace>) -> Result<Vec<Job>, StoreError>;
-    /// Jobs that have not ended, in order of id.
+    /// Jobs that have not ended and cancelled ones that can be undone, in order of id.
     fn open_jobs(&self) -> Result<Vec<Job>, StoreError>;
 
     /// In sequence.
@@ -172,6 +174,8 @@ pub trait Store: Send + Sync + 'static {
     fn operators(&self) -> Result<Vec<Operator>, StoreError>;
     /// The last one for a name.
     fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError>;
+    /// As they were put last; at first nothing is stopped.
+    fn controls(&self) -> Result<Controls, StoreError>;
 
     /// Applies all writes, in order, or none. Only the farm's writer calls it.
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;

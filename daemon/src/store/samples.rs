@@ -17,7 +17,14 @@ pub(crate) fn id(number: u128) -> Uuid {
 
 pub(crate) fn account(number: u128, email: &str) -> Account {
     let (created_at, email_as_of) = (Timestamp(7), Timestamp(8));
-    Account { id: AccountId(id(number)), email: email.into(), email_as_of, tier: Tier::Paid, created_at }
+    Account {
+        id: AccountId(id(number)),
+        email: email.into(),
+        email_as_of,
+        tier: Tier::Paid,
+        weight: Weight::new(5).unwrap(),
+        created_at,
+    }
 }
 
 pub(crate) fn project(number: u128, of: u128) -> Project {
@@ -216,12 +223,20 @@ pub(crate) fn job(number: u128, of: u128, at: i64, state: JobState) -> Job {
         charged: Xeconds(3),
         created_at: Timestamp(at),
         progress_percent: 7,
+        priority: Priority::new(-20).unwrap(),
+        paused_at: Some(Timestamp(11)),
+        engine_version: "flow 4".into(),
         state,
     }
 }
 
 fn segment(first: u64, end: u64, state: SegmentState) -> Segment {
-    Segment { slots: SlotRange::new(first, end), state }
+    Segment { slots: SlotRange::new(first, end), state, failures: Vec::new() }
+}
+
+fn failed(class: FailureClass, message: &str) -> FailedAttempt {
+    let failure = Failure { log: vec!["No space left.".into()], ..Failure::new(class, message.into()) };
+    FailedAttempt { agent: AgentId(id(9)), worker: 1, at: Timestamp(20), failure }
 }
 
 fn render_facts() -> RenderFacts {
@@ -250,27 +265,44 @@ pub(crate) fn rendering() -> JobState {
         progress: Progress { frames_done: 3, frames_total: 100 },
     };
     let ready = SegmentState::Ready { attempt: 1, not_before: Timestamp(10) };
-    let last = Failure::new(FailureClass::Resource, "The disk is full.".into());
-    let abandoned = SegmentState::Abandoned(Abandoned { attempts: 3, last });
+    let last = failed(FailureClass::Resource, "The disk is full.");
+    let abandoned = SegmentState::Abandoned(Abandoned { attempts: 3, last: last.failure.clone() });
     let segments = [leased, ready, rendered(), abandoned].into_iter().zip(0_u64..);
-    let segments = segments.map(|(state, at)| segment(at * 50, at * 50 + 50, state)).collect();
+    let mut segments: Vec<_> = segments.map(|(state, at)| segment(at * 50, at * 50 + 50, state)).collect();
+    segments[0].failures = vec![failed(FailureClass::Worker, "It crashed.")];
+    segments[3].failures = vec![last];
     JobState::Rendering { segments }
 }
 
 pub(crate) fn cancelled() -> JobState {
-    let end = JobEnd::Cancelled { refund: EntryId(id(4)), refunded: Xeconds(3) };
+    let end = JobEnd::Cancelled { refund: EntryId(id(4)), refunded: Xeconds(3), kept: None };
     JobState::Ended { at: Timestamp(60), end }
+}
+
+pub(crate) fn cancelled_and_kept() -> JobState {
+    let segments = vec![segment(0, 200, rendered())];
+    let kept = Some(Kept { state: Box::new(JobState::Rendering { segments }), until: Timestamp(90) });
+    let end = JobEnd::Cancelled { refund: EntryId(id(4)), refunded: Xeconds(3), kept };
+    JobState::Ended { at: Timestamp(60), end }
+}
+
+pub(crate) fn controls() -> Controls {
+    let duties =
+        [(AgentId(id(9)), Duty::Draining { at: Timestamp(5) }), (AgentId(id(8)), Duty::Paused { at: Timestamp(6) })];
+    Controls { queue: Queue::Paused { at: Timestamp(4) }, duties: duties.into() }
 }
 
 pub(crate) fn every_state() -> Vec<JobState> {
     let join = segment(0, 200, SegmentState::Ready { attempt: 1, not_before: Timestamp(40) });
-    let mark = segment(0, 200, SegmentState::Ready { attempt: 2, not_before: Timestamp(45) });
+    let mut mark = segment(0, 200, SegmentState::Ready { attempt: 2, not_before: Timestamp(45) });
+    mark.failures = vec![failed(FailureClass::Internal, "It was too short.")];
     let master = Box::new(Master { size_bytes: 20, sha256: "ef".into(), facts: render_facts() });
     let output_key = ObjectKey::output(Tier::Free, AccountId(id(1)), ProjectId(id(1)), JobId(id(1)), 60);
     let output = FileId(id(5));
     let done = JobEnd::Done { output, output_key, facts: render_facts(), master: Some(FileId(id(6))) };
     let error = "The clip could not be decoded.".into();
-    let failed = JobEnd::Failed { error, refund: EntryId(id(4)), refunded: Xeconds(3) };
+    let log = vec!["moov atom not found".into()];
+    let failed = JobEnd::Failed { error, log, refund: EntryId(id(4)), refunded: Xeconds(3) };
     vec![
         rendering(),
         JobState::Joining { segments: vec![segment(0, 200, rendered())], join },
@@ -278,5 +310,6 @@ pub(crate) fn every_state() -> Vec<JobState> {
         JobState::Ended { at: Timestamp(60), end: failed },
         cancelled(),
         JobState::Marking { master, mark },
+        cancelled_and_kept(),
     ]
 }

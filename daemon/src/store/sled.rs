@@ -18,7 +18,7 @@ use super::{
     record::{self, JobRecord, SegmentRecord, Stored},
 };
 use crate::model::{
-    Account, Agent, ApiKey, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Operator,
+    Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Operator,
     Origin, Project, ShareToken, StoryLine, Webhook,
 };
 use ::sled::{Batch, Db, IVec};
@@ -404,6 +404,10 @@ impl Store for SledStore {
 
     fn invite(&self, name: &str) -> Result<Option<Invite>, StoreError> {
         self.record(&key(kind::INVITE, &[name.as_bytes()]))
+    }
+
+    fn controls(&self) -> Result<Controls, StoreError> {
+        Ok(self.record(&[kind::CONTROLS])?.unwrap_or_default())
     }
 
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {

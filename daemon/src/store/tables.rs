@@ -2,7 +2,7 @@
 
 use super::Write;
 use crate::model::{
-    Account, Agent, ApiKey, EntryKind, FirstAnswer, Invite, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey,
+    Account, Agent, ApiKey, Controls, EntryKind, FirstAnswer, Invite, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey,
     Operator, Origin, Project, StoryLine, Webhook,
 };
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ pub struct Tables {
     pub(super) agents: BTreeMap<AgentId, Agent>,
     pub(super) invites: BTreeMap<String, Invite>,
     pub(super) operators: BTreeMap<String, Operator>,
+    pub(super) controls: Option<Controls>,
 }
 
 impl Tables {
@@ -109,6 +110,7 @@ impl Tables {
             Write::PutOperator(operator) => {
                 self.operators.insert(operator.name.clone(), operator);
             }
+            Write::PutControls(controls) => self.controls = Some(controls),
             Write::ForgetAnswer { account, route, key } => {
                 self.answers.remove(&(account, route, key));
             }
@@ -174,6 +176,10 @@ impl Tables {
 
     pub fn operator(&self, name: &str) -> Option<Operator> {
         self.operators.get(name).cloned()
+    }
+
+    pub fn controls(&self) -> Option<Controls> {
+        self.controls.clone()
     }
 
     pub fn invite(&self, name: &str) -> Option<Invite> {

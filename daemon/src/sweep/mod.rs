@@ -1,6 +1,7 @@
 //! Sweeps: passes that compare what is with what should be. Each takes no input, and doing one twice is harmless.
 
 pub mod audit;
+pub mod cancelled;
 pub mod key_uses;
 pub mod leases;
 pub mod orphans;

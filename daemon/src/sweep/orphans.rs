@@ -59,6 +59,8 @@ pub async fn clean_up_after(farm: &Farm, blobs: &Blobs, id: JobId) -> Result<u64
         None => vec![],
         Some(job) => match job.state {
             JobState::Rendering { .. } | JobState::Joining { .. } | JobState::Marking { .. } => return Ok(0),
+            // It may go on.
+            JobState::Ended { end: JobEnd::Cancelled { kept: Some(_), .. }, .. } => return Ok(0),
             JobState::Ended { end: JobEnd::Done { .. }, .. } => vec![],
             // A join or a mark may have delivered before its job was cancelled or failed.
             JobState::Ended { end: JobEnd::Failed { .. } | JobEnd::Cancelled { .. }, .. } => {

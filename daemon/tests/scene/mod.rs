@@ -72,6 +72,7 @@ pub const RULES: FarmRules = FarmRules {
     idempotency_for: Duration::from_secs(24 * 60 * 60),
     keep: Lifetimes::by_tier(Duration::from_secs(3 * 24 * 60 * 60), Duration::from_secs(90 * 24 * 60 * 60)),
     webhooks: WebhookRules { attempts_max: 1, keep_log: false },
+    undo_for: Duration::ZERO,
 };
 
 pub const AGENT: AgentId = AgentId(Uuid::from_u128(0xA6E7));
@@ -179,7 +180,7 @@ pub fn hello(agent: AgentId, workers: u32) -> Hello {
         device_uuid: "00".into(),
         device_name: "llvmpipe".into(),
         engine: "flow 1".into(),
-        encoders: vec!["x264enc".into()],
+        encoders: ["x264enc", "x265enc", "svtav1enc", "av1enc"].map(String::from).into(),
         inventory: Default::default(),
     };
     Hello {

@@ -162,6 +162,7 @@ impl Bench {
             idempotency_for: DAY,
             keep: Lifetimes::by_tier(3 * DAY, 90 * DAY),
             webhooks: crate::model::WebhookRules { attempts_max: 1, keep_log: true },
+            undo_for: Duration::ZERO,
         };
         let (effects, receiver) = mpsc::channel(16);
         let clock = HandClock(Arc::new(AtomicI64::new(Timestamp::now().0)));

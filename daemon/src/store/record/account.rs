@@ -3,7 +3,7 @@
 use super::{RecordError, Stored};
 use crate::model::{
     Account, ApiKey, Credit, Currency, EntryKind, FirstAnswer, KeyHash, KeyKind, KeyLabel, LedgerEntry, Origin,
-    Project, ProjectState, Purchase, Reversal, ShareToken, Tier,
+    Project, ProjectState, Purchase, Reversal, ShareToken, Tier, Weight,
 };
 use serde::{Deserialize, Serialize};
 use tweenfarm_protocol::{AccountId, EntryId, JobId, KeyId, ProjectId, Timestamp, Xeconds};
@@ -12,6 +12,7 @@ use tweenfarm_protocol::{AccountId, EntryId, JobId, KeyId, ProjectId, Timestamp,
 pub enum AccountRecord {
     V1 { id: AccountId, email: String, tier: TierV1, created_at: Timestamp },
     V2 { id: AccountId, email: String, email_as_of: Timestamp, tier: TierV1, created_at: Timestamp },
+    V3 { id: AccountId, email: String, email_as_of: Timestamp, tier: TierV1, weight: u32, created_at: Timestamp },
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -42,18 +43,22 @@ impl Stored for Account {
     type Record = AccountRecord;
 
     fn to_record(&self) -> AccountRecord {
-        let Account { id, email, email_as_of, tier, created_at } = self.clone();
-        AccountRecord::V2 { id, email, email_as_of, tier: tier.into(), created_at }
+        let Account { id, email, email_as_of, tier, weight, created_at } = self.clone();
+        AccountRecord::V3 { id, email, email_as_of, tier: tier.into(), weight: weight.get(), created_at }
     }
 
     fn from_record(record: AccountRecord) -> Result<Account, RecordError> {
-        let (id, email, email_as_of, tier, created_at) = match record {
-            AccountRecord::V1 { id, email, tier, created_at } => (id, email, created_at, tier, created_at),
+        let (id, email, email_as_of, tier, weight, created_at) = match record {
+            AccountRecord::V1 { id, email, tier, created_at } => (id, email, created_at, tier, 1, created_at),
             AccountRecord::V2 { id, email, email_as_of, tier, created_at } => {
-                (id, email, email_as_of, tier, created_at)
+                (id, email, email_as_of, tier, 1, created_at)
+            }
+            AccountRecord::V3 { id, email, email_as_of, tier, weight, created_at } => {
+                (id, email, email_as_of, tier, weight, created_at)
             }
         };
-        Ok(Account { id, email, email_as_of, tier: tier.into(), created_at })
+        let weight = Weight::new(weight).ok_or_else(|| format!("an account of weight {weight}"))?;
+        Ok(Account { id, email, email_as_of, tier: tier.into(), weight, created_at })
     }
 }
 

@@ -340,13 +340,13 @@ impl TryFrom<FormatV4> for OutputFormat {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct FailureV1 {
     class: FailureClassV1,
     message: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 enum FailureClassV1 {
     Input,
     Resource,

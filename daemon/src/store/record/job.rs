@@ -6,12 +6,12 @@ use super::{
     account::TierV1,
     facts::{EncodeV1, EncoderV2, EngineV2, FailureV1, FormatV4, RenderV1, SourceV1},
 };
-use crate::model::{Abandoned, Job, JobEnd, JobState, Master, Segment, SegmentState};
+use crate::model::{Abandoned, FailedAttempt, Job, JobEnd, JobState, Kept, Master, Priority, Segment, SegmentState};
 use serde::{Deserialize, Serialize};
 use tweenfarm_protocol::{
     AccountId, AgentId, EntryId, FileId, JobId, LeaseId, ProjectId, SlotRange, Timestamp, Xeconds,
     output::OutputFormat,
-    task::{EncoderClass, EngineSettings, Progress, RenderFacts},
+    task::{EncoderClass, EngineSettings, Failure, Progress, RenderFacts},
 };
 
 #[derive(Serialize, Deserialize)]
@@ -21,6 +21,30 @@ pub enum JobRecord {
     V3(JobV3),
     V4(JobV4),
     V5(JobV5),
+    V6(JobV6),
+}
+
+/// Version 5, and what the schedule knows of it.
+#[derive(Serialize, Deserialize)]
+pub struct JobV6 {
+    job: JobV5,
+    priority: i32,
+    paused_at: Option<Timestamp>,
+    engine_version: String,
+    /// Of its join or its mark; those of segments are with them.
+    failures: Vec<AttemptV3>,
+    /// Of a job that failed; else empty.
+    log: Vec<String>,
+    /// `job` is then what was kept of it.
+    cancelled: Option<CancelledV6>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct CancelledV6 {
+    at: Timestamp,
+    refund: EntryId,
+    refunded: Xeconds,
+    until: Timestamp,
 }
 
 /// Version 4, and whether no frame is made.
@@ -139,6 +163,37 @@ impl From<JobV1> for JobV1<JobStateV3> {
 pub enum SegmentRecord {
     V1(SegmentV1),
     V2(SegmentV2),
+    V3(SegmentV3),
+}
+
+/// Version 2, and the attempts that failed.
+#[derive(Serialize, Deserialize)]
+pub struct SegmentV3 {
+    segment: SegmentV2,
+    failures: Vec<AttemptV3>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct AttemptV3 {
+    agent: AgentId,
+    worker: u32,
+    at: Timestamp,
+    failure: FailureV1,
+    log: Vec<String>,
+}
+
+impl From<&FailedAttempt> for AttemptV3 {
+    fn from(attempt: &FailedAttempt) -> AttemptV3 {
+        let FailedAttempt { agent, worker, at, failure } = attempt.clone();
+        AttemptV3 { agent, worker, at, log: failure.log.clone(), failure: failure.into() }
+    }
+}
+
+impl From<AttemptV3> for FailedAttempt {
+    fn from(record: AttemptV3) -> FailedAttempt {
+        let AttemptV3 { agent, worker, at, failure, log } = record;
+        FailedAttempt { agent, worker, at, failure: Failure { log, ..failure.into() } }
+    }
 }
 
 /// Version 1, and the hash in the facts of a segment that is rendered; else empty.
@@ -211,12 +266,25 @@ impl From<&Segment> for SegmentV2 {
     }
 }
 
+impl From<&Segment> for SegmentV3 {
+    fn from(segment: &Segment) -> SegmentV3 {
+        SegmentV3 { segment: segment.into(), failures: attempts(&segment.failures) }
+    }
+}
+
+fn attempts(failures: &[FailedAttempt]) -> Vec<AttemptV3> {
+    failures.iter().map(AttemptV3::from).collect()
+}
+
 impl TryFrom<SegmentRecord> for Segment {
     type Error = RecordError;
 
     fn try_from(record: SegmentRecord) -> Result<Segment, RecordError> {
         match record {
             SegmentRecord::V1(segment) => segment.try_into(),
+            SegmentRecord::V3(SegmentV3 { segment, failures }) => {
+                Ok(with_failures(SegmentRecord::V2(segment).try_into()?, failures))
+            }
             SegmentRecord::V2(SegmentV2 { segment, settings_hash: hash }) => {
                 let mut segment = Segment::try_from(segment)?;
                 if let SegmentState::Rendered { facts, .. } = &mut segment.state {
@@ -248,13 +316,30 @@ impl TryFrom<SegmentV1> for Segment {
         if record.end < record.first {
             return Err(format!("a segment from slot {} to {}", record.first, record.end).into());
         }
-        Ok(Segment { slots: SlotRange::new(record.first, record.end), state })
+        Ok(Segment { slots: SlotRange::new(record.first, record.end), state, failures: Vec::new() })
     }
+}
+
+/// What was given up ended with the last of its failures.
+fn with_failures(mut segment: Segment, failures: Vec<AttemptV3>) -> Segment {
+    segment.failures = failures.into_iter().map(FailedAttempt::from).collect();
+    if let (SegmentState::Abandoned(abandoned), Some(last)) = (&mut segment.state, segment.failures.last()) {
+        abandoned.last.log.clone_from(&last.failure.log);
+    }
+    segment
 }
 
 /// A job as it is written: itself, and its segments in order.
 pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
-    let (segments, state): (&[Segment], _) = match &job.state {
+    // Of a cancelled job that can be undone, what was kept is written, and beside it that it is cancelled.
+    let (written, cancelled) = match &job.state {
+        JobState::Ended { at, end: JobEnd::Cancelled { refund, refunded, kept: Some(Kept { state, until }) } } => {
+            let cancelled = CancelledV6 { at: *at, refund: *refund, refunded: *refunded, until: *until };
+            (state.as_ref(), Some(cancelled))
+        }
+        state => (state, None),
+    };
+    let (segments, state): (&[Segment], _) = match written {
         JobState::Rendering { segments } => (segments, JobStateV3::Rendering),
         JobState::Joining { segments, join } => (segments, JobStateV3::Joining { join: join.into() }),
         JobState::Marking { master, mark } => {
@@ -264,7 +349,14 @@ pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
         }
         JobState::Ended { at, end } => (&[], ended(*at, end)),
     };
-    let settings_hash = match &job.state {
+    let (failures, log) = match written {
+        JobState::Joining { join: piece, .. } | JobState::Marking { mark: piece, .. } => {
+            (attempts(&piece.failures), vec![])
+        }
+        JobState::Ended { end: JobEnd::Failed { log, .. }, .. } => (vec![], log.clone()),
+        JobState::Rendering { .. } | JobState::Ended { .. } => (vec![], vec![]),
+    };
+    let settings_hash = match written {
         JobState::Marking { master, .. } => master.facts.settings_hash.clone(),
         JobState::Ended { end: JobEnd::Done { facts, .. }, .. } => facts.settings_hash.clone(),
         JobState::Rendering { .. } | JobState::Joining { .. } | JobState::Ended { .. } => String::new(),
@@ -291,8 +383,16 @@ pub(in crate::store) fn split(job: &Job) -> (JobRecord, Vec<SegmentRecord>) {
     let watermarked = job.watermarked;
     let job_v3 = JobV3 { job: head, encoder, engine, settings_hash, watermarked };
     let job_v4 = JobV4 { job: job_v3, format: job.format.into() };
-    let head = JobRecord::V5(JobV5 { job: job_v4, nearest: job.engine.nearest });
-    (head, segments.iter().map(|segment| SegmentRecord::V2(segment.into())).collect())
+    let head = JobRecord::V6(JobV6 {
+        job: JobV5 { job: job_v4, nearest: job.engine.nearest },
+        priority: job.priority.get(),
+        paused_at: job.paused_at,
+        engine_version: job.engine_version.clone(),
+        failures,
+        log,
+        cancelled,
+    });
+    (head, segments.iter().map(|segment| SegmentRecord::V3(segment.into())).collect())
 }
 
 fn ended(at: Timestamp, end: &JobEnd) -> JobStateV3 {
@@ -300,8 +400,8 @@ fn ended(at: Timestamp, end: &JobEnd) -> JobStateV3 {
         JobEnd::Done { output, output_key, facts, master } => {
             JobStateV3::Done { at, output, output_key: output_key.as_str().to_owned(), facts: facts.into(), master }
         }
-        JobEnd::Failed { error, refund, refunded } => JobStateV3::Failed { at, error, refund, refunded },
-        JobEnd::Cancelled { refund, refunded } => JobStateV3::Cancelled { at, refund, refunded },
+        JobEnd::Failed { error, refund, refunded, log: _ } => JobStateV3::Failed { at, error, refund, refunded },
+        JobEnd::Cancelled { refund, refunded, kept: _ } => JobStateV3::Cancelled { at, refund, refunded },
     }
 }
 
@@ -312,7 +412,10 @@ impl JobRecord {
             JobRecord::V1(record) | JobRecord::V2(JobV2 { job: record, .. }) => record.segment_count,
             JobRecord::V3(JobV3 { job: record, .. })
             | JobRecord::V4(JobV4 { job: JobV3 { job: record, .. }, .. })
-            | JobRecord::V5(JobV5 { job: JobV4 { job: JobV3 { job: record, .. }, .. }, .. }) => record.segment_count,
+            | JobRecord::V5(JobV5 { job: JobV4 { job: JobV3 { job: record, .. }, .. }, .. })
+            | JobRecord::V6(JobV6 { job: JobV5 { job: JobV4 { job: JobV3 { job: record, .. }, .. }, .. }, .. }) => {
+                record.segment_count
+            }
         }
     }
 }
@@ -320,6 +423,13 @@ impl JobRecord {
 /// The job that `split` took apart.
 pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> Result<Job, RecordError> {
     // What earlier versions had no name for is what is the default today.
+    let (head, scheduled) = match head {
+        JobRecord::V6(JobV6 { job, priority, paused_at, engine_version, failures, log, cancelled }) => {
+            (JobRecord::V5(job), Some((priority, paused_at, engine_version, failures, log, cancelled)))
+        }
+        earlier => (earlier, None),
+    };
+    let (priority, paused_at, engine_version, failures, log, cancelled) = scheduled.unwrap_or_default();
     let (record, nearest) = match head {
         JobRecord::V5(JobV5 { job, nearest }) => (JobRecord::V4(job), nearest),
         earlier => (earlier, false),
@@ -329,9 +439,10 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
         earlier => (earlier, OutputFormat::default()),
     };
     let JobV3 { job: record, encoder, engine, settings_hash, watermarked } = match record {
-        JobRecord::V5(JobV5 { job: JobV4 { job, .. }, .. }) | JobRecord::V4(JobV4 { job, .. }) | JobRecord::V3(job) => {
-            job
-        }
+        JobRecord::V6(JobV6 { job: JobV5 { job: JobV4 { job, .. }, .. }, .. })
+        | JobRecord::V5(JobV5 { job: JobV4 { job, .. }, .. })
+        | JobRecord::V4(JobV4 { job, .. })
+        | JobRecord::V3(job) => job,
         JobRecord::V2(JobV2 { job, encoder, engine, settings_hash }) => {
             JobV3 { job: job.into(), encoder, engine, settings_hash, watermarked: false }
         }
@@ -354,12 +465,12 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
         }
         JobStateV3::Joining { join } => {
             let segments: Result<_, RecordError> = segments();
-            JobState::Joining { segments: segments?, join: join.try_into()? }
+            JobState::Joining { segments: segments?, join: with_failures(join.try_into()?, failures) }
         }
         JobStateV3::Marking { size_bytes, sha256, facts, mark } => {
             let facts = RenderFacts { settings_hash, ..facts.into() };
             let master = Box::new(Master { size_bytes, sha256, facts });
-            JobState::Marking { master, mark: mark.try_into()? }
+            JobState::Marking { master, mark: with_failures(mark.try_into()?, failures) }
         }
         JobStateV3::Done { at, output, output_key, facts, master } => {
             let facts = RenderFacts { settings_hash, ..facts.into() };
@@ -367,10 +478,17 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
             JobState::Ended { at, end }
         }
         JobStateV3::Failed { at, error, refund, refunded } => {
-            JobState::Ended { at, end: JobEnd::Failed { error, refund, refunded } }
+            JobState::Ended { at, end: JobEnd::Failed { error, log, refund, refunded } }
         }
         JobStateV3::Cancelled { at, refund, refunded } => {
-            JobState::Ended { at, end: JobEnd::Cancelled { refund, refunded } }
+            JobState::Ended { at, end: JobEnd::Cancelled { refund, refunded, kept: None } }
+        }
+    };
+    let state = match cancelled {
+        None => state,
+        Some(CancelledV6 { at, refund, refunded, until }) => {
+            let kept = Some(Kept { state: Box::new(state), until });
+            JobState::Ended { at, end: JobEnd::Cancelled { refund, refunded, kept } }
         }
     };
     Ok(Job {
@@ -392,6 +510,9 @@ pub(in crate::store) fn unite(head: JobRecord, segments: Vec<SegmentRecord>) -> 
         charged: record.charged,
         created_at: record.created_at,
         progress_percent: record.progress_percent,
+        priority: Priority::new(priority).ok_or_else(|| format!("a job of priority {priority}"))?,
+        paused_at,
+        engine_version,
         state,
     })
 }

@@ -5,6 +5,7 @@
 
 mod account;
 mod agent;
+mod controls;
 mod facts;
 mod file;
 mod job;

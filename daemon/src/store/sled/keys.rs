@@ -36,7 +36,7 @@ pub(super) mod kind {
     /// Object key → file.
     pub const OBJECT: u8 = b'o';
     pub const JOB: u8 = b'j';
-    /// Job, position → segment, while the job has not ended.
+    /// Job, position → segment, while the job has not ended or can be undone.
     pub const SEGMENT: u8 = b's';
     /// Account, time, job.
     pub const JOB_OF: u8 = b'h';
@@ -46,7 +46,7 @@ pub(super) mod kind {
     pub const JOB_IN: u8 = b'm';
     /// Time, job.
     pub const JOB_BY_TIME: u8 = b't';
-    /// Job, while it has not ended.
+    /// Job, while it has not ended or can be undone.
     pub const OPEN_JOB: u8 = b'q';
     /// Job → its webhook.
     pub const WEBHOOK: u8 = b'W';
@@ -63,6 +63,8 @@ pub(super) mod kind {
     pub const AGENT_KEY: u8 = b'F';
     /// Name → invitation.
     pub const INVITE: u8 = b'I';
+    /// What the operator has stopped.
+    pub const CONTROLS: u8 = b'C';
 }
 
 /// A key for people: its kind as a letter, then hexadecimal.

@@ -90,14 +90,14 @@ impl SledStore {
         Ok(())
     }
 
-    /// Adds a job and those of its segments that changed. Its segments are removed once it has ended.
+    /// Adds a job and those of its segments that changed. Its segments are removed once nobody needs them any more.
     fn add_job(&self, batch: &mut Batch, job: &Job) -> Result<(), StoreError> {
         let (id, at) = (job.id.as_bytes(), time_bytes(job.created_at));
         batch.insert(key(kind::JOB_OF, &[job.account.as_bytes(), &at, id]), &[]);
         batch.insert(key(kind::JOB_BY_TIME, &[&at, id]), &[]);
         batch.insert(job_in_key(job), &[]);
         let open = key(kind::OPEN_JOB, &[id]);
-        if job.has_ended() {
+        if !job.is_open() {
             batch.remove(open)
         } else {
             batch.insert(open, &[])
@@ -200,6 +200,7 @@ pub(super) fn add(batch: &mut Batch, write: &Write) -> Result<(), StoreError> {
         }
         Write::PutOperator(operator) => put(batch, key(kind::OPERATOR, &[operator.name.as_bytes()]), operator),
         Write::PutInvite(invite) => put(batch, key(kind::INVITE, &[invite.name.as_bytes()]), invite),
+        Write::PutControls(controls) => put(batch, vec![kind::CONTROLS], controls),
         Write::PutAnswer(answer) => put(batch, answer_key(answer.account, &answer.route, &answer.key), answer),
         Write::ForgetAnswer { account, route, key } => {
             batch.remove(answer_key(*account, route, key));

@@ -1,6 +1,6 @@
 //! Kinds of encoders: which of GStreamer's elements belong to each, and which kind is best on a machine.
 
-use tweenfarm_protocol::{
+use crate::{
     output::{Codec, Depth, OutputFormat},
     task::{EncodeSettings, EncoderClass},
 };
