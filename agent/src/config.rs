@@ -2,6 +2,7 @@
 //!
 //! Reads nothing but the sources it is given; finding devices or touching folders is others' work.
 
+use crate::availability::{Yielding, hours::Hours};
 use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 use std::{
@@ -28,6 +29,10 @@ pub struct Config {
     pub stall: Duration,
     /// After SIGTERM: how long what is in hand may take to finish.
     pub drain_for: Duration,
+    /// When it works.
+    pub hours: Hours,
+    /// To whom it yields the machine.
+    pub yielding: Yielding,
     pub log: LogSettings,
 }
 
@@ -106,7 +111,7 @@ enum Takes {
     TextOrList,
 }
 
-const KEYS: [Key; 10] = [
+const KEYS: [Key; 14] = [
     Key {
         name: "daemon",
         takes: Takes::Text,
@@ -123,6 +128,18 @@ const KEYS: [Key; 10] = [
     Key { name: "disk_reserve_bytes", takes: Takes::WholeNumber, accepted: "a whole number of bytes, 0 or more" },
     Key { name: "stall_seconds", takes: Takes::WholeNumber, accepted: "a whole number of seconds from 5 to 86400" },
     Key { name: "drain_seconds", takes: Takes::WholeNumber, accepted: "a whole number of seconds from 0 to 86400" },
+    Key {
+        name: "work_hours",
+        takes: Takes::TextOrList,
+        accepted: "\"always\", or a list of days and local times, such as [\"mon-fri 18:00-08:00\", \"sat,sun 00:00-24:00\"]",
+    },
+    Key {
+        name: "yield_load_percent",
+        takes: Takes::WholeNumber,
+        accepted: "a whole number from 0 to 100; 0 yields to no load",
+    },
+    Key { name: "yield_file", takes: Takes::Text, accepted: "an absolute path of a file, or nothing" },
+    Key { name: "yield_command", takes: Takes::Text, accepted: "a command for the shell, or nothing" },
     Key { name: "log_format", takes: Takes::Text, accepted: "\"text\" or \"json\"" },
     Key {
         name: "log_level",
@@ -145,6 +162,10 @@ struct Raw {
     disk_reserve_bytes: u64,
     stall_seconds: u64,
     drain_seconds: u64,
+    work_hours: TextOrList,
+    yield_load_percent: u64,
+    yield_file: String,
+    yield_command: String,
     log_format: String,
     log_level: String,
 }
@@ -236,6 +257,10 @@ fn defaults() -> Vec<(&'static str, ValueKind)> {
         ("disk_reserve_bytes", ValueKind::U64(5 * 1024 * 1024 * 1024)),
         ("stall_seconds", ValueKind::U64(300)),
         ("drain_seconds", ValueKind::U64(600)),
+        ("work_hours", "always".into()),
+        ("yield_load_percent", ValueKind::U64(0)),
+        ("yield_file", "".into()),
+        ("yield_command", "".into()),
         ("log_format", "text".into()),
         ("log_level", "info".into()),
     ]
@@ -275,6 +300,14 @@ fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
     refuse_unless((5..=86_400).contains(&raw.stall_seconds), "stall_seconds")?;
     refuse_unless(raw.drain_seconds <= 86_400, "drain_seconds")?;
     refuse_unless(raw.log_level.parse::<tracing_subscriber::filter::Targets>().is_ok(), "log_level")?;
+    refuse_unless(raw.yield_load_percent <= 100, "yield_load_percent")?;
+    refuse_unless(raw.yield_file.is_empty() || Path::new(&raw.yield_file).is_absolute(), "yield_file")?;
+    let hours = work_hours(&raw.work_hours).ok_or_else(|| wrong("work_hours", table))?;
+    let yielding = Yielding {
+        load_percent_max: u32::try_from(raw.yield_load_percent).ok().filter(|percent| *percent > 0),
+        file: Some(raw.yield_file).filter(|path| !path.is_empty()).map(PathBuf::from),
+        command: Some(raw.yield_command).filter(|command| !command.trim().is_empty()),
+    };
     let format = match raw.log_format.as_str() {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
@@ -289,6 +322,8 @@ fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
         disk_reserve_bytes: raw.disk_reserve_bytes,
         stall: Duration::from_secs(raw.stall_seconds),
         drain_for: Duration::from_secs(raw.drain_seconds),
+        hours,
+        yielding,
         log: LogSettings { format, level: raw.log_level },
     })
 }
@@ -310,6 +345,15 @@ fn device_choice(raw: TextOrList) -> Option<DeviceChoice> {
     };
     let uuids: Option<Vec<String>> = listed.iter().map(|text| device_uuid(text)).collect();
     uuids.filter(|uuids| !uuids.is_empty()).map(DeviceChoice::Only)
+}
+
+/// Reads `always`, a list, or (in the environment) lines with semicolons between them.
+fn work_hours(raw: &TextOrList) -> Option<Hours> {
+    match raw {
+        TextOrList::Text(text) if text == "always" => Some(Hours::default()),
+        TextOrList::Text(text) => Hours::read(text.split(';')).ok(),
+        TextOrList::List(list) => Hours::read(list.iter().map(String::as_str)).ok().filter(|_| !list.is_empty()),
+    }
 }
 
 /// A device UUID as 32 lowercase hex digits, from any customary spelling.

@@ -1,5 +1,6 @@
 //! The parts of the agent that need neither GStreamer nor Vulkan; those live in the worker program alone.
 
+pub mod availability;
 pub mod cache;
 pub mod command;
 pub mod config;

@@ -16,9 +16,9 @@ use tarpc::{client, context};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tweenfarm_protocol::{
-    LeaseId, codec,
+    AgentId, LeaseId, codec,
     join::Certificate,
-    service::{FarmClient, Hello, Receipt, Refusal, Renewal, Welcome},
+    service::{Condition, FarmClient, Hello, Receipt, Refusal, Renewal, Welcome},
     task::{Outcome, Progress, Task},
 };
 
@@ -92,12 +92,7 @@ impl Link {
         self.session().await.map(|_| ())
     }
 
-    pub async fn next_task(
-        &self,
-        worker: u32,
-        wait: Duration,
-        agent: tweenfarm_protocol::AgentId,
-    ) -> Result<Option<Task>, LinkError> {
+    pub async fn next_task(&self, worker: u32, wait: Duration, agent: AgentId) -> Result<Option<Task>, LinkError> {
         let session = self.session().await?;
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         let answer = session.client.next_task(within(wait + POLL_MARGIN), agent, worker, wait_ms).await;
@@ -120,6 +115,12 @@ impl Link {
     pub async fn give_back(&self, lease: LeaseId) -> Result<Receipt, LinkError> {
         let session = self.session().await?;
         let answer = session.client.give_back(within(CALL), lease).await;
+        self.judge(session.number, answer)
+    }
+
+    pub async fn condition(&self, agent: AgentId, condition: Condition) -> Result<(), LinkError> {
+        let session = self.session().await?;
+        let answer = session.client.condition(within(CALL), agent, condition).await;
         self.judge(session.number, answer)
     }
 

@@ -3,6 +3,7 @@
 //! Holds the order of start and of shutdown; each step's rules live in the modules it uses.
 
 use crate::{
+    availability::{self, Lookout},
     cache::Cache,
     config::Config,
     halt::Halt,
@@ -93,6 +94,13 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, halt: Halt)
     let outbox = Outbox::open(&state.outbox(), link.clone(), &leases, transfer, Patience::default())
         .map_err(RunError::Folder)?;
 
+    let (lookout, gate) = Lookout::new(config.hours.clone(), config.yielding.clone());
+    let looking = AbortOnDropHandle::new(tokio::spawn(lookout.run()));
+    let (folder, reserve, cached) = (state.root().to_owned(), config.disk_reserve_bytes, cache.clone());
+    let room = move || availability::room_bytes(&folder, reserve, cached.size_bytes());
+    let telling = availability::keep_telling(link.clone(), agent, gate.clone(), room);
+    let telling = AbortOnDropHandle::new(tokio::spawn(telling));
+
     let slots = TaskTracker::new();
     for ((index, worker, _), speed) in workers.into_iter().zip(speeds) {
         let slot = Slot {
@@ -106,6 +114,7 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, halt: Halt)
             outbox: outbox.clone(),
             scratch: state.scratch(),
             disk_reserve_bytes: config.disk_reserve_bytes,
+            gate: gate.clone(),
             halt: halt.clone(),
         };
         slots.spawn(slot.run());
@@ -130,7 +139,7 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, halt: Halt)
     outbox.close().await;
     halt.stop.cancel();
     drop(watching);
-    drop((returning, renewing));
+    drop((returning, renewing, looking, telling));
     tracing::info!("agent stopped");
     if in_time { Ok(()) } else { Err(RunError::Late) }
 }

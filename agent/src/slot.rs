@@ -1,6 +1,7 @@
 //! One worker's loop: lease, fetch, order, and put the outcome into the outbox.
 
 use crate::{
+    availability::Gate,
     cache::{Cache, Pinned},
     halt::Halt,
     lease::{KeptLease, Leases},
@@ -49,6 +50,8 @@ pub struct Slot {
     /// On the same disk as the outbox.
     pub scratch: PathBuf,
     pub disk_reserve_bytes: u64,
+    /// Whether it may work now.
+    pub gate: Gate,
     pub halt: Halt,
 }
 
@@ -57,6 +60,8 @@ enum End {
     Outcome(Outcome),
     Lost,
     Stopped,
+    /// The agent sleeps, or somebody else needs the machine.
+    Yielded,
 }
 
 impl Slot {
@@ -64,6 +69,14 @@ impl Slot {
         let drain = self.halt.drain.clone();
         let mut told = None;
         while !drain.is_cancelled() {
+            if !self.gate.is_open() {
+                // Nothing of ours runs while the machine is somebody else's.
+                self.worker.kill().await;
+                tokio::select! {
+                    () = self.gate.opened() => {}
+                    () = drain.cancelled() => break,
+                }
+            }
             let reason = self.reason_to_pause();
             if reason != told {
                 if let Some(reason) = &reason {
@@ -79,9 +92,20 @@ impl Slot {
                 continue;
             }
             let wait = Duration::from_millis(NEXT_TASK_WAIT_MS_MAX);
+            let link = self.link.clone();
+            let asked = link.next_task(self.index, wait, self.agent);
+            tokio::pin!(asked);
             let answer = tokio::select! {
-                answer = self.link.next_task(self.index, wait, self.agent) => answer,
+                answer = &mut asked => answer,
                 () = drain.cancelled() => break,
+                () = self.gate.closed() => {
+                    self.worker.kill().await;
+                    // A task may be on its way already: taken and given back it costs its job nothing, unheard of an attempt.
+                    tokio::select! {
+                        answer = &mut asked => answer,
+                        () = drain.cancelled() => break,
+                    }
+                }
             };
             match answer {
                 Ok(Some(task)) => {
@@ -144,16 +168,17 @@ impl Slot {
         };
         tracing::info!(worker = self.index, job = %task.job, lease = %task.lease, kind, "task taken");
         let output = self.scratch.join(output_name(task.lease, deliver));
-        let stop = self.halt.stop.clone();
+        let (stop, gate) = (self.halt.stop.clone(), self.gate.clone());
         let end = tokio::select! {
             outcome = self.outcome(&task, &lease, &output) => End::Outcome(outcome),
             () = lease.lost() => End::Lost,
             () = stop.cancelled() => End::Stopped,
+            () = gate.closed() => End::Yielded,
         };
         match end {
             End::Outcome(outcome) => self.hand_over(task, outcome, &output, lease).await,
             End::Lost => self.worker.interrupt().await,
-            End::Stopped => {
+            End::Stopped | End::Yielded => {
                 self.worker.kill().await;
                 self.give_back(&lease).await;
             }

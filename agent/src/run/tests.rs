@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    availability::Yielding,
     config::{self, Flags},
     testing::{
         blob_store::BlobStore,
@@ -13,7 +14,7 @@ use tokio::{
 };
 use tweenfarm_protocol::{
     SlotRange,
-    service::{Receipt, Renewal},
+    service::{Availability, Receipt, Renewal},
     task::{Deliver, Failure, FailureClass, JoinWork, MarkWork, Outcome, RenderedSegment, Task, Work},
 };
 
@@ -368,4 +369,24 @@ async fn answers_are_what_the_service_says() {
     let link = farm.daemon.link(&stop);
     assert_eq!(link.renew(lease(9), Default::default()).await.unwrap(), Renewal::Lost);
     assert_eq!(link.give_back(lease(9)).await.unwrap(), Receipt::Stale);
+}
+
+#[tokio::test]
+async fn an_agent_gives_back_what_it_has_while_the_machine_is_in_use_and_says_so() {
+    let farm = Farm::new().await;
+    let busy = farm.folder.path().join("busy");
+    farm.daemon.offer(farm.task(1));
+    let yielding = Yielding { file: Some(busy.clone()), ..Yielding::default() };
+    let agent = farm.agent_with("read -r order; sleep 1000", |config| config.yielding = yielding);
+    farm.is_leased(1).await;
+    std::fs::write(&busy, "").unwrap();
+    eventually("the lease is given back", || farm.daemon.book().given_back.contains(&lease(1))).await;
+    assert!(farm.outcome(1).is_none(), "no attempt failed");
+    let said = |availability: &Availability| {
+        farm.daemon.book().conditions.iter().any(|said| said.availability == *availability)
+    };
+    let in_use = Availability::InUse { reason: "the file busy is there".to_owned() };
+    eventually("the daemon is told", || said(&in_use)).await;
+    assert!(said(&Availability::Ready), "it was told that before");
+    agent.stop().await.unwrap();
 }
