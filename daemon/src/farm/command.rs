@@ -7,8 +7,8 @@ use super::{
     view::{ClaimedNews, LeaseSweep, LeasedWork},
 };
 use crate::model::{
-    Account, Agent, ApiKey, Controls, Credit, Duty, Invite, Job, KeyHash, MediaFile, News, ObjectKey, Operator, Priority,
-    Project, SecretHash, ShareToken, Webhook, Weight,
+    Account, Agent, ApiKey, Controls, Credit, Duty, Invite, Job, KeyHash, MediaFile, News, ObjectKey, Operator,
+    Priority, Project, SecretHash, ShareToken, Webhook, Weight,
 };
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};

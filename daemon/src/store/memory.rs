@@ -3,8 +3,8 @@
 use super::{Store, StoreError, Tables, Write};
 use crate::{
     model::{
-        Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey,
-        Operator, Origin, Project, ShareToken, StoryLine, Webhook,
+        Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile,
+        ObjectKey, Operator, Origin, Project, ShareToken, StoryLine, Webhook,
     },
     retention,
 };

@@ -16,8 +16,8 @@ pub use memory::MemoryStore;
 pub use tables::Tables;
 
 use crate::model::{
-    Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Operator,
-    Origin, Project, ShareToken, StoryLine, Webhook,
+    Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey,
+    Operator, Origin, Project, ShareToken, StoryLine, Webhook,
 };
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
 

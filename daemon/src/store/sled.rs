@@ -18,8 +18,8 @@ use super::{
     record::{self, JobRecord, SegmentRecord, Stored},
 };
 use crate::model::{
-    Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey, Operator,
-    Origin, Project, ShareToken, StoryLine, Webhook,
+    Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey,
+    Operator, Origin, Project, ShareToken, StoryLine, Webhook,
 };
 use ::sled::{Batch, Db, IVec};
 use serde::{Serialize, de::DeserializeOwned};

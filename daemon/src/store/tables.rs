@@ -2,8 +2,8 @@
 
 use super::Write;
 use crate::model::{
-    Account, Agent, ApiKey, Controls, EntryKind, FirstAnswer, Invite, Job, KeyHash, KeyKind, LedgerEntry, MediaFile, ObjectKey,
-    Operator, Origin, Project, StoryLine, Webhook,
+    Account, Agent, ApiKey, Controls, EntryKind, FirstAnswer, Invite, Job, KeyHash, KeyKind, LedgerEntry, MediaFile,
+    ObjectKey, Operator, Origin, Project, StoryLine, Webhook,
 };
 use std::collections::BTreeMap;
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
