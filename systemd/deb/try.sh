@@ -19,7 +19,8 @@ if [ ! -e "$root/etc/debian_version" ]; then
     debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates bookworm "$root" >/dev/null
 fi
 # Packages come by the host's network, before anything is booted.
-cp -r /etc/apt/sources.list* "$root/etc/apt/" 2>/dev/null || true
+rm -rf "$root"/etc/apt/sources.list*
+cp -r /etc/apt/sources.list* "$root/etc/apt/"
 mkdir -p "$root/debs"
 rm -f "$root"/debs/*.deb
 
