@@ -134,9 +134,12 @@ impl Cache {
         made.await.expect("making room does not panic")?;
         let path = self.inner.folder.join(&fetch.sha256);
         let partial = partial_of(&path);
-        // Three tries over a few seconds ride out a store that restarts; longer outages are for another attempt.
+        // A store that is away is away for every worker: another attempt would fare no better, and a job has few. The
+        // lease is kept alive meanwhile. After some four minutes it may be this machine's network, and another is to try.
         (|| self.inner.transfer.get(fetch, &partial))
-            .retry(ExponentialBuilder::default().with_jitter().with_max_times(3))
+            .retry(
+                ExponentialBuilder::default().with_jitter().with_max_delay(Duration::from_secs(15)).with_max_times(20),
+            )
             .when(TransferError::is_passing)
             .notify(|cause, wait: Duration| {
                 tracing::warn!(%cause, wait_ms = wait.as_millis() as u64, "a download failed, trying again");

@@ -18,7 +18,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tweenfarm_protocol::{
     AgentId, LeaseId, codec,
     join::Certificate,
-    service::{Condition, FarmClient, Hello, Receipt, Refusal, Renewal, Welcome},
+    service::{Condition, FarmClient, Hello, PLACEMENTS_SINCE, Placement, Receipt, Refusal, Renewal, Welcome},
     task::{Outcome, Progress, Task},
 };
 
@@ -107,8 +107,24 @@ impl Link {
 
     pub async fn report(&self, lease: LeaseId, outcome: Outcome) -> Result<Receipt, LinkError> {
         let session = self.session().await?;
-        // The daemon compares what was delivered and syncs its store before it answers.
-        let answer = session.client.report(within(CALL * 3), lease, outcome).await;
+        // The daemon compares what was delivered, has the blob store copy an output to its place, and syncs its store.
+        let answer = session.client.report(within(CALL * 12), lease, outcome).await;
+        self.judge(session.number, answer)
+    }
+
+    /// How to deliver a result; none from a daemon of the release before, for which the URL of the task has to do.
+    pub async fn place(&self, lease: LeaseId, size_bytes: u64, sha256: String) -> Result<Option<Placement>, LinkError> {
+        let session = self.session().await?;
+        if session.welcome.protocol < PLACEMENTS_SINCE {
+            return Ok(None);
+        }
+        let answer = session.client.place(within(CALL * 3), lease, size_bytes, sha256).await;
+        self.judge(session.number, answer).map(Some)
+    }
+
+    pub async fn put_together(&self, lease: LeaseId, upload: String, etags: Vec<String>) -> Result<(), LinkError> {
+        let session = self.session().await?;
+        let answer = session.client.put_together(within(CALL * 12), lease, upload, etags).await;
         self.judge(session.number, answer)
     }
 

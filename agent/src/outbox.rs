@@ -2,13 +2,16 @@
 //!
 //! Decides nothing about work; keeps an outcome and its file until they are reported, or of no use any more.
 
+mod delivery;
+
 use crate::{
     lease::{KeptLease, Leases},
     link::{Link, LinkError},
     state_folder::{sync_folder_of, write_durably},
-    transfer::{Transfer, TransferError},
+    transfer::Transfer,
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
+use delivery::Delivery;
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -202,7 +205,8 @@ impl Inner {
     }
 
     async fn deliver(self: Arc<Self>, mut entry: Entry, lease: KeptLease) {
-        let (mut delivered, mut refusals, mut tries) = (entry.deliver.is_none(), 0, 0);
+        let mut delivery = Delivery::of(&entry);
+        let (mut refusals, mut tries) = (0, 0);
         let mut waits = self.waits();
         loop {
             let step = tokio::select! {
@@ -211,7 +215,7 @@ impl Inner {
                     tracing::info!(lease = %entry.lease, "the lease of a finished result is over, deleting it");
                     Step::Settled
                 }
-                step = self.attempt(&entry, &mut delivered) => step,
+                step = self.attempt(&entry, &mut delivery) => step,
             };
             match step {
                 Step::Settled => {
@@ -221,18 +225,18 @@ impl Inner {
                 Step::Passing(why) => {
                     tries += 1;
                     tracing::warn!(lease = %entry.lease, why, tries, "a result is not delivered yet, trying on");
-                    if tries >= TRIES_MAX && !delivered {
-                        self.give_up(&mut entry, &mut delivered, FailureClass::Resource, why).await;
+                    if tries >= TRIES_MAX && !delivery.is_done {
+                        self.give_up(&mut entry, &mut delivery, FailureClass::Resource, why).await;
                     }
                 }
                 Step::Refused(why) => {
                     refusals += 1;
                     tracing::warn!(lease = %entry.lease, why, refusals, "a result was refused, trying on");
                     if refusals >= REFUSALS_MAX {
-                        self.give_up(&mut entry, &mut delivered, FailureClass::Resource, why).await;
+                        self.give_up(&mut entry, &mut delivery, FailureClass::Resource, why).await;
                     }
                 }
-                Step::Hopeless(why) => self.give_up(&mut entry, &mut delivered, FailureClass::Internal, why).await,
+                Step::Hopeless(why) => self.give_up(&mut entry, &mut delivery, FailureClass::Internal, why).await,
             }
             let wait = waits.next().unwrap_or(self.patience.max);
             tokio::select! {
@@ -244,22 +248,17 @@ impl Inner {
     }
 
     /// One way through: upload what is not there yet, then report.
-    async fn attempt(&self, entry: &Entry, delivered: &mut bool) -> Step {
+    async fn attempt(&self, entry: &Entry, delivery: &mut Delivery) -> Step {
         // Disk stores are served by the daemon itself: while it is away an upload could only fail.
         if self.link.connected().await.is_err() {
             return Step::Passing("the agent is stopping".to_owned());
         }
-        if let Some(deliver) = entry.deliver.as_ref().filter(|_| !*delivered) {
+        if let Some(deliver) = entry.deliver.as_ref().filter(|_| !delivery.is_done) {
             // The semaphore is never closed; without a permit the upload merely has company.
             let _permit = self.uploads.acquire().await;
-            match self.transfer.put(deliver, &self.file_path(entry.lease)).await {
-                Ok(()) => *delivered = true,
-                // An address takes one upload: the bytes may be there from a try whose answer was lost.
-                // The report tells, because the daemon compares.
-                Err(TransferError::Status(409 | 412)) => *delivered = true,
-                Err(cause) if cause.is_passing() => return Step::Passing(cause.to_string()),
-                Err(cause @ TransferError::File(_)) => return Step::Hopeless(cause.to_string()),
-                Err(cause) => return Step::Refused(cause.to_string()),
+            let path = self.file_path(entry.lease);
+            if let Err(step) = delivery.go_on(&self.link, &self.transfer, entry, deliver, &path).await {
+                return step;
             }
         }
         match self.link.report(entry.lease, entry.outcome.clone()).await {
@@ -272,7 +271,7 @@ impl Inner {
                 Step::Settled
             }
             Err(LinkError::Refused(refusal @ Refusal::NotDelivered)) if entry.deliver.is_some() => {
-                *delivered = false;
+                *delivery = Delivery::default();
                 Step::Refused(refusal.to_string())
             }
             Err(cause) => Step::Passing(cause.to_string()),
@@ -280,7 +279,7 @@ impl Inner {
     }
 
     /// Turns the outcome into a failure without a file, so that the task is tried elsewhere.
-    async fn give_up(self: &Arc<Self>, entry: &mut Entry, delivered: &mut bool, class: FailureClass, why: String) {
+    async fn give_up(self: &Arc<Self>, entry: &mut Entry, delivery: &mut Delivery, class: FailureClass, why: String) {
         if entry.deliver.is_none() {
             return;
         }
@@ -288,7 +287,7 @@ impl Inner {
         let message = format!("the finished frames could not be uploaded: {why}");
         entry.outcome = Outcome::Failed(Failure::new(class, message));
         entry.deliver = None;
-        *delivered = true;
+        delivery.is_done = true;
         let (inner, noted) = (self.clone(), entry.clone());
         let stored = tokio::task::spawn_blocking(move || inner.store(&noted, None)).await;
         if let Err(cause) = stored.expect("writing a record does not panic") {

@@ -4,15 +4,17 @@
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use reqwest::header;
 use sha2::{Digest, Sha256};
 use std::{
     io,
+    ops::Range,
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
-use tweenfarm_protocol::task::{Deliver, Fetch};
+use tweenfarm_protocol::task::{Fetch, Presigned};
 
 /// A peer that sends or takes nothing for this long is gone. Disk stores answer a PUT after hashing and syncing the
 /// whole file, hence not shorter.
@@ -95,24 +97,27 @@ impl Transfer {
         file.sync_all().await.map_err(TransferError::File)
     }
 
-    /// Streams the file at `path` to its address.
-    pub async fn put(&self, deliver: &Deliver, path: &Path) -> Result<(), TransferError> {
-        let file = tokio::fs::File::open(path).await.map_err(TransferError::File)?;
-        let size_bytes = file.metadata().await.map_err(TransferError::File)?.len();
-        let (body, moved) = watched(ReaderStream::with_capacity(file, CHUNK_BYTES));
-        let sending = self
-            .http
-            .put(&deliver.url)
-            .header(reqwest::header::CONTENT_TYPE, &deliver.content_type)
-            .header(reqwest::header::CONTENT_LENGTH, size_bytes)
-            .body(reqwest::Body::wrap_stream(body))
-            .send();
+    /// Streams the file at `path`, or a range of its bytes, to an address; the tag that the store gives it.
+    pub async fn put(&self, to: &Presigned, path: &Path, part: Option<Range<u64>>) -> Result<String, TransferError> {
+        let mut file = tokio::fs::File::open(path).await.map_err(TransferError::File)?;
+        let whole = 0..file.metadata().await.map_err(TransferError::File)?.len();
+        let part = part.unwrap_or(whole);
+        let size_bytes = part.end.saturating_sub(part.start);
+        file.seek(io::SeekFrom::Start(part.start)).await.map_err(TransferError::File)?;
+        let (body, moved) = watched(ReaderStream::with_capacity(file.take(size_bytes), CHUNK_BYTES));
+        let mut sending = self.http.put(&to.url).header(header::CONTENT_LENGTH, size_bytes);
+        for (name, value) in to.headers.iter().filter(|(name, _)| name != header::CONTENT_LENGTH.as_str()) {
+            sending = sending.header(name, value);
+        }
         let response = tokio::select! {
-            response = sending => response.map_err(TransferError::network)?,
+            response = sending.body(reqwest::Body::wrap_stream(body)).send() => response.map_err(TransferError::network)?,
             () = silence(moved) => return Err(TransferError::Stalled),
         };
         match response.status() {
-            status if status.is_success() => Ok(()),
+            status if status.is_success() => {
+                let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
+                Ok(tag.unwrap_or_default().to_owned())
+            }
             status => Err(TransferError::Status(status.as_u16())),
         }
     }

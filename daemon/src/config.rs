@@ -27,6 +27,25 @@ use tweenfarm_protocol::{
 };
 use url::Url;
 
+/// A section of the file with its defaults: `config/daemon.toml` says what each key means.
+macro_rules! section {
+    ($name:ident { $($key:ident: $kind:ty = $default:expr),+ $(,)? }) => {
+        #[derive(Debug, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub(super) struct $name { $(pub(super) $key: $kind),+ }
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($key: $default),+ }
+            }
+        }
+    };
+}
+
+mod blobs;
+
+use blobs::RawBlobs;
+pub use blobs::{BlobsConfig, S3Config};
+
 /// First path parts of the public API, now and to come: a bucket of that name would hide them.
 const ROUTE_NAMES: [&str; 16] = [
     "app",
@@ -71,8 +90,9 @@ pub struct Config {
     pub operator_secure: Option<OperatorSecure>,
     /// Where metrics are told without a token, besides the operator API.
     pub metrics_listen: Option<SocketAddr>,
+    /// Objects of the built-in store, or what passes through on its way to another.
     pub blobs_folder: PathBuf,
-    pub bucket: String,
+    pub blobs: BlobsConfig,
     pub upload_bytes_max: u64,
     pub intake_socket: PathBuf,
     pub intake: IntakeRules,
@@ -174,20 +194,6 @@ struct Raw {
     log: RawLog,
 }
 
-/// A section of the file with its defaults: `config/daemon.toml` says what each key means.
-macro_rules! section {
-    ($name:ident { $($key:ident: $kind:ty = $default:expr),+ $(,)? }) => {
-        #[derive(Debug, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields, default)]
-        struct $name { $($key: $kind),+ }
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($key: $default),+ }
-            }
-        }
-    };
-}
-
 section!(RawHttp {
     listen: String = "127.0.0.1:8080".into(),
     public_url: Option<String> = None,
@@ -216,7 +222,6 @@ section!(RawOperator {
     key: Option<PathBuf> = None,
 });
 section!(RawMetrics { listen: Option<String> = None });
-section!(RawBlobs { folder: Option<PathBuf> = None, bucket: String = "tweenfarm".into() });
 section!(RawLimits {
     upload_bytes_max: u64 = pricing::VIDEO_BYTES_MAX,
     disk_reserve_bytes: u64 = 2 << 30,
@@ -306,7 +311,10 @@ impl Check<'_> {
         let studio_origin =
             raw.http.studio_origin.map(|text| self.origin_url("http.studio_origin", &text)).transpose()?;
         let rpc_listen = self.address("rpc.listen", &raw.rpc.listen)?;
-        if !rpc_listen.ip().is_loopback() && http_listen.ip().is_loopback() && public_url.is_none() {
+        let blobs_folder = raw.blobs.folder.clone();
+        let blobs = self.blobs(raw.blobs)?;
+        let serves_objects = matches!(blobs, BlobsConfig::Disk { .. });
+        if serves_objects && !rpc_listen.ip().is_loopback() && http_listen.ip().is_loopback() && public_url.is_none() {
             return Err(ConfigError::Missing {
                 origin: self.origin.to_owned(),
                 key: "http.public_url",
@@ -347,9 +355,9 @@ impl Check<'_> {
             intake: self.intake(raw.intake)?,
             operator_secure,
             metrics_listen,
-            blobs_folder: raw.blobs.folder.unwrap_or_else(|| raw.state.folder.join("blobs")),
+            blobs_folder: blobs_folder.unwrap_or_else(|| raw.state.folder.join("blobs")),
             state_folder: raw.state.folder,
-            bucket: self.bucket(raw.blobs.bucket)?,
+            blobs,
             upload_bytes_max: self.within(
                 "limits.upload_bytes_max",
                 raw.limits.upload_bytes_max,
@@ -473,17 +481,6 @@ impl Check<'_> {
             return Err(self.wrong(key, format!("{:?}", url.as_str()), accepted));
         }
         Ok(url)
-    }
-
-    fn bucket(&self, name: String) -> Result<String, ConfigError> {
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if !(3..=63).contains(&name.len()) || !name.bytes().all(plain) || name.starts_with('-') || name.ends_with('-') {
-            return Err(self.wrong("blobs.bucket", format!("{name:?}"), "3 to 63 of a-z, 0-9 and -, no - at an end"));
-        }
-        if ROUTE_NAMES.contains(&name.as_str()) {
-            return Err(self.wrong("blobs.bucket", format!("{name:?}"), "not the name of a route of the API"));
-        }
-        Ok(name)
     }
 
     fn lifetimes(&self, raw: RawRetention) -> Result<Lifetimes, ConfigError> {

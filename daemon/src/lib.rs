@@ -14,6 +14,7 @@ pub mod intake;
 pub mod join;
 pub mod ledger;
 pub mod logging;
+pub mod marks;
 pub mod model;
 pub mod open_files;
 pub mod outbound;

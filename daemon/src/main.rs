@@ -20,8 +20,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tweenfarm_daemon::{
-    blobs::{self, Blobs, DiskStore, Signer},
-    config::{Config, Flags},
+    blobs::{
+        self, BlobError, Blobs, DiskStore, Signer,
+        s3::{S3Settings, S3Store},
+    },
+    config::{BlobsConfig, Config, Flags},
     farm::{Audit, Effect, Farm, FarmRules, SystemClock},
     history::{self, Recorder},
     http::{
@@ -34,7 +37,9 @@ use tweenfarm_daemon::{
         secure::{SecureListener, Shown},
     },
     join::{Authority, discovery::Announcement, invitation::Inviter},
-    logging, open_files,
+    logging,
+    marks::Marks,
+    open_files,
     outbound::Outbound,
     private_socket::{self, SocketFile},
     probation::Probation,
@@ -46,6 +51,7 @@ use tweenfarm_daemon::{
 };
 
 use tweenfarm_protocol::Timestamp;
+use url::Url;
 
 /// How long running requests and transfers get after a stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -122,12 +128,11 @@ fn start(config: Config) -> anyhow::Result<()> {
     let _ = fs::remove_file(state_folder.join(ADDRESSES_FILE));
     let key = blobs::key_file::load_or_create(&state_folder.join("signing-key.json"))?;
     let authority = Authority::load_or_create(&state_folder.join("authority.pem"), Timestamp::now())?;
-    let disk = DiskStore::open(&config.blobs_folder, config.disk_reserve_bytes)?;
     let (effects, effects_due) = mpsc::channel(EFFECTS_MAX);
     // Opening waits for the disk, so it comes before the runtime.
     let farm = Farm::open(Arc::new(store), rules(&config), Arc::new(SystemClock), effects)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(config, farm, disk, (key, Arc::new(authority)), effects_due));
+    let served = runtime.block_on(serve(config, farm, (key, Arc::new(authority)), effects_due));
     runtime.shutdown_timeout(RUNTIME_GRACE);
     served
 }
@@ -148,10 +153,47 @@ fn rules(config: &Config) -> FarmRules {
     }
 }
 
+fn open_blobs(config: &Config, public_url: &Url, key: blobs::SigningKey) -> anyhow::Result<Blobs> {
+    let (folder, reserve_bytes) = (&config.blobs_folder, config.disk_reserve_bytes);
+    match &config.blobs {
+        BlobsConfig::Disk { bucket } => {
+            Ok(Blobs::on_disk(DiskStore::open(folder, reserve_bytes)?, Signer::new(public_url, bucket, key)?))
+        }
+        BlobsConfig::S3(s3) => {
+            let settings = S3Settings {
+                address: s3.address.clone(),
+                public_endpoint: s3.public_endpoint.clone(),
+                key: s3.credentials.read()?,
+                part_bytes: s3.part_bytes,
+            };
+            Ok(Blobs::S3(S3Store::open(settings, folder, reserve_bytes)?))
+        }
+    }
+}
+
+/// Before anything can arrive: whatever is in staging now is a leftover. An S3 server that is away for a while keeps no
+/// farm from starting, one that refuses does.
+async fn sweep_at_start(farm: &Farm, blobs: &Blobs) -> anyhow::Result<()> {
+    if let Blobs::S3(store) = blobs {
+        match store.check().await {
+            Ok(()) => tracing::info!(bucket = store.agents().bucket().name(), "blobs are in a bucket of an S3 server"),
+            Err(error @ BlobError::Away { .. }) => {
+                let cleared = blobs.clear_staging(Duration::ZERO).await?;
+                tracing::warn!(%error, cleared, "requests that need the blob store are answered with 503 until it is back");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let swept = orphans::pass(farm, blobs, Duration::ZERO).await?;
+    let orphans::OrphanSweep { staged, unfinished, objects } = swept;
+    tracing::info!(staged, unfinished, objects, "orphans of the last run were deleted");
+    Ok(())
+}
+
 async fn serve(
     config: Config,
     farm: Farm,
-    disk: DiskStore,
     (key, authority): (blobs::SigningKey, Arc<Authority>),
     effects_due: mpsc::Receiver<Effect>,
 ) -> anyhow::Result<()> {
@@ -169,11 +211,10 @@ async fn serve(
     let mut addresses = Addresses::of(&config, &http_listener, &rpc_listener)?;
     addresses.operator_network = secure.as_ref().map(|(listener, _, _)| listener.local_addr()).transpose()?;
 
-    let signer = Arc::new(Signer::new(&addresses.public_url.parse()?, &config.bucket, key)?);
-    let blobs = Blobs::new(Arc::new(disk.clone()), signer.clone());
-    // Before anything can arrive: whatever is in staging now is a leftover.
-    let swept = orphans::pass(&farm, &blobs, &disk, Duration::ZERO).await?;
-    tracing::info!(staged = swept.staged, objects = swept.objects, "orphans of the last run were deleted");
+    let public_url = addresses.public_url.parse()?;
+    let marks = Marks::new(&public_url, &key);
+    let blobs = open_blobs(&config, &public_url, key)?;
+    sweep_at_start(&farm, &blobs).await?;
 
     let outbound = Outbound::new(config.outbound.clone())?;
     let probation = Probation::new(farm.clone(), blobs.clone());
@@ -184,8 +225,7 @@ async fn serve(
     let state = HttpState::new(HttpParts {
         farm: farm.clone(),
         blobs: blobs.clone(),
-        disk: disk.clone(),
-        signer,
+        marks,
         look: tweenfarm_media::probe,
         upload_bytes_max: config.upload_bytes_max,
         intake: config.intake.clone(),
@@ -241,10 +281,10 @@ async fn serve(
     tasks.spawn(audit::run(farm.clone(), audited, stop.clone()));
     tasks.spawn(retention::run(farm.clone(), blobs.clone(), stop.clone()));
     tasks.spawn({
-        let (disk, stop) = (disk.clone(), stop.clone());
-        async move { _ = stop.run_until_cancelled(probation.prepare_in_time(&disk)).await }
+        let stop = stop.clone();
+        async move { _ = stop.run_until_cancelled(probation.prepare_in_time()).await }
     });
-    tasks.spawn(orphans::run(farm.clone(), blobs.clone(), disk, stop.clone()));
+    tasks.spawn(orphans::run(farm.clone(), blobs.clone(), stop.clone()));
     let (news, news_due) = mpsc::channel(EFFECTS_MAX);
     let deliveries = Deliveries::new(farm.clone(), outbound, describe, stop.clone());
     tasks.spawn(deliveries.run(news_due));

@@ -3,7 +3,7 @@
 use crate::{
     blobs::{BlobError, Blobs},
     farm::{Farm, FarmError},
-    model::{FileState, MediaFile},
+    model::{FileKind, FileState, MediaFile},
     pricing,
 };
 use std::{path::Path, sync::Arc, time::Duration};
@@ -56,39 +56,37 @@ pub struct Prober {
     farm: Farm,
     blobs: Blobs,
     look: Look,
+    upload_bytes_max: u64,
     turns: Arc<Semaphore>,
 }
 
 impl Prober {
-    pub fn new(farm: Farm, blobs: Blobs, look: Look) -> Prober {
-        Prober { farm, blobs, look, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub fn new(farm: Farm, blobs: Blobs, look: Look, upload_bytes_max: u64) -> Prober {
+        Prober { farm, blobs, look, upload_bytes_max, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The facts of an upload that may be converted: within the limits of size and duration.
     pub async fn facts(&self, file: &MediaFile) -> Result<SourceFacts, LookError> {
-        self.facts_within(file, OF_THE_APIS).await
+        let limits = match file.kind {
+            FileKind::Input => ClipLimits { bytes_max: self.upload_bytes_max, ..OF_THE_APIS },
+            FileKind::Output { .. } => OF_THE_APIS,
+        };
+        self.facts_within(file, limits).await
     }
 
     /// The same, within limits of the caller's.
     pub async fn facts_within(&self, file: &MediaFile, limits: ClipLimits) -> Result<SourceFacts, LookError> {
-        let Some(blob) = self.blobs.stat(&file.key).await? else {
+        let Some(seen) = self.blobs.stat(&file.key).await? else {
             return Err(LookError::NotUploaded);
         };
-        if blob.size_bytes > limits.bytes_max {
-            return Err(LookError::TooManyBytes { size_bytes: blob.size_bytes, limit_bytes: limits.bytes_max });
+        if seen.size_bytes > limits.bytes_max {
+            self.refuse_too_large(file).await?;
+            return Err(LookError::TooManyBytes { size_bytes: seen.size_bytes, limit_bytes: limits.bytes_max });
         }
-        let known = match &file.state {
-            FileState::Stored { sha256, facts, .. } if *sha256 == blob.sha256 => facts.clone(),
-            FileState::Deleted { .. } => return Err(LookError::NotUploaded),
-            // The bytes were published and the daemon died before it noted them: note them now.
-            FileState::Stored { .. } | FileState::Awaited => {
-                self.farm.upload_stored(file.key.clone(), blob.size_bytes, blob.sha256).await?;
-                None
-            }
-        };
-        let facts = match known {
-            Some(facts) => facts,
-            None => self.look_into(file, blob.size_bytes).await?,
+        let facts = match (&file.state, seen.sha256) {
+            (FileState::Deleted { .. }, _) => return Err(LookError::NotUploaded),
+            (FileState::Stored { sha256, facts: Some(facts), .. }, Some(found)) if *sha256 == found => facts.clone(),
+            (FileState::Stored { .. } | FileState::Awaited, _) => self.look_into(file, limits.bytes_max).await?,
         };
         if !pricing::duration_allowed(facts.video.duration, limits.seconds_max) {
             return Err(LookError::TooLong {
@@ -99,15 +97,35 @@ impl Prober {
         Ok(facts)
     }
 
-    async fn look_into(&self, file: &MediaFile, size_bytes: u64) -> Result<SourceFacts, LookError> {
+    /// A store that is another machine takes uploads of any size: one that is too large goes as soon as it is seen.
+    async fn refuse_too_large(&self, file: &MediaFile) -> Result<(), BlobError> {
+        let is_unused = matches!(file.state, FileState::Awaited | FileState::Stored { pinned: false, .. });
+        if file.kind == FileKind::Input && is_unused {
+            self.blobs.delete(&file.key).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_into(&self, file: &MediaFile, limit_bytes: u64) -> Result<SourceFacts, LookError> {
         let turn = tokio::time::timeout(TURN_WAIT, self.turns.clone().acquire_owned()).await;
         let turn = turn.map_err(|_| LookError::Busy)?.map_err(|_| LookError::Lost)?;
-        let path = self.blobs.readable(&file.key).await?.ok_or(LookError::NotUploaded)?;
+        let clip = self.blobs.readable(&file.key, limit_bytes).await?.ok_or(LookError::NotUploaded)?;
+        match &file.state {
+            FileState::Stored { sha256, facts: Some(facts), .. } if *sha256 == clip.facts.sha256 => {
+                return Ok(facts.clone());
+            }
+            FileState::Stored { sha256, facts: None, .. } if *sha256 == clip.facts.sha256 => {}
+            // Nobody has noted these bytes yet: the store does not tell when they arrive, or the daemon died between.
+            FileState::Stored { .. } | FileState::Awaited | FileState::Deleted { .. } => {
+                let (size_bytes, sha256) = (clip.facts.size_bytes, clip.facts.sha256.clone());
+                self.farm.upload_stored(file.key.clone(), size_bytes, sha256).await?;
+            }
+        }
         let look = self.look;
         // The turn moves into the work: a client that leaves must not let a third child start.
         let looked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            look(&path, &ProbeLimits::of_size(size_bytes))
+            look(clip.path(), &ProbeLimits::of_size(clip.facts.size_bytes))
         });
         let facts = looked.await.map_err(|_| LookError::Lost)??;
         self.farm.remember_facts(file.id, facts.clone()).await?;

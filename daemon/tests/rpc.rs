@@ -45,7 +45,7 @@ impl Door {
         let disk = DiskStore::open(folder.path(), 0).unwrap();
         let key = SigningKey { access: "test".into(), secret: "secret".into() };
         let signer = Signer::new(&"http://127.0.0.1:1".parse().unwrap(), "bucket", key).unwrap();
-        let blobs = Blobs::new(Arc::new(disk.clone()), Arc::new(signer));
+        let blobs = Blobs::on_disk(disk.clone(), signer);
         let socket = folder.path().join("agents.sock");
         let listener = UnixListener::bind(&socket).unwrap();
         let stop = CancellationToken::new();
@@ -168,7 +168,7 @@ async fn the_copy_of_a_job_that_is_marked_is_made_from_its_joined_output() {
     let Work::Mark(mark) = task.work else { panic!("expected the mark") };
     assert!(mark.source.url.contains(job.output_key().as_str()));
     assert_eq!((mark.source.size_bytes, &mark.source.sha256), (joined.size_bytes, &joined.sha256));
-    assert!(mark.deliver.url.contains(job.marked_key().as_str()));
+    assert!(mark.deliver.url.contains(ObjectKey::segment(job.id, task.lease).as_str()));
     assert_eq!(mark.plan.slot_count, 60);
     let short = RenderFacts { frames: 59, ..RenderFacts::default() };
     let short = Delivered { facts: short, ..door.put(&job.marked_key(), b"one frame is missing").await };

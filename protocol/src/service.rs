@@ -3,7 +3,7 @@
 use crate::{
     AgentId, LeaseId, Timestamp,
     join::Certificate,
-    task::{Outcome, Progress, Task},
+    task::{Outcome, Presigned, Progress, Task},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub const PROTOCOL_VERSIONS: std::ops::RangeInclusive<u32> = 2..=3;
 /// From this version on an agent says whether it takes work, and how much room it has.
 pub const CONDITION_SINCE: u32 = 3;
+/// From this version on a daemon says how a finished result is to be delivered; before, the URL of its task has to do.
+pub const PLACEMENTS_SINCE: u32 = 3;
 
 /// How long the daemon holds a `next_task` open when there is nothing to do, at most.
 pub const NEXT_TASK_WAIT_MS_MAX: u64 = 20_000;
@@ -32,6 +34,10 @@ pub trait Farm {
     async fn give_back(lease: LeaseId) -> Result<Receipt, Refusal>;
     /// Whether this agent takes work, and its room: after each hello, when it changes, and now and then.
     async fn condition(agent: AgentId, condition: Condition) -> Result<(), Refusal>;
+    /// How to deliver a finished result whose size and SHA-256 (lowercase hex) are known.
+    async fn place(lease: LeaseId, size_bytes: u64, sha256: String) -> Result<Placement, Refusal>;
+    /// Makes the parts of a delivery one object; `etags` are the store's answers, in the order of the parts.
+    async fn put_together(lease: LeaseId, upload: String, etags: Vec<String>) -> Result<(), Refusal>;
     /// A fresh certificate for the key that this connection was made with; PKCS #10, PEM, signed by that key.
     async fn renew_certificate(request: String) -> Result<Certificate, Refusal>;
 }
@@ -109,6 +115,20 @@ pub struct Welcome {
     pub renew_every_ms: u64,
     /// Leases this agent still holds, as the daemon sees it; the agent gives back those it no longer works on.
     pub leases: Vec<LeaseId>,
+}
+
+/// How one result is to be delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Placement {
+    /// The store has these bytes already: report them.
+    There,
+    /// The lease is over: nobody waits for the result.
+    Over,
+    /// In one request.
+    Whole(Presigned),
+    /// In parts of `part_bytes` each but the last, then `put_together`. Who asks again while the upload is under way is
+    /// given the same `upload`, and the parts that arrived count.
+    Parts { upload: String, part_bytes: u64, parts: Vec<Presigned> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

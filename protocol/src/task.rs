@@ -43,6 +43,13 @@ pub struct Deliver {
     pub content_type: String,
 }
 
+/// A URL to PUT to, with the headers it was signed for: they have to be sent exactly so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Presigned {
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+}
+
 /// What every segment and the join of one job agree on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputPlan {

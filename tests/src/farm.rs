@@ -42,6 +42,10 @@ pub struct Settings {
     /// Whether clips are fetched from this machine and webhooks sent to it.
     pub asks_loopback: bool,
     pub log_level: String,
+    /// x264's constant rate factor.
+    pub encode_crf: u64,
+    /// Lines of `[blobs]`; none for the built-in store.
+    pub blobs: String,
 }
 
 impl Default for Settings {
@@ -59,6 +63,8 @@ impl Default for Settings {
             asks_loopback: false,
             // A line per request would drown what a failed test has to say.
             log_level: "info,tweenfarm_daemon::http=warn".to_owned(),
+            encode_crf: 16,
+            blobs: String::new(),
         }
     }
 }
@@ -324,6 +330,21 @@ impl Farm {
         Ok(())
     }
 
+    /// What an agent has written so far.
+    pub fn agent_log(&self, number: usize) -> Result<String> {
+        Ok(fs::read_to_string(&self.agents[number].recipe().log)?)
+    }
+
+    /// Waits until an agent has written something.
+    pub async fn agent_says(&self, number: usize, words: &str) -> Result<()> {
+        let started = Instant::now();
+        while !self.agent_log(number)?.contains(words) {
+            ensure!(started.elapsed() < READY_LIMIT, "the agent did not say {words:?}");
+            sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
     /// The end of every log.
     pub fn logs(&self) -> String {
         let recipes = std::iter::once(&self.daemon).chain(&self.agents).map(Program::recipe);
@@ -354,12 +375,15 @@ fn write_daemon_config(path: &Path, state: &Path, settings: &Settings, http: &st
         "[http]\nlisten = {http:?}\n[rpc]\nlisten = {rpc:?}\n[state]\nfolder = {state:?}\n\
          [limits]\ndisk_reserve_bytes = {}\n{upload}{rate}{minute}{queue}\
          [outbound]\nnetworks = [{networks}]\n\
-         [work]\nlease_seconds = {}\nretry_seconds = {}\nsegment_slots_max = {}\n\
+         [work]\nlease_seconds = {}\nretry_seconds = {}\nsegment_slots_max = {}\nencode_crf = {}\n\
+         [blobs]\n{}\n\
          [log]\nlevel = {:?}\n",
         settings.disk_reserve_bytes,
         settings.lease_seconds,
         settings.retry_seconds,
         settings.segment_slots_max,
+        settings.encode_crf,
+        settings.blobs,
         settings.log_level,
     );
     fs::write(path, text).context("write the daemon's configuration")

@@ -1,6 +1,10 @@
 use super::*;
 use crate::testing::{blob_store::BlobStore, daemon::Daemon, eventually, lease, sha256};
-use tweenfarm_protocol::task::{Delivered, RenderFacts};
+use std::collections::VecDeque;
+use tweenfarm_protocol::{
+    service::{PLACEMENTS_SINCE, Placement},
+    task::{Delivered, Presigned, RenderFacts},
+};
 
 const FILE: &[u8] = b"a finished segment";
 
@@ -21,6 +25,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("outbox")).unwrap();
         daemon.book().leased.insert(lease(1));
+        daemon.book().places = VecDeque::from([Placement::Whole(at(store.url("out")))]);
         Fixture { folder, store, daemon, stop, link, leases }
     }
 
@@ -68,6 +73,16 @@ async fn a_finished_file_is_uploaded_reported_and_removed() {
     fixture.is_settled().await;
     assert_eq!(fixture.store.blob("out").as_deref(), Some(FILE));
     assert_eq!(fixture.daemon.book().reports, [(lease(1), fixture.entry().outcome)]);
+}
+
+#[tokio::test]
+async fn a_daemon_of_the_release_before_gets_results_at_the_url_of_their_task() {
+    let fixture = Fixture::new().await;
+    fixture.daemon.book().speaks = Some(PLACEMENTS_SINCE - 1);
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!(fixture.store.blob("out").as_deref(), Some(FILE));
+    assert_eq!(fixture.daemon.book().asked_to_place, 0);
 }
 
 #[tokio::test]
@@ -187,4 +202,63 @@ fn a_record_of_this_release_stays_readable() {
     let text = r#"{"version":"1","lease":"00000000-0000-0000-0000-000000000001","job":"00000000-0000-0000-0000-000000000000","outcome":{"Failed":{"class":"Worker","message":"m"}},"deliver":null}"#;
     let record: Record = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&record).unwrap(), text);
+}
+
+fn at(url: String) -> Presigned {
+    Presigned { url, headers: vec![("x-amz-meta-sha256".to_owned(), sha256(FILE))] }
+}
+
+#[tokio::test]
+async fn a_result_goes_where_the_daemon_says_when_it_is_finished() {
+    let fixture = Fixture::new().await;
+    fixture.daemon.book().places = VecDeque::from([Placement::Whole(at(fixture.store.url("placed")))]);
+    fixture.store.answer_next(&[503]);
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!(fixture.store.blob("placed").as_deref(), Some(FILE));
+    assert_eq!(fixture.store.blob("out"), None, "the URL of the task may have ended");
+    assert_eq!(fixture.daemon.book().asked_to_place, 2, "every try has a fresh URL");
+}
+
+#[tokio::test]
+async fn bytes_that_are_there_are_reported_and_not_sent_again() {
+    let fixture = Fixture::new().await;
+    fixture.daemon.book().places = VecDeque::from([Placement::There]);
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!(fixture.store.puts(), 0);
+    assert_eq!(fixture.daemon.book().reports, [(lease(1), fixture.entry().outcome)]);
+}
+
+#[tokio::test]
+async fn of_an_upload_in_parts_only_what_is_missing_is_sent_again() {
+    let fixture = Fixture::new().await;
+    let parts = |names: [&str; 3]| names.map(|name| at(fixture.store.url(name))).to_vec();
+    let place =
+        |upload: &str, names| Placement::Parts { upload: upload.to_owned(), part_bytes: 8, parts: parts(names) };
+    fixture.daemon.book().places = VecDeque::from([place("one", ["a", "b", "c"]), place("one", ["a2", "b2", "c2"])]);
+    // The first part arrives, the second does not: then fresh URLs of the same upload.
+    fixture.store.answer_next(&[200, 503]);
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!(fixture.store.puts(), 4);
+    let [second, third] = ["b2", "c2"].map(|name| fixture.store.blob(name).unwrap());
+    assert_eq!([&FILE[..8], &second, &third].concat(), FILE);
+    let etags = ["a", "b2", "c2"].map(|name| format!("\"of /{name}\"")).to_vec();
+    assert_eq!(fixture.daemon.book().put_together, [("one".to_owned(), etags)]);
+}
+
+#[tokio::test]
+async fn an_upload_in_parts_that_the_daemon_lost_begins_anew() {
+    let fixture = Fixture::new().await;
+    let place = |upload: &str, name: &str| {
+        let parts = vec![at(fixture.store.url(name))];
+        Placement::Parts { upload: upload.to_owned(), part_bytes: 1000, parts }
+    };
+    fixture.daemon.book().places = VecDeque::from([place("one", "a"), place("two", "b")]);
+    fixture.store.answer_next(&[404]);
+    fixture.put(&fixture.outbox()).await;
+    fixture.is_settled().await;
+    assert_eq!(fixture.daemon.book().put_together, [("two".to_owned(), vec!["\"of /b\"".to_owned()])]);
+    assert_eq!(fixture.store.blob("b").as_deref(), Some(FILE));
 }

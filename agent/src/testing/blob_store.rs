@@ -112,7 +112,7 @@ async fn answer(mut stream: TcpStream, shared: Arc<Mutex<Shared>>) -> Option<()>
         match (shared.next_statuses.pop_front(), method.as_str()) {
             (Some(status), _) => (status, Vec::new()),
             (None, "PUT") => {
-                shared.blobs.insert(path, body);
+                shared.blobs.insert(path.clone(), body);
                 (200, Vec::new())
             }
             (None, _) => match shared.blobs.get(&path) {
@@ -121,7 +121,10 @@ async fn answer(mut stream: TcpStream, shared: Arc<Mutex<Shared>>) -> Option<()>
             },
         }
     };
-    let head = format!("HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", answer.len());
+    let head = format!(
+        "HTTP/1.1 {status} Scripted\r\ncontent-length: {}\r\netag: \"of {path}\"\r\nconnection: close\r\n\r\n",
+        answer.len()
+    );
     stream.write_all(head.as_bytes()).await.ok()?;
     stream.write_all(&answer).await.ok()?;
     stream.shutdown().await.ok()

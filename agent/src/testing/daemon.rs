@@ -3,7 +3,7 @@
 use crate::link::{Dial, Link};
 use futures::StreamExt;
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -16,8 +16,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tweenfarm_protocol::{
     AgentId, LeaseId, codec,
     join::Certificate,
-    service::{Condition, Farm, Hello, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal, Welcome},
-    task::{Outcome, Progress, Task},
+    service::{Condition, Farm, Hello, PROTOCOL_VERSIONS, Placement, Receipt, Refusal, Renewal, Welcome},
+    task::{Deliver, Outcome, Presigned, Progress, Task, Work},
 };
 
 /// What the daemon knows and what it was told; it outlives a restart like a store on disk.
@@ -33,6 +33,15 @@ pub struct Book {
     pub given_back: Vec<LeaseId>,
     /// Answers of the next reports; without one a current lease is accepted and any other is stale.
     pub next_receipts: VecDeque<Result<Receipt, Refusal>>,
+    /// The protocol it speaks; none for the newest.
+    pub speaks: Option<u32>,
+    /// How results are to be delivered, the last one from then on. Without any, at the URL of their task.
+    pub places: VecDeque<Placement>,
+    /// Where the results of offered tasks go.
+    urls: HashMap<LeaseId, Deliver>,
+    pub asked_to_place: u32,
+    /// Uploads in parts that were ended, with their tags.
+    pub put_together: Vec<(String, Vec<String>)>,
     /// Agents that said hello since the last start.
     known: HashSet<AgentId>,
 }
@@ -113,7 +122,14 @@ impl Daemon {
     }
 
     pub fn offer(&self, task: Task) {
-        self.book().tasks.push_back(task);
+        let deliver = match &task.work {
+            Work::Render(work) => &work.deliver,
+            Work::Join(work) => &work.deliver,
+            Work::Mark(work) => &work.deliver,
+        };
+        let mut book = self.book();
+        book.urls.insert(task.lease, deliver.clone());
+        book.tasks.push_back(task);
     }
 
     /// A link to this daemon that ends with the token.
@@ -157,7 +173,7 @@ impl Farm for Service {
         book.known.insert(hello.agent);
         book.hellos.push(hello);
         Ok(Welcome {
-            protocol: *PROTOCOL_VERSIONS.end(),
+            protocol: book.speaks.unwrap_or(*PROTOCOL_VERSIONS.end()),
             daemon_version: "test".to_owned(),
             renew_every_ms: 100,
             leases: book.leased.iter().copied().collect(),
@@ -199,6 +215,25 @@ impl Farm for Service {
     async fn condition(self, _: Context, _: AgentId, condition: Condition) -> Result<(), Refusal> {
         self.book().conditions.push(condition);
         Ok(())
+    }
+
+    async fn place(self, _: Context, lease: LeaseId, _: u64, _: String) -> Result<Placement, Refusal> {
+        let mut book = self.book();
+        book.asked_to_place += 1;
+        let next = if book.places.len() > 1 { book.places.pop_front() } else { book.places.front().cloned() };
+        let of_task = || {
+            let Deliver { url, content_type } = book.urls.get(&lease)?.clone();
+            Some(Placement::Whole(Presigned { url, headers: vec![("content-type".to_owned(), content_type)] }))
+        };
+        let place = next.or_else(of_task).unwrap_or(Placement::There);
+        Ok(if book.leased.contains(&lease) { place } else { Placement::Over })
+    }
+
+    async fn put_together(self, _: Context, lease: LeaseId, upload: String, etags: Vec<String>) -> Result<(), Refusal> {
+        let mut book = self.book();
+        let is_current = book.leased.contains(&lease);
+        book.put_together.push((upload, etags));
+        if is_current { Ok(()) } else { Err(Refusal::NotDelivered) }
     }
 
     async fn renew_certificate(self, _: Context, _: String) -> Result<Certificate, Refusal> {

@@ -1,13 +1,16 @@
-//! The disk store: `objects/{key}` holds the bytes, `facts/{key}` their size, hash and type, `staging/` what is
+//! Objects in a folder: `objects/{key}` holds the bytes, `facts/{key}` their size, hash and type, `staging/` what is
 //! still arriving. All on one file system, so that a rename publishes an object whole or not at all.
 //!
 //! Facts have a tree of their own rather than a name beside the object, because every suffix is a legal key. They
 //! are on disk before their object is visible, and an object that is replaced goes first: whatever moment the power
 //! fails in, an object that is there has its own facts.
 
-use super::{BlobError, BlobFacts, BlobStore, upload::Upload};
+use super::{
+    BlobError, BlobFacts, blocking,
+    staging::{StagedFile, Staging},
+    upload::{Destination, Upload},
+};
 use crate::model::ObjectKey;
-use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
@@ -15,20 +18,20 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
-use tweenfarm_protocol::{JobId, ProjectId, Timestamp};
+use tweenfarm_protocol::Timestamp;
 
 /// What `facts/{key}` holds, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct FactsRecord {
-    pub version: u32,
-    pub size_bytes: u64,
-    pub sha256: String,
-    pub content_type: String,
+struct FactsRecord {
+    version: u32,
+    size_bytes: u64,
+    sha256: String,
+    content_type: String,
 }
 
-pub(super) const FACTS_VERSION: u32 = 1;
+const FACTS_VERSION: u32 = 1;
 
 /// An object opened for reading; it stays readable even when its key is deleted or replaced meanwhile.
 #[derive(Debug)]
@@ -43,8 +46,7 @@ pub struct StoredBlob {
 #[derive(Clone, Debug)]
 pub struct DiskStore {
     root: Arc<PathBuf>,
-    /// Uploads are refused while less than this would stay free.
-    reserve_bytes: u64,
+    staging: Staging,
 }
 
 impl DiskStore {
@@ -54,12 +56,14 @@ impl DiskStore {
             let folder = root.join(folder);
             create_folder_durably(&folder).map_err(BlobError::io("create the folder", &folder))?;
         }
-        Ok(DiskStore { root: Arc::new(root.to_owned()), reserve_bytes })
+        let staging = Staging::new(root.join("staging"), reserve_bytes);
+        Ok(DiskStore { root: Arc::new(root.to_owned()), staging })
     }
 
     /// Starts an upload of at most `limit_bytes` bytes; nothing is visible under the key until it is published.
     pub async fn begin(&self, key: &ObjectKey, content_type: &str, limit_bytes: u64) -> Result<Upload, BlobError> {
-        Upload::begin(self.clone(), key.clone(), content_type.to_owned(), limit_bytes).await
+        let (destination, staging) = (Destination::Disk(self.clone()), self.staging.clone());
+        Upload::begin(destination, staging, key.clone(), content_type.to_owned(), limit_bytes).await
     }
 
     /// Opens an object; `None` when there is none.
@@ -87,68 +91,16 @@ impl DiskStore {
         .await
     }
 
-    /// What others than root could still write.
-    pub fn free_bytes(&self) -> Result<u64, BlobError> {
-        let staging = self.staging();
-        let disk = rustix::fs::statvfs(&staging)
-            .map_err(|cause| BlobError::io("ask for the free space of", &staging)(cause.into()))?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    pub(super) fn staging(&self) -> &Staging {
+        &self.staging
     }
 
-    /// What uploads leave free.
-    pub fn reserve_bytes(&self) -> u64 {
-        self.reserve_bytes
-    }
-
-    /// Refuses with `Full` when `more_bytes` would eat into the reserve.
-    pub(super) fn check_space(&self, more_bytes: u64) -> Result<(), BlobError> {
-        let free_bytes = self.free_bytes()?;
-        if free_bytes < self.reserve_bytes.saturating_add(more_bytes) { Err(BlobError::Full) } else { Ok(()) }
-    }
-
-    /// Deletes staging files that nothing has written to for `idle`; the number of them.
-    pub async fn clear_staging(&self, idle: Duration) -> Result<u64, BlobError> {
-        let staging = self.staging();
+    /// The names of the folders `depth` levels below `root`, a folder of keys.
+    pub(super) async fn folders(&self, root: &'static str, depth: usize) -> Result<Vec<String>, BlobError> {
+        let root = self.root.join("objects").join(root);
         blocking(move || {
-            let failed = |cause| BlobError::io("clear the folder", &staging)(cause);
-            let now = SystemTime::now();
-            let mut removed = 0;
-            for entry in fs::read_dir(&staging).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let modified = entry.metadata().and_then(|metadata| metadata.modified());
-                let idle_for = modified.map(|time| now.duration_since(time).unwrap_or_default());
-                // An upload that ended meanwhile took its file away itself.
-                if idle_for.is_ok_and(|idle_for| idle_for >= idle) && fs::remove_file(entry.path()).is_ok() {
-                    removed += 1;
-                }
-            }
-            Ok(removed)
-        })
-        .await
-    }
-
-    /// Jobs that have something under `work/`.
-    pub async fn jobs_with_work(&self) -> Result<Vec<JobId>, BlobError> {
-        let work = self.root.join("objects").join("work");
-        blocking(move || {
-            let entries = match fs::read_dir(&work) {
-                Ok(entries) => entries,
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-                Err(cause) => return Err(BlobError::io("list the folder", work)(cause)),
-            };
-            let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-            Ok(names.filter_map(|name| name.parse().ok()).collect())
-        })
-        .await
-    }
-
-    /// Projects that have something under `uploads/` or `outputs/`.
-    pub async fn projects_with_objects(&self) -> Result<Vec<ProjectId>, BlobError> {
-        let objects = self.root.join("objects");
-        blocking(move || {
-            // {root}/{tier}/{account}/{project}
-            let mut folders = vec![objects.join("uploads"), objects.join("outputs")];
-            for _ in 0..3 {
+            let mut folders = vec![root];
+            for _ in 0..depth {
                 let mut inner = Vec::new();
                 for folder in folders {
                     match fs::read_dir(&folder) {
@@ -159,17 +111,58 @@ impl DiskStore {
                 }
                 folders = inner;
             }
-            let names = folders.iter().filter_map(|folder| folder.file_name()?.to_str());
-            let mut found: Vec<ProjectId> = names.filter_map(|name| name.parse().ok()).collect();
-            found.sort_unstable();
-            found.dedup();
-            Ok(found)
+            Ok(folders.iter().filter_map(|folder| Some(folder.file_name()?.to_str()?.to_owned())).collect())
         })
         .await
     }
 
-    pub(super) fn staging(&self) -> PathBuf {
-        self.root.join("staging")
+    /// Makes a staged file the object of `key`.
+    pub(super) async fn publish(
+        &self,
+        staged: StagedFile,
+        key: ObjectKey,
+        content_type: String,
+        facts: BlobFacts,
+    ) -> Result<BlobFacts, BlobError> {
+        let store = self.clone();
+        blocking(move || {
+            let BlobFacts { size_bytes, sha256 } = facts.clone();
+            let record = FactsRecord { version: FACTS_VERSION, size_bytes, sha256, content_type };
+            store.publish_blocking(staged.path(), &key, &record)?;
+            Ok(facts)
+        })
+        .await
+    }
+
+    /// Gives an object a second key, in place of what that one named; false when there is none. Takes no room: an
+    /// object is never written again, only replaced, so that two keys can lead to the same bytes.
+    pub(super) async fn copy(&self, from: ObjectKey, to: ObjectKey) -> Result<bool, BlobError> {
+        let store = self.clone();
+        blocking(move || {
+            let Some(record) = store.read_facts(&from)? else { return Ok(false) };
+            let linked = store.root.join("staging").join(uuid::Uuid::new_v4().to_string());
+            match fs::hard_link(store.object_path(&from), &linked) {
+                Ok(()) => {}
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Err(cause) => return Err(BlobError::io("link the object", linked)(cause)),
+            }
+            let published = store.publish_blocking(&linked, &to, &record);
+            if published.is_err() {
+                let _ = fs::remove_file(&linked);
+            }
+            published.map(|()| true)
+        })
+        .await
+    }
+
+    pub(super) async fn delete(&self, key: &ObjectKey) -> Result<bool, BlobError> {
+        let (store, key) = (self.clone(), key.clone());
+        blocking(move || store.delete_blocking(&key)).await
+    }
+
+    pub(super) async fn delete_prefix(&self, prefix: &str) -> Result<u64, BlobError> {
+        let (store, prefix) = (self.clone(), prefix.to_owned());
+        blocking(move || store.delete_prefix_blocking(&prefix)).await
     }
 
     pub(super) fn object_path(&self, key: &ObjectKey) -> PathBuf {
@@ -192,8 +185,7 @@ impl DiskStore {
         Ok(Some(record))
     }
 
-    /// Makes a staged file the object of `key`. Blocks.
-    pub(super) fn publish(&self, staged: &Path, key: &ObjectKey, record: &FactsRecord) -> Result<(), BlobError> {
+    fn publish_blocking(&self, staged: &Path, key: &ObjectKey, record: &FactsRecord) -> Result<(), BlobError> {
         let (object, facts) = (self.object_path(key), self.facts_path(key));
         for path in [&object, &facts] {
             let folder = path.parent().unwrap_or(&self.root);
@@ -222,9 +214,7 @@ impl DiskStore {
     }
 
     fn delete_prefix_blocking(&self, prefix: &str) -> Result<u64, BlobError> {
-        let folder = prefix.strip_suffix('/').ok_or_else(|| BlobError::Prefix(prefix.to_owned()))?;
-        // A prefix with a name behind it is a key: what makes keys safe makes the folder safe.
-        format!("{prefix}x").parse::<ObjectKey>().map_err(|_| BlobError::Prefix(prefix.to_owned()))?;
+        let folder = super::checked_prefix(prefix)?;
         let objects = self.root.join("objects").join(folder);
         let removed = count_files(&objects).map_err(BlobError::io("list the folder", &objects))?;
         for tree in [objects, self.root.join("facts").join(folder)] {
@@ -236,39 +226,6 @@ impl DiskStore {
             }
         }
         Ok(removed)
-    }
-}
-
-impl BlobStore for DiskStore {
-    fn stat<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<BlobFacts>, BlobError>> {
-        Box::pin(async move { Ok(self.open_object(key).await?.map(|blob| blob.facts)) })
-    }
-
-    fn delete<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<bool, BlobError>> {
-        let (store, key) = (self.clone(), key.clone());
-        Box::pin(blocking(move || store.delete_blocking(&key)))
-    }
-
-    fn delete_prefix<'a>(&'a self, prefix: &'a str) -> BoxFuture<'a, Result<u64, BlobError>> {
-        let (store, prefix) = (self.clone(), prefix.to_owned());
-        Box::pin(blocking(move || store.delete_prefix_blocking(&prefix)))
-    }
-
-    fn readable<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<PathBuf>, BlobError>> {
-        Box::pin(async move {
-            let there = self.open_object(key).await?.is_some();
-            Ok(there.then(|| self.object_path(key)))
-        })
-    }
-}
-
-/// Runs file work where it may block.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
-) -> Result<T, BlobError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(cause) => Err(BlobError::io("work in", "the blob store")(io::Error::other(cause))),
     }
 }
 
@@ -325,7 +282,7 @@ fn count_files(folder: &Path) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blobs::Blobs;
+    use std::time::Duration;
 
     fn key(text: &str) -> ObjectKey {
         text.parse().unwrap()
@@ -337,34 +294,12 @@ mod tests {
         upload.seal().await.unwrap().publish().await.unwrap()
     }
 
+    async fn stat(store: &DiskStore, key: &ObjectKey) -> Option<BlobFacts> {
+        store.open_object(key).await.unwrap().map(|blob| blob.facts)
+    }
+
     fn staged(root: &Path) -> usize {
         fs::read_dir(root.join("staging")).unwrap().count()
-    }
-
-    #[tokio::test]
-    async fn a_published_object_is_there_with_its_size_and_hash() {
-        let root = tempfile::tempdir().unwrap();
-        let store = DiskStore::open(root.path(), 0).unwrap();
-        let clip = key("uploads/free/a/b/input/c-clip.mp4");
-        assert_eq!(store.stat(&clip).await.unwrap(), None);
-        let facts = put(&store, &clip, b"abc").await;
-        assert_eq!(facts.size_bytes, 3);
-        assert_eq!(facts.sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-        assert_eq!(store.stat(&clip).await.unwrap(), Some(facts));
-        assert_eq!(fs::read(store.readable(&clip).await.unwrap().unwrap()).unwrap(), b"abc");
-        assert_eq!(store.open_object(&clip).await.unwrap().unwrap().content_type, "video/mp4");
-        assert_eq!(staged(root.path()), 0);
-    }
-
-    #[tokio::test]
-    async fn a_second_upload_replaces_the_first_with_its_facts() {
-        let root = tempfile::tempdir().unwrap();
-        let store = DiskStore::open(root.path(), 0).unwrap();
-        let clip = key("uploads/free/a/b/input/c-clip.mp4");
-        let first = put(&store, &clip, b"abc").await;
-        let second = put(&store, &clip, b"abd").await;
-        assert_ne!(first.sha256, second.sha256);
-        assert_eq!(store.stat(&clip).await.unwrap(), Some(second));
     }
 
     #[tokio::test]
@@ -385,7 +320,7 @@ mod tests {
         let sealed = store.begin(&clip, "video/mp4", 10).await.unwrap().seal().await.unwrap();
         drop(sealed);
         assert_eq!(staged(root.path()), 0);
-        assert_eq!(store.stat(&clip).await.unwrap(), None);
+        assert_eq!(stat(&store, &clip).await, None);
     }
 
     #[tokio::test]
@@ -398,39 +333,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_prefix_is_deleted_whole_and_nothing_beside_it() {
-        let root = tempfile::tempdir().unwrap();
-        let store = DiskStore::open(root.path(), 0).unwrap();
-        for name in ["work/one/a.mp4", "work/one/b.mp4", "work/onetwo/c.mp4"] {
-            put(&store, &key(name), b"abc").await;
-        }
-        let signer = Signer::new(
-            &"http://localhost".parse().unwrap(),
-            "b",
-            SigningKey { access: "a".into(), secret: "s".into() },
-        );
-        let blobs = Blobs::new(Arc::new(store.clone()), Arc::new(signer.unwrap()));
-        assert_eq!(blobs.delete_prefix("work/one/").await.unwrap(), 2);
-        assert_eq!(blobs.delete_prefix("work/one/").await.unwrap(), 0);
-        assert_eq!(blobs.stat(&key("work/one/a.mp4")).await.unwrap(), None);
-        assert!(blobs.stat(&key("work/onetwo/c.mp4")).await.unwrap().is_some());
-        for wrong in ["work/one", "work/../", "/", "", "uploads/../../", "objects/"] {
-            assert!(matches!(blobs.delete_prefix(wrong).await, Err(BlobError::Prefix(_))), "{wrong}");
-        }
-        assert!(blobs.delete(&key("work/onetwo/c.mp4")).await.unwrap());
-        assert!(!blobs.delete(&key("work/onetwo/c.mp4")).await.unwrap());
-    }
-
-    #[tokio::test]
     async fn an_object_whose_facts_are_missing_or_of_another_size_is_not_there() {
         let root = tempfile::tempdir().unwrap();
         let store = DiskStore::open(root.path(), 0).unwrap();
         let clip = key("work/a/b.mp4");
         put(&store, &clip, b"abc").await;
         fs::write(store.object_path(&clip), b"abcd").unwrap();
-        assert_eq!(store.stat(&clip).await.unwrap(), None);
+        assert_eq!(stat(&store, &clip).await, None);
         fs::remove_file(store.facts_path(&clip)).unwrap();
-        assert_eq!(store.stat(&clip).await.unwrap(), None);
+        assert_eq!(stat(&store, &clip).await, None);
     }
 
     #[tokio::test]
@@ -438,10 +349,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let store = DiskStore::open(root.path(), 0).unwrap();
         fs::write(root.path().join("staging/left-over"), b"half").unwrap();
-        assert_eq!(store.clear_staging(Duration::from_secs(3600)).await.unwrap(), 0);
-        assert_eq!(store.clear_staging(Duration::ZERO).await.unwrap(), 1);
+        assert_eq!(store.staging().clear(Duration::from_secs(3600)).await.unwrap(), 0);
+        assert_eq!(store.staging().clear(Duration::ZERO).await.unwrap(), 1);
         assert_eq!(staged(root.path()), 0);
     }
-
-    use super::super::{Signer, SigningKey};
 }

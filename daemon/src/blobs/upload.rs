@@ -1,16 +1,9 @@
-//! One upload on its way into the disk store: written to staging while it is counted and hashed, then sealed
-//! (durable, still invisible), then published under its key. Dropped at any point before that, it leaves nothing.
+//! One object on its way through the daemon into the store: written to staging while it is counted and hashed, then
+//! sealed (durable, still invisible), then published under its key. Dropped at any point before that, it leaves nothing.
 
-use super::{
-    BlobError, BlobFacts, DiskStore,
-    disk::{FACTS_VERSION, FactsRecord, blocking},
-};
+use super::{BlobError, BlobFacts, DiskStore, s3::S3Store, staging::StagedFile, staging::Staging};
 use crate::model::ObjectKey;
 use sha2::{Digest, Sha256};
-use std::{
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-};
 use tokio::io::AsyncWriteExt;
 
 /// Bytes gathered before a write goes to the disk: the network hands over pieces of a few kilobytes.
@@ -18,9 +11,18 @@ const WRITE_BYTES: usize = 256 * 1024;
 /// The free space is asked for again after this many bytes.
 const SPACE_CHECK_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Where an upload ends.
+#[derive(Clone)]
+pub(super) enum Destination {
+    Disk(DiskStore),
+    S3(S3Store),
+}
+
 /// An upload that is arriving.
 pub struct Upload {
-    staged: Staged,
+    place: Place,
+    staging: Staging,
+    staged: StagedFile,
     file: tokio::io::BufWriter<tokio::fs::File>,
     hash: Sha256,
     size_bytes: u64,
@@ -30,57 +32,31 @@ pub struct Upload {
 
 /// An upload that arrived whole and is durable, but not visible yet.
 pub struct SealedUpload {
-    staged: Staged,
+    place: Place,
+    staged: StagedFile,
     facts: BlobFacts,
 }
 
-/// The staging file and what it is to become; the file is removed when this is dropped before it was published.
-struct Staged {
-    store: DiskStore,
+/// What the staged bytes are to become.
+struct Place {
+    destination: Destination,
     key: ObjectKey,
     content_type: String,
-    path: StagedPath,
-}
-
-/// Where the bytes wait; `None` once they were published.
-struct StagedPath(Option<PathBuf>);
-
-impl Drop for StagedPath {
-    fn drop(&mut self) {
-        if let Some(path) = self.0.take() {
-            // Nobody is left to tell; the orphan sweep looks here too.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-impl StagedPath {
-    fn as_path(&self) -> &Path {
-        self.0.as_deref().unwrap_or(Path::new(""))
-    }
 }
 
 impl Upload {
     pub(super) async fn begin(
-        store: DiskStore,
+        destination: Destination,
+        staging: Staging,
         key: ObjectKey,
         content_type: String,
         limit_bytes: u64,
     ) -> Result<Upload, BlobError> {
-        blocking(move || {
-            store.check_space(0)?;
-            let path = store.staging().join(uuid::Uuid::new_v4().to_string());
-            let file = std::fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)
-                .map_err(BlobError::io("create", &path))?;
-            let staged = Staged { store, key, content_type, path: StagedPath(Some(path)) };
-            let file = tokio::io::BufWriter::with_capacity(WRITE_BYTES, file.into());
-            Ok(Upload { staged, file, hash: Sha256::new(), size_bytes: 0, limit_bytes, space_checked_bytes: 0 })
-        })
-        .await
+        let (staged, file) = staging.file().await?;
+        let file = tokio::io::BufWriter::with_capacity(WRITE_BYTES, file);
+        let place = Place { destination, key, content_type };
+        let hash = Sha256::new();
+        Ok(Upload { place, staging, staged, file, hash, size_bytes: 0, limit_bytes, space_checked_bytes: 0 })
     }
 
     /// Says early how many bytes are to come, so that a hopeless upload is refused before it starts.
@@ -88,8 +64,7 @@ impl Upload {
         if size_bytes > self.limit_bytes {
             return Err(BlobError::TooLarge { limit_bytes: self.limit_bytes });
         }
-        let store = self.staged.store.clone();
-        blocking(move || store.check_space(size_bytes)).await
+        self.staging.check_space(size_bytes).await
     }
 
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
@@ -99,20 +74,19 @@ impl Upload {
         }
         if self.size_bytes - self.space_checked_bytes >= SPACE_CHECK_BYTES {
             self.space_checked_bytes = self.size_bytes;
-            let store = self.staged.store.clone();
-            blocking(move || store.check_space(0)).await?;
+            self.staging.check_space(0).await?;
         }
         self.hash.update(bytes);
-        self.file.write_all(bytes).await.map_err(BlobError::io("write", self.staged.path.as_path()))
+        self.file.write_all(bytes).await.map_err(BlobError::io("write", self.staged.path()))
     }
 
     /// All bytes are there: makes them durable.
     pub async fn seal(mut self) -> Result<SealedUpload, BlobError> {
-        let failed = || BlobError::io("write", self.staged.path.as_path());
+        let failed = || BlobError::io("write", self.staged.path());
         self.file.flush().await.map_err(failed())?;
         self.file.get_ref().sync_all().await.map_err(failed())?;
-        let sha256 = hex::encode(self.hash.finalize());
-        Ok(SealedUpload { staged: self.staged, facts: BlobFacts { size_bytes: self.size_bytes, sha256 } })
+        let facts = BlobFacts { size_bytes: self.size_bytes, sha256: hex::encode(self.hash.finalize()) };
+        Ok(SealedUpload { place: self.place, staged: self.staged, facts })
     }
 }
 
@@ -123,19 +97,10 @@ impl SealedUpload {
 
     /// Makes the upload the object of its key, in place of an earlier one.
     pub async fn publish(self) -> Result<BlobFacts, BlobError> {
-        let SealedUpload { staged, facts } = self;
-        blocking(move || {
-            let Staged { store, key, content_type, mut path } = staged;
-            let record = FactsRecord {
-                version: FACTS_VERSION,
-                size_bytes: facts.size_bytes,
-                sha256: facts.sha256.clone(),
-                content_type,
-            };
-            store.publish(path.as_path(), &key, &record)?;
-            path.0 = None;
-            Ok(facts)
-        })
-        .await
+        let SealedUpload { place: Place { destination, key, content_type }, staged, facts } = self;
+        match destination {
+            Destination::Disk(disk) => disk.publish(staged, key, content_type, facts).await,
+            Destination::S3(store) => store.publish(&staged, &key, &content_type, facts).await,
+        }
     }
 }

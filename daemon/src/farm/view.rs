@@ -39,12 +39,17 @@ pub struct LeasedWork {
 }
 
 impl LeasedWork {
-    /// Where the result is delivered.
+    /// Where the result is delivered: a key of this lease alone, so that no late worker writes over another's bytes.
     pub fn result_key(&self) -> ObjectKey {
+        ObjectKey::segment(self.job.id, self.lease)
+    }
+
+    /// Where the result belongs once its report is accepted; none when it stays where it was delivered.
+    pub fn output_key(&self) -> Option<ObjectKey> {
         match self.piece {
-            Piece::Render(_) => ObjectKey::segment(self.job.id, self.lease),
-            Piece::Join(_) => self.job.output_key(),
-            Piece::Mark(_) => self.job.marked_key(),
+            Piece::Render(_) => None,
+            Piece::Join(_) => Some(self.job.output_key()),
+            Piece::Mark(_) => Some(self.job.marked_key()),
         }
     }
 }

@@ -152,11 +152,18 @@ impl Failure {
             (Failure::Farm(failure), api) => farm_status(failure, api),
             (Failure::Blob(failure), Api::Apiframe) => match failure {
                 BlobError::TooLarge { .. } => StatusCode::BAD_REQUEST,
-                BlobError::Full | BlobError::Prefix(_) | BlobError::Io { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                BlobError::Full
+                | BlobError::Prefix(_)
+                | BlobError::Io { .. }
+                | BlobError::Away { .. }
+                | BlobError::Refused { .. }
+                | BlobError::NoUpload => StatusCode::SERVICE_UNAVAILABLE,
             },
             (Failure::Blob(failure), Api::ReframeFx | Api::Operator) => match failure {
                 BlobError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-                BlobError::Full => StatusCode::SERVICE_UNAVAILABLE,
+                BlobError::Full | BlobError::Away { .. } | BlobError::Refused { .. } | BlobError::NoUpload => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
                 BlobError::Prefix(_) | BlobError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             },
             (Failure::Probe(failure), _) => match failure {
@@ -294,6 +301,8 @@ pub async fn render(api: Api, request: Request, next: Next) -> Response {
         let status = failure.status(api);
         if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
             tracing::error!(error = &*failure as &dyn Error, "a request failed");
+        } else if let Failure::Blob(error @ (BlobError::Away { .. } | BlobError::Refused { .. })) = &*failure {
+            tracing::warn!(error = error as &dyn Error, "a request waits for the blob store");
         }
         give_body(&mut response, api, status, failure.public_text(api, status), Some(&failure));
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {

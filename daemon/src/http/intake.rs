@@ -103,7 +103,7 @@ async fn upload(
         NewUpload { account: account.id, home: Home::NewProject, filename, content_type: CONTENT_TYPE.to_owned() };
     let file = state.farm.new_upload(new).await?;
     state.intake.awaited.add(file.key.clone(), state.farm.now().plus(URL_LIFE), state.farm.now());
-    let url = state.blobs.presign_put(&file.key, CONTENT_TYPE, URL_LIFE);
+    let url = state.blobs.presign_put(&file.key, CONTENT_TYPE, Some(asked.size_bytes), URL_LIFE);
     Ok(Json(UploadPlace { key: file.key.to_string(), url, content_type: CONTENT_TYPE.to_owned() }))
 }
 

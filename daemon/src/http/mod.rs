@@ -26,10 +26,11 @@ mod studio;
 mod tests;
 
 use crate::{
-    blobs::{Blobs, DiskStore, Signer},
+    blobs::Blobs,
     farm::{Audit, Farm, FarmError},
     history::Recorder,
     join::invitation::Inviter,
+    marks::Marks,
     model::Job,
     outbound::Outbound,
     probation::Probation,
@@ -66,9 +67,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct HttpState {
     pub farm: Farm,
     pub blobs: Blobs,
-    /// The built-in store, whose objects this daemon serves itself.
-    pub disk: DiskStore,
-    pub signer: Arc<Signer>,
+    /// Of the daemon's own URLs.
+    pub marks: Arc<Marks>,
     pub prober: Prober,
     pub locks: locks::KeyLocks,
     pub upload_bytes_max: u64,
@@ -96,8 +96,7 @@ pub struct HttpState {
 pub struct HttpParts {
     pub farm: Farm,
     pub blobs: Blobs,
-    pub disk: DiskStore,
-    pub signer: Arc<Signer>,
+    pub marks: Marks,
     pub look: crate::probe::Look,
     pub upload_bytes_max: u64,
     pub intake: IntakeRules,
@@ -120,11 +119,10 @@ pub struct HttpParts {
 impl HttpState {
     pub fn new(parts: HttpParts) -> HttpState {
         HttpState {
-            prober: Prober::new(parts.farm.clone(), parts.blobs.clone(), parts.look),
+            prober: Prober::new(parts.farm.clone(), parts.blobs.clone(), parts.look, parts.upload_bytes_max),
             farm: parts.farm,
             blobs: parts.blobs,
-            disk: parts.disk,
-            signer: parts.signer,
+            marks: Arc::new(parts.marks),
             locks: locks::KeyLocks::default(),
             upload_bytes_max: parts.upload_bytes_max,
             intake: Intake::new(parts.intake),
@@ -147,10 +145,10 @@ impl HttpState {
 
 /// The public port: both surfaces, the objects, and whether the daemon lives.
 pub fn router(state: HttpState) -> Router {
-    let pages = studio::surface(&state.signer.origin());
-    let routes =
-        surface(state.signer.bucket_name()).and(pages).with_document(&reframefx::book(), &state.signer.origin());
-    let routes = routes.merge(apiframe::routes(&state.signer.origin()));
+    let bucket = state.blobs.built_in().map(|built_in| built_in.signer.bucket().name().to_owned());
+    let pages = studio::surface(&state.blobs.origin());
+    let routes = surface(bucket.as_deref()).and(pages).with_document(&reframefx::book(), state.marks.origin());
+    let routes = routes.merge(apiframe::routes(state.marks.origin()));
     edged(routes, Port::Public, &state).with_state(state)
 }
 
@@ -159,8 +157,8 @@ pub fn describer(state: HttpState) -> impl Fn(&Job) -> Result<Described, FarmErr
     move |job| apiframe::described(&state, job)
 }
 
-/// Everything that the public port serves and the document describes.
-fn surface(bucket: &str) -> Surface {
+/// Everything that the public port serves and the document describes; `bucket` is that of the built-in store.
+fn surface(bucket: Option<&str>) -> Surface {
     let health = Operation::new(Method::GET, "/healthz", Access::Public, ("Service", "getHealth"), "Whether it lives");
     let health = health.answers(200, "It does", "Health", json!({ "status": "ok" }));
     let json_routes = reframefx::surface().and(payments::surface()).serve(health, get(healthz)).around(|router| {
@@ -168,7 +166,10 @@ fn surface(bucket: &str) -> Surface {
             .layer(DefaultBodyLimit::max(body::JSON_BYTES_MAX))
             .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX))
     });
-    json_routes.and(objects::surface(bucket))
+    match bucket {
+        Some(bucket) => json_routes.and(objects::surface(bucket)),
+        None => json_routes,
+    }
 }
 
 /// The operator API: on its socket, or in the network, where a token says who comes.

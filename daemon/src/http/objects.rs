@@ -1,5 +1,6 @@
 //! Objects behind presigned URLs: PUT, GET and HEAD of the built-in store. The URL is the credential; nothing here
-//! asks who the caller is.
+//! asks who the caller is. Where the store is an S3 server there are no such routes, and whoever asks the daemon for an
+//! object by a URL of its own is sent there.
 
 use super::{
     HttpState,
@@ -9,8 +10,8 @@ use super::{
     reframefx,
 };
 use crate::{
-    blobs::{BlobError, SignedRequest, Upload},
-    model::{FileKind, FileState, JobState, ObjectKey},
+    blobs::{BlobError, BuiltIn, SignedRequest, Upload, sign::attachment},
+    model::{FileKind, FileState, JobState, MediaFile, ObjectKey},
 };
 use axum::{
     body::{Body, BodyDataStream, HttpBody},
@@ -29,6 +30,8 @@ use tweenfarm_protocol::{JobId, Timestamp};
 /// An upload of which nothing arrives for this long is given up.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 const READ_BYTES: usize = 256 * 1024;
+/// Long enough for a download that breaks off and goes on by ranges.
+const REDIRECT_LIFE: Duration = Duration::from_secs(60 * 60);
 /// What an agent may deliver in one piece: far above two minutes of lossless 4K at 240 fps; the disk's reserve is
 /// what protects the store.
 const DELIVERY_BYTES_MAX: u64 = 64 << 30;
@@ -62,17 +65,22 @@ fn signed(operation: Operation) -> Operation {
 }
 
 /// The key of the URL's path, if a URL of this service could have it.
-fn key_of(state: &HttpState, parts: &Parts) -> Result<ObjectKey, Failure> {
+fn key_of(built_in: &BuiltIn, parts: &Parts) -> Result<ObjectKey, Failure> {
     let path = parts.uri.path();
-    let key = path.strip_prefix('/').and_then(|path| path.strip_prefix(state.signer.bucket_name()));
+    let key = path.strip_prefix('/').and_then(|path| path.strip_prefix(built_in.signer.bucket().name()));
     let key = key.and_then(|path| path.strip_prefix('/')).and_then(|key| key.parse().ok());
     key.ok_or(Failure::NotFound("object"))
 }
 
-fn verify(state: &HttpState, method: Method, key: &ObjectKey, parts: &Parts) -> Result<(), Failure> {
+fn verify(built_in: &BuiltIn, method: Method, key: &ObjectKey, parts: &Parts) -> Result<(), Failure> {
     let query = parts.uri.query().unwrap_or_default();
     let content_type = content_type(parts);
-    Ok(state.signer.verify(SignedRequest { method, key, query, content_type }, Timestamp::now())?)
+    Ok(built_in.signer.verify(SignedRequest { method, key, query, content_type }, Timestamp::now())?)
+}
+
+/// The store whose objects are served here; the routes are there only with it.
+fn built_in(state: &HttpState) -> Result<&BuiltIn, Failure> {
+    state.blobs.built_in().ok_or(Failure::NotFound("object"))
 }
 
 fn content_type(parts: &Parts) -> Option<&str> {
@@ -82,15 +90,16 @@ fn content_type(parts: &Parts) -> Option<&str> {
 async fn store(State(state): State<HttpState>, request: Request) -> Result<StatusCode, Failure> {
     let (parts, body) = request.into_parts();
     let mut body = body.into_data_stream();
-    let key = key_of(&state, &parts)?;
+    let store = built_in(&state)?;
+    let key = key_of(store, &parts)?;
     let arrived = async {
-        verify(&state, Method::Put, &key, &parts)?;
+        verify(store, Method::Put, &key, &parts)?;
         let limit_bytes = match may_be_written(&state, &key)? {
             Noted::ByTheFarm => state.intake.upload_bytes_max(&key).unwrap_or(state.upload_bytes_max),
             Noted::ByAReport => DELIVERY_BYTES_MAX,
             Noted::AsAProbe { limit_bytes } => limit_bytes,
         };
-        let mut upload = state.disk.begin(&key, content_type(&parts).unwrap_or_default(), limit_bytes).await?;
+        let mut upload = store.disk.begin(&key, content_type(&parts).unwrap_or_default(), limit_bytes).await?;
         if let Some(size_bytes) = body.size_hint().exact() {
             upload.expect(size_bytes).await?;
         }
@@ -180,25 +189,37 @@ fn job_of(key: &ObjectKey) -> Option<JobId> {
 
 async fn read(State(state): State<HttpState>, request: Request) -> Result<Response, Failure> {
     let (parts, _) = request.into_parts();
-    let key = key_of(&state, &parts)?;
+    let store = built_in(&state)?;
+    let key = key_of(store, &parts)?;
     // HEAD tells less than GET: a URL signed for GET may be asked for its size.
-    verify(&state, Method::Get, &key, &parts)?;
+    verify(store, Method::Get, &key, &parts)?;
     let file = state.farm.file_by_key(&key)?;
     // Deleted by its owner or by retention: gone at once, also while the bytes are still being deleted.
     if file.as_ref().is_some_and(|file| matches!(file.state, FileState::Deleted { .. })) {
         return Err(Failure::NotFound("object"));
     }
-    send(&state, &key, file.as_ref().map(|file| file.filename.as_str()), &parts).await
+    send(store, &key, file.as_ref().map(|file| file.filename.as_str()), &parts).await
+}
+
+/// A file or a part of it, for GET and HEAD of a URL that lasts: its bytes, or where they are.
+pub async fn give(state: &HttpState, file: &MediaFile, parts: &Parts) -> Result<Response, Failure> {
+    if let Some(store) = state.blobs.built_in() {
+        return send(store, &file.key, Some(&file.filename), parts).await;
+    }
+    if state.blobs.stat(&file.key).await?.is_none() {
+        return Err(Failure::NotFound("object"));
+    }
+    // 302 and no promise that it stays: the next request is to come here again, and is decided anew.
+    let url = match parts.method {
+        http::Method::HEAD => state.blobs.presign_head(&file.key, REDIRECT_LIFE),
+        _ => state.blobs.presign_download(&file.key, &file.filename, REDIRECT_LIFE),
+    };
+    Ok((StatusCode::FOUND, [(header::LOCATION, url), (header::CACHE_CONTROL, "no-store".to_owned())]).into_response())
 }
 
 /// An object or a part of it, for GET and HEAD; `filename` is what a browser saves it as.
-pub async fn send(
-    state: &HttpState,
-    key: &ObjectKey,
-    filename: Option<&str>,
-    parts: &Parts,
-) -> Result<Response, Failure> {
-    let Some(mut blob) = state.disk.open_object(key).await? else {
+async fn send(store: &BuiltIn, key: &ObjectKey, filename: Option<&str>, parts: &Parts) -> Result<Response, Failure> {
+    let Some(mut blob) = store.disk.open_object(key).await? else {
         return Err(Failure::NotFound("object"));
     };
     let size_bytes = blob.facts.size_bytes;
@@ -253,17 +274,6 @@ pub async fn send(
     Ok((status, headers, Body::from_stream(bytes)).into_response())
 }
 
-/// `Content-Disposition` of a download, for clients old and new (RFC 6266).
-fn attachment(filename: &str) -> String {
-    let plain = |letter: char| letter == ' ' || letter.is_ascii_graphic() && !"\"\\%".contains(letter);
-    let ascii: String = filename.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
-    if ascii == filename {
-        return format!("attachment; filename=\"{ascii}\"");
-    }
-    let encoded = percent_encoding::utf8_percent_encode(filename, percent_encoding::NON_ALPHANUMERIC);
-    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
-}
-
 /// `Wed, 01 Jul 2026 10:04:30 GMT`
 fn http_date(at: Timestamp) -> String {
     let moment = jiff::Timestamp::from_second(at.0.div_euclid(1_000_000)).unwrap_or_default();
@@ -285,15 +295,6 @@ mod tests {
         check(&format!("outputs/paid/a/b/{id}/output-60fps.mp4"), Some(id));
         check(&format!("uploads/paid/a/b/{id}/x.mp4"), None);
         check("work/x/y.mp4", None);
-    }
-
-    #[test]
-    fn a_name_is_saved_as_it_was_given_and_cannot_add_a_header() {
-        let check = |name: &str, expected: &str| assert_eq!(attachment(name), expected, "{name}");
-        check("output-60fps.mp4", "attachment; filename=\"output-60fps.mp4\"");
-        check("süß.mp4", "attachment; filename=\"s__.mp4\"; filename*=UTF-8''s%C3%BC%C3%9F%2Emp4");
-        check("a\"b.mp4", "attachment; filename=\"a_b.mp4\"; filename*=UTF-8''a%22b%2Emp4");
-        check("a\r\nx: y", "attachment; filename=\"a__x: y\"; filename*=UTF-8''a%0D%0Ax%3A%20y");
     }
 
     #[test]

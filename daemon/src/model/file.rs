@@ -39,8 +39,8 @@ impl ObjectKey {
         ObjectKey(format!("outputs/{tier}/{account}/{project}/{job}/output-{target_fps}fps-watermarked.mp4"))
     }
 
-    /// `work/{job}/{lease}.mp4`: a segment between its render and the join. The lease in the name keeps a late
-    /// worker from overwriting its successor's bytes.
+    /// `work/{job}/{lease}.mp4`: what a lease made, a segment until the join and an output until its report. The lease in
+    /// the name keeps a late worker from overwriting its successor's bytes.
     pub fn segment(job: JobId, lease: LeaseId) -> ObjectKey {
         ObjectKey(format!("work/{job}/{lease}.mp4"))
     }

@@ -8,7 +8,7 @@ mod judge;
 mod picture;
 
 use crate::{
-    blobs::{BlobError, Blobs, DiskStore},
+    blobs::{BlobError, Blobs},
     farm::{Farm, FarmError},
     model::{Agent, ObjectKey},
 };
@@ -99,9 +99,9 @@ impl Probation {
 
     /// Puts the clip where agents fetch it and forgets what a killed daemon left. Until it has, as on a disk that is
     /// full, devices on probation wait.
-    pub async fn prepare(&self, disk: &DiskStore) -> Result<(), BlobError> {
+    pub async fn prepare(&self) -> Result<(), BlobError> {
         self.blobs.delete_prefix(ObjectKey::PROBES).await?;
-        let mut upload = disk.begin(&ObjectKey::probe(CLIP_NAME), CONTENT_TYPE, CLIP.len() as u64).await?;
+        let mut upload = self.blobs.begin(&ObjectKey::probe(CLIP_NAME), CONTENT_TYPE, CLIP.len() as u64).await?;
         upload.write(CLIP).await?;
         upload.seal().await?.publish().await?;
         self.state().is_ready = true;
@@ -109,8 +109,8 @@ impl Probation {
     }
 
     /// Prepares again and again until it works.
-    pub async fn prepare_in_time(&self, disk: &DiskStore) {
-        while let Err(error) = self.prepare(disk).await {
+    pub async fn prepare_in_time(&self) {
+        while let Err(error) = self.prepare().await {
             tracing::warn!(%error, "the probe clip could not be stored: new devices wait for their probe");
             tokio::time::sleep(PREPARE_AGAIN_AFTER).await;
         }
@@ -154,12 +154,12 @@ impl Probation {
             format: OutputFormat::default(),
         };
         let source = Fetch {
-            url: self.blobs.presign_get(&ObjectKey::probe(CLIP_NAME), URLS_FOR),
+            url: self.blobs.agent_get(&ObjectKey::probe(CLIP_NAME), URLS_FOR),
             size_bytes: CLIP.len() as u64,
             sha256: hex::encode(Sha256::digest(CLIP)),
         };
         let deliver = Deliver {
-            url: self.blobs.presign_put(&result_key(lease), CONTENT_TYPE, URLS_FOR),
+            url: self.blobs.agent_put(&result_key(lease), CONTENT_TYPE, URLS_FOR),
             content_type: CONTENT_TYPE.into(),
         };
         let work = Work::Render(RenderWork { source, plan, slots: SlotRange::new(0, slot_count), deliver });
@@ -171,6 +171,11 @@ impl Probation {
     pub fn awaits(&self, key: &ObjectKey) -> Option<u64> {
         let state = self.state();
         state.in_hand.keys().any(|lease| result_key(*lease) == *key).then_some(RESULT_BYTES_MAX)
+    }
+
+    /// Where the result of a probe in hand goes; none when the lease is of no probe.
+    pub fn delivers_to(&self, lease: LeaseId, agent: AgentId) -> Option<ObjectKey> {
+        self.held_by(lease, agent).map(|_| result_key(lease))
     }
 
     /// None when the lease is of no probe.
@@ -238,13 +243,11 @@ impl Probation {
             "the daemon could not look at its result; see the daemon's log".to_owned()
         };
         let key = result_key(lease);
-        let found = self.blobs.stat(&key).await.map_err(unreadable)?;
-        if found.is_none_or(|found| found.sha256 != delivered.sha256) {
-            return Err("its result did not arrive as it was reported".to_owned());
-        }
-        let path = self.blobs.readable(&key).await.map_err(unreadable)?.ok_or("its result is gone")?;
+        let found = self.blobs.readable(&key, RESULT_BYTES_MAX).await.map_err(unreadable)?;
+        let found = found.filter(|found| found.facts.sha256 == delivered.sha256);
+        let film = found.ok_or("its result did not arrive as it was reported")?;
         let _turn = self.verdicts.acquire().await.map_err(|_| "the daemon is shutting down")?;
-        let judged = tokio::task::spawn_blocking(move || judge::judge(&path)).await;
+        let judged = tokio::task::spawn_blocking(move || judge::judge(film.path())).await;
         judged.map_err(|_| "the daemon could not judge its result".to_owned())?.map_err(|fault| fault.to_string())
     }
 

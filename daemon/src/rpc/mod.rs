@@ -6,6 +6,7 @@
 //! on loopback neither, because every user of a machine can reach its loopback.
 
 mod caller;
+mod delivery;
 mod service;
 mod task;
 mod threshold;

@@ -1,7 +1,7 @@
 //! One agent's conversation: its calls, checked and passed on to the farm.
 
-use super::{Office, caller::Caller, task};
-use crate::{farm::FarmError, join::authority::Request, probation::Due};
+use super::{Office, caller::Caller, delivery, task};
+use crate::{blobs::BlobFacts, farm::FarmError, join::authority::Request, model::ObjectKey, probation::Due};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -12,7 +12,8 @@ use tweenfarm_protocol::{
     join::Certificate,
     service,
     service::{
-        Condition, Hello, NEXT_TASK_WAIT_MS_MAX, PROTOCOL_VERSIONS, Receipt, Refusal, Renewal, Welcome, WorkerFacts,
+        Condition, Hello, NEXT_TASK_WAIT_MS_MAX, PROTOCOL_VERSIONS, Placement, Receipt, Refusal, Renewal, Welcome,
+        WorkerFacts,
     },
     task::{Delivered, Outcome, Progress, Task},
 };
@@ -105,17 +106,31 @@ impl Session {
     async fn has_arrived(&self, lease: LeaseId, delivered: &Delivered) -> Result<bool, Refusal> {
         let Some(leased) = self.office.farm.leased(lease).map_err(refuse)? else { return Ok(true) };
         let key = leased.result_key();
-        let found = self.office.blobs.stat(&key).await.map_err(|error| {
+        let (blobs, output) = (self.office.blobs.clone(), leased.output_key());
+        let facts = BlobFacts { size_bytes: delivered.size_bytes, sha256: delivered.sha256.clone() };
+        // A copy inside a bucket may take longer than the caller waits: it goes on, and the next report finds it done.
+        let settled =
+            tokio::spawn(async move { delivery::settle(&blobs, &leased.result_key(), output.as_ref(), &facts).await });
+        let arrived = settled.await.map_err(|_| Refusal::Unavailable)?.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, %key, "a delivered object could not be looked at");
             Refusal::Unavailable
         })?;
-        let arrived = found.is_some_and(|found| {
-            found.size_bytes == delivered.size_bytes && found.sha256.eq_ignore_ascii_case(&delivered.sha256)
-        });
         if !arrived {
             tracing::warn!(%lease, %key, "a report came for an object that is not there or differs");
         }
         Ok(arrived)
+    }
+
+    /// Where the result of a lease of this caller goes; none once the lease is over.
+    fn result_key(&self, lease: LeaseId) -> Result<Option<ObjectKey>, Refusal> {
+        let agent = self.who()?;
+        if let Some(key) = self.office.probation.delivers_to(lease, agent) {
+            return Ok(Some(key));
+        }
+        if self.is_of_another(agent, lease) {
+            return Ok(None);
+        }
+        Ok(self.office.farm.leased(lease).map_err(refuse)?.map(|leased| leased.result_key()))
     }
 }
 
@@ -230,6 +245,17 @@ impl service::Farm for Session {
         tracing::debug!(%agent, ?condition, "an agent says how it is");
         self.office.farm.says(agent, condition);
         Ok(())
+    }
+
+    async fn place(self, _: Context, lease: LeaseId, size_bytes: u64, sha256: String) -> Result<Placement, Refusal> {
+        let Some(key) = self.result_key(lease)? else { return Ok(Placement::Over) };
+        let Office { blobs, settings, .. } = &self.office;
+        delivery::place(blobs, &key, BlobFacts { size_bytes, sha256 }, settings.task_urls_for).await
+    }
+
+    async fn put_together(self, _: Context, lease: LeaseId, upload: String, etags: Vec<String>) -> Result<(), Refusal> {
+        let Some(key) = self.result_key(lease)? else { return Ok(()) };
+        delivery::put_together(self.office.blobs.clone(), key, upload, etags).await
     }
 
     async fn renew_certificate(self, _: Context, request: String) -> Result<Certificate, Refusal> {

@@ -11,14 +11,14 @@ use tweenfarm_protocol::task::{
 };
 
 /// Everything a farm makes is MP4.
-const CONTENT_TYPE: &str = "video/mp4";
+pub(super) const CONTENT_TYPE: &str = "video/mp4";
 
 /// Fails when something that the task needs is not stored any more: no worker could do it.
 pub(super) fn make(blobs: &Blobs, settings: RpcSettings, leased: LeasedWork) -> Result<Task, Failure> {
     let result_key = leased.result_key();
     let LeasedWork { lease, lease_for, job, input, piece } = leased;
     let fetch = |key: &ObjectKey, size_bytes: u64, sha256: &str| Fetch {
-        url: blobs.presign_get(key, settings.task_urls_for),
+        url: blobs.agent_get(key, settings.task_urls_for),
         size_bytes,
         sha256: sha256.to_owned(),
     };
@@ -29,7 +29,7 @@ pub(super) fn make(blobs: &Blobs, settings: RpcSettings, leased: LeasedWork) -> 
         }
     };
     let deliver = Deliver {
-        url: blobs.presign_put(&result_key, CONTENT_TYPE, settings.task_urls_for),
+        url: blobs.agent_put(&result_key, CONTENT_TYPE, settings.task_urls_for),
         content_type: CONTENT_TYPE.into(),
     };
     let plan = OutputPlan {

@@ -5,7 +5,7 @@
 
 use super::projects;
 use crate::{
-    blobs::{BlobError, Blobs, DiskStore},
+    blobs::{BlobError, Blobs},
     farm::{Effect, Farm, FarmError},
     model::{JobEnd, JobState, ObjectKey},
 };
@@ -21,6 +21,8 @@ use tweenfarm_protocol::JobId;
 pub const EVERY: Duration = Duration::from_secs(60 * 60);
 /// An upload is given up when nothing arrives for half a minute: after an hour its file is a leftover.
 const STAGING_IDLE: Duration = Duration::from_secs(60 * 60);
+/// An upload in parts is given up after this: an agent whose network is down keeps its result for less.
+const UNFINISHED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, thiserror::Error)]
 pub enum OrphanError {
@@ -34,22 +36,20 @@ pub enum OrphanError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OrphanSweep {
     pub staged: u64,
+    /// Uploads in parts that nobody put together.
+    pub unfinished: u64,
     pub objects: u64,
 }
 
 /// One pass. `staging_idle` is how long nothing was written to what is taken for a leftover: zero at the start, when
 /// no upload is under way.
-pub async fn pass(
-    farm: &Farm,
-    blobs: &Blobs,
-    disk: &DiskStore,
-    staging_idle: Duration,
-) -> Result<OrphanSweep, OrphanError> {
-    let mut swept = OrphanSweep { staged: disk.clear_staging(staging_idle).await?, objects: 0 };
-    for job in disk.jobs_with_work().await? {
+pub async fn pass(farm: &Farm, blobs: &Blobs, staging_idle: Duration) -> Result<OrphanSweep, OrphanError> {
+    let mut swept = OrphanSweep { staged: blobs.clear_staging(staging_idle).await?, unfinished: 0, objects: 0 };
+    swept.unfinished = blobs.abort_unfinished(farm.now().minus(UNFINISHED_FOR)).await?;
+    for job in blobs.jobs_with_work().await? {
         swept.objects += clean_up_after(farm, blobs, job).await?;
     }
-    swept.objects += projects::pass(farm, blobs, disk).await?;
+    swept.objects += projects::pass(farm, blobs).await?;
     Ok(swept)
 }
 
@@ -76,7 +76,7 @@ pub async fn clean_up_after(farm: &Farm, blobs: &Blobs, id: JobId) -> Result<u64
 }
 
 /// Passes until `stop`.
-pub async fn run(farm: Farm, blobs: Blobs, disk: DiskStore, stop: CancellationToken) {
+pub async fn run(farm: Farm, blobs: Blobs, stop: CancellationToken) {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick comes at once; the pass at the start was done before anything could arrive.
@@ -87,11 +87,12 @@ pub async fn run(farm: Farm, blobs: Blobs, disk: DiskStore, stop: CancellationTo
             _ = ticks.tick() => {}
         }
         let started = std::time::Instant::now();
-        match pass(&farm, &blobs, &disk, STAGING_IDLE).await {
-            Ok(OrphanSweep { staged, objects }) => {
+        match pass(&farm, &blobs, STAGING_IDLE).await {
+            Ok(OrphanSweep { staged, unfinished, objects }) => {
+                let uploads = staged + unfinished;
                 let text =
-                    format!("{staged} unfinished uploads and {objects} objects that nobody asks for were deleted");
-                super::told(&farm, "orphans", started, true, (staged + objects, 0), text);
+                    format!("{uploads} unfinished uploads and {objects} objects that nobody asks for were deleted");
+                super::told(&farm, "orphans", started, true, (uploads + objects, 0), text);
             }
             Err(error) => {
                 warn(&error, "the orphans could not be swept");

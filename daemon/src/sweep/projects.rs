@@ -2,17 +2,13 @@
 //! upload that was on its way, has left.
 
 use super::orphans::OrphanError;
-use crate::{
-    blobs::{Blobs, DiskStore},
-    farm::Farm,
-    model::ObjectKey,
-};
+use crate::{blobs::Blobs, farm::Farm, model::ObjectKey};
 use tweenfarm_protocol::ProjectId;
 
 /// One pass; the number of objects deleted.
-pub async fn pass(farm: &Farm, blobs: &Blobs, disk: &DiskStore) -> Result<u64, OrphanError> {
+pub async fn pass(farm: &Farm, blobs: &Blobs) -> Result<u64, OrphanError> {
     let mut deleted = 0;
-    for project in disk.projects_with_objects().await? {
+    for project in blobs.projects_with_objects().await? {
         deleted += clean_up_after(farm, blobs, project).await?;
     }
     Ok(deleted)

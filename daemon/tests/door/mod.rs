@@ -70,9 +70,9 @@ impl Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let (disk, blobs) = blobs_in(folder.path());
+        let blobs = blobs_in(folder.path());
         let probation = Probation::new(scene.farm.clone(), blobs.clone());
-        probation.prepare(&disk).await.unwrap();
+        probation.prepare().await.unwrap();
         let office = Office { farm: scene.farm.clone(), blobs, authority: authority.clone(), probation, settings };
         tokio::spawn(rpc::serve_network(listener, office, stop.clone()));
         Door { scene, authority, address, store, settings, stop, folder }
@@ -157,11 +157,10 @@ impl Door {
     }
 }
 
-fn blobs_in(folder: &Path) -> (DiskStore, Blobs) {
+fn blobs_in(folder: &Path) -> Blobs {
     let disk = DiskStore::open(folder, 0).unwrap();
     let key = SigningKey { access: "test".into(), secret: "secret".into() };
-    let signer = Signer::new(&"http://127.0.0.1:1".parse().unwrap(), "bucket", key).unwrap();
-    (disk.clone(), Blobs::new(Arc::new(disk), Arc::new(signer)))
+    Blobs::on_disk(disk, Signer::new(&"http://127.0.0.1:1".parse().unwrap(), "bucket", key).unwrap())
 }
 
 /// A machine with a key of its own.

@@ -75,7 +75,7 @@ pub fn result(state: &HttpState, job: &Job, given: Option<&MediaFile>, tier: Tie
     let JobState::Ended { end: JobEnd::Done { facts, .. }, .. } = &job.state else { return Value::Null };
     let name = given.map_or("output.mp4", |file| &file.filename);
     json!({
-        "videoUrl": Target::Result(job.id).url(&state.signer, name),
+        "videoUrl": Target::Result(job.id).url(&state.marks, name),
         "fps": job.target_fps,
         "width": facts.width_px,
         "height": facts.height_px,

@@ -3,9 +3,9 @@
 //! that nothing has to be remembered.
 
 use crate::{
-    blobs::Signer,
     farm::FarmError,
     http::{HttpState, error::Failure, objects},
+    marks::Marks,
     model::{FileState, MediaFile, Tier},
 };
 use axum::{
@@ -47,26 +47,26 @@ impl Target {
     }
 
     /// The absolute URL.
-    pub fn url(self, signer: &Signer, filename: &str) -> String {
+    pub fn url(self, marks: &Marks, filename: &str) -> String {
         let (kind, id) = self.kind_and_id();
         let name = percent_encoding::utf8_percent_encode(filename, percent_encoding::NON_ALPHANUMERIC);
         // What needs no encoding stays readable.
         let name = name.to_string().replace("%2E", ".").replace("%2D", "-").replace("%5F", "_");
-        format!("{}{PREFIX}{kind}/{}{}/{name}", signer.origin(), id.simple(), self.mark(signer))
+        format!("{}{PREFIX}{kind}/{}{}/{name}", marks.origin(), id.simple(), self.mark(marks))
     }
 
-    fn mark(self, signer: &Signer) -> String {
+    fn mark(self, marks: &Marks) -> String {
         let (kind, id) = self.kind_and_id();
-        let mut mark = hex::encode(signer.mark(&format!("{PREFIX}{kind}/{id}")));
+        let mut mark = hex::encode(marks.mark(&format!("{PREFIX}{kind}/{id}")));
         mark.truncate(MARK_DIGITS);
         mark
     }
 
     /// What the URL's kind and token lead to, if this farm gave them out.
-    pub fn read(signer: &Signer, kind: &str, token: &str) -> Option<Target> {
+    pub fn read(marks: &Marks, kind: &str, token: &str) -> Option<Target> {
         let (id, mark) = token.split_at_checked(ID_DIGITS)?;
         let target = Target::of(kind, Uuid::try_parse(id).ok()?)?;
-        bool::from(target.mark(signer).as_bytes().ct_eq(mark.as_bytes())).then_some(target)
+        bool::from(target.mark(marks).as_bytes().ct_eq(mark.as_bytes())).then_some(target)
     }
 
     /// The file, if its bytes are (still) there.
@@ -91,25 +91,25 @@ pub async fn read(
     Path((kind, token, _name)): Path<(String, String, String)>,
     request: Request,
 ) -> Result<Response, Failure> {
-    let target = Target::read(&state.signer, &kind, &token).ok_or(Failure::NotFound("file"))?;
+    let target = Target::read(&state.marks, &kind, &token).ok_or(Failure::NotFound("file"))?;
     let file = target.file(&state)?;
     let (parts, _) = request.into_parts();
-    objects::send(&state, &file.key, Some(&file.filename), &parts).await
+    objects::give(&state, &file, &parts).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blobs::SigningKey;
+    use crate::{blobs::SigningKey, marks::Marks};
 
-    fn signer(secret: &str) -> Signer {
+    fn marks(secret: &str) -> Marks {
         let key = SigningKey { access: "TF".into(), secret: secret.into() };
-        Signer::new(&"https://farm.example.org".parse().unwrap(), "tweenfarm", key).unwrap()
+        Marks::new(&"https://farm.example.org".parse().unwrap(), &key)
     }
 
     #[test]
     fn a_url_leads_where_it_was_made_for_and_a_guessed_one_nowhere() {
-        let ours = signer("one secret");
+        let ours = marks("one secret");
         let id = Uuid::from_u128(7);
         let target = Target::Result(JobId(id));
         let url = target.url(&ours, "out put-60.mp4");
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(name, "out%20put-60.mp4");
         assert_eq!(Target::read(&ours, "o", token), Some(target));
         assert_eq!(Target::read(&ours, "u", token), None, "an upload's token is another one");
-        assert_eq!(Target::read(&signer("another secret"), "o", token), None);
+        assert_eq!(Target::read(&marks("another secret"), "o", token), None);
         for wrong in ["", "0", &token[..71], &token.replace(&token[40..], &"0".repeat(32)), &"ü".repeat(36)] {
             assert_eq!(Target::read(&ours, "o", wrong), None, "{wrong}");
         }

@@ -7,7 +7,7 @@ use super::{
     uploads,
 };
 use crate::{
-    blobs::{BlobError, SignedRequest},
+    blobs::BlobError,
     farm::{Home, NewUpload},
     http::{
         HttpState,
@@ -19,16 +19,13 @@ use crate::{
     probe::LookError,
 };
 use axum::http::StatusCode;
-use rusty_s3::Method;
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
 use tweenfarm_media::SourceFacts;
-use tweenfarm_protocol::{AccountId, Timestamp};
+use tweenfarm_protocol::AccountId;
 use url::Url;
 
 /// Fetching and looking in together: a client that waits in vain would leave a job it does not know of.
 const WITHIN: Duration = Duration::from_secs(20);
-const COPY_BYTES: usize = 256 * 1024;
 const NAME_LETTERS_MAX: usize = 100;
 /// Of a fetched clip, whatever its server called it.
 const CONTENT_TYPE: &str = "application/octet-stream";
@@ -50,53 +47,48 @@ pub async fn look(
 }
 
 async fn find(state: &HttpState, account: AccountId, url: &Url, path: &str) -> Result<MediaFile, Failure> {
-    if url.origin().ascii_serialization() != state.signer.origin() {
-        return fetch(state, account, url, path).await;
-    }
-    let file = ours(state, url).map_err(|failure| match failure {
-        Failure::Farm(error) => Failure::Farm(error),
-        _ => flaws::one(path, "Nothing is at this URL of the farm, or not any more"),
-    })?;
+    let file = match ours(state, url) {
+        None => return fetch(state, account, url, path).await,
+        Some(Ok(file)) => file,
+        Some(Err(Failure::Farm(error))) => return Err(Failure::Farm(error)),
+        Some(Err(_)) => return Err(flaws::one(path, "Nothing is at this URL of the farm, or not any more")),
+    };
     if file.account == account { Ok(file) } else { copy(state, account, &file).await }
 }
 
-/// The file behind a URL of this farm: an upload, a result, or a presigned object.
-fn ours(state: &HttpState, url: &Url) -> Result<MediaFile, Failure> {
-    let nothing = || Failure::NotFound("file");
-    if let Some(rest) = url.path().strip_prefix(links::PREFIX) {
+/// The file behind a URL of this farm: an upload, a result, or a presigned object. None when the URL is another's.
+fn ours(state: &HttpState, url: &Url) -> Option<Result<MediaFile, Failure>> {
+    if let Some(key) = state.blobs.key_of(url) {
+        return Some(key.map_err(Failure::from).and_then(|key| stored(state, &key)));
+    }
+    let is_of_daemon = url.origin().ascii_serialization() == state.marks.origin();
+    is_of_daemon.then(|| {
+        let nothing = || Failure::NotFound("file");
+        let rest = url.path().strip_prefix(links::PREFIX).ok_or_else(nothing)?;
         let (kind, rest) = rest.split_once('/').ok_or_else(nothing)?;
         let token = rest.split('/').next().unwrap_or_default();
-        return Target::read(&state.signer, kind, token).ok_or_else(nothing)?.file(state);
-    }
-    let key = url.path().strip_prefix('/').and_then(|path| path.strip_prefix(state.signer.bucket_name()));
-    let key = key.and_then(|path| path.strip_prefix('/')).and_then(|key| key.parse::<ObjectKey>().ok());
-    let key = key.ok_or_else(nothing)?;
-    let query = url.query().unwrap_or_default();
-    let request = SignedRequest { method: Method::Get, key: &key, query, content_type: None };
-    state.signer.verify(request, Timestamp::now())?;
-    let file = state.farm.file_by_key(&key)?.ok_or_else(nothing)?;
+        Target::read(&state.marks, kind, token).ok_or_else(nothing)?.file(state)
+    })
+}
+
+fn stored(state: &HttpState, key: &ObjectKey) -> Result<MediaFile, Failure> {
+    let file = state.farm.file_by_key(key)?.ok_or(Failure::NotFound("file"))?;
     let there = matches!(file.state, FileState::Stored { .. }) && file.expires_at > state.farm.now();
     if there { Ok(file) } else { Err(Failure::FileExpired) }
 }
 
 /// Another account's file, whose URL this caller was given: a job needs one of its own, that its owner cannot delete.
 async fn copy(state: &HttpState, account: AccountId, theirs: &MediaFile) -> Result<MediaFile, Failure> {
-    let Some(mut blob) = state.disk.open_object(&theirs.key).await? else {
-        return Err(Failure::NotFound("file"));
-    };
-    let content_type = blob.content_type.clone();
-    let new = NewUpload { account, home: Home::Temporary, filename: theirs.filename.clone(), content_type };
-    let file = state.farm.new_upload(new).await?;
-    let mut upload = state.disk.begin(&file.key, &blob.content_type, pricing::VIDEO_BYTES_MAX).await?;
-    let mut piece = vec![0; COPY_BYTES];
-    loop {
-        let read = blob.file.read(&mut piece).await;
-        let failed = |source| BlobError::Io { doing: "read", path: theirs.key.as_str().into(), source };
-        match read.map_err(failed)? {
-            0 => return uploads::keep(state, file, upload).await,
-            length => upload.write(&piece[..length]).await?,
-        }
+    let limit_bytes = pricing::VIDEO_BYTES_MAX;
+    match state.blobs.stat(&theirs.key).await? {
+        None => return Err(Failure::NotFound("file")),
+        Some(seen) if seen.size_bytes > limit_bytes => return Err(BlobError::TooLarge { limit_bytes }.into()),
+        Some(_) => {}
     }
+    let (filename, content_type) = (theirs.filename.clone(), theirs.content_type.clone());
+    let file = state.farm.new_upload(NewUpload { account, home: Home::Temporary, filename, content_type }).await?;
+    // What the copy is, its own bytes tell when it is looked into.
+    if state.blobs.copy(&theirs.key, &file.key).await? { Ok(file) } else { Err(Failure::NotFound("file")) }
 }
 
 /// A clip that lies elsewhere; what it is, its own bytes tell when it is looked into.
@@ -115,7 +107,7 @@ async fn fetch(state: &HttpState, account: AccountId, url: &Url, path: &str) -> 
     let filename = filename.unwrap_or("source").chars().take(NAME_LETTERS_MAX).collect();
     let new = NewUpload { account, home: Home::Temporary, filename, content_type: CONTENT_TYPE.to_owned() };
     let file = state.farm.new_upload(new).await?;
-    let mut upload = state.disk.begin(&file.key, CONTENT_TYPE, state.upload_bytes_max).await?;
+    let mut upload = state.blobs.begin(&file.key, CONTENT_TYPE, state.upload_bytes_max).await?;
     state.outbound.fetch(url, &mut upload, WITHIN).await.map_err(unfetched)?;
     uploads::keep(state, file, upload).await
 }

@@ -56,7 +56,7 @@ fn body(state: &HttpState, file: &MediaFile, kind: Kind) -> Value {
     };
     json!({
         "id": file.id,
-        "url": Target::Upload(file.id).url(&state.signer, &file.filename),
+        "url": Target::Upload(file.id).url(&state.marks, &file.filename),
         "kind": kind.family.name(),
         "contentType": kind.content_type,
         "byteSize": size_bytes,
@@ -101,7 +101,7 @@ async fn store(
         BlobError::TooLarge { .. } => too_large(kind),
         error => Failure::Storage(error),
     };
-    let mut upload = state.disk.begin(&file.key, kind.content_type, kind.family.bytes_max()).await.map_err(failed)?;
+    let mut upload = state.blobs.begin(&file.key, kind.content_type, kind.family.bytes_max()).await.map_err(failed)?;
     upload.write(&start).await.map_err(failed)?;
     while let Some(piece) = within(part.chunk()).await? {
         upload.write(&piece).await.map_err(failed)?;

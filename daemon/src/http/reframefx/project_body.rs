@@ -117,7 +117,7 @@ pub fn file_in(state: &HttpState, project: &Project, id: &str) -> Result<MediaFi
 pub fn download_url(state: &HttpState, file: &MediaFile, viewer: Viewer) -> Option<String> {
     let there = matches!(file.state, FileState::Stored { .. }) && file.expires_at > state.farm.now();
     there.then(|| match viewer {
-        Viewer::Owner => state.blobs.presign_get(&file.key, URL_LIFE),
-        Viewer::Guest(token) => format!("{}/share/{token}/files/{}", state.signer.origin(), file.id),
+        Viewer::Owner => state.blobs.presign_download(&file.key, &file.filename, URL_LIFE),
+        Viewer::Guest(token) => format!("{}/share/{token}/files/{}", state.marks.origin(), file.id),
     })
 }

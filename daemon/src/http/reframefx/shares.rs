@@ -63,5 +63,5 @@ pub async fn download(
         return Err(Failure::FileExpired);
     }
     let (parts, _) = request.into_parts();
-    objects::send(&state, &file.key, Some(&file.filename), &parts).await
+    objects::give(&state, &file, &parts).await
 }

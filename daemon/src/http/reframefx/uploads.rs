@@ -31,19 +31,19 @@ pub async fn presign(
     let filename = filename(fields.text("filename")?)?;
     let content_type = content_type(fields.text("content_type")?)?;
     let project: Option<ProjectId> = fields.optional_id("project_id")?;
-    match fields.optional_integer("size_bytes")? {
+    let size_bytes = match fields.optional_integer("size_bytes")? {
         Some(size) if size < 1 => return Err(Failure::invalid("size_bytes must be greater than 0")),
         Some(size) if size.unsigned_abs() > state.upload_bytes_max => {
             let sentence = format!("size_bytes is {size}, the most is {}", state.upload_bytes_max);
             return Err(Failure::TooLarge(sentence));
         }
-        _ => {}
-    }
+        size => size.map(i64::unsigned_abs),
+    };
     let home = project.map_or(Home::NewProject, Home::Project);
     let upload = NewUpload { account: account.id, home, filename, content_type };
     let file = state.farm.new_upload(upload).await?;
     Ok(Json(json!({
-        "upload_url": state.blobs.presign_put(&file.key, &file.content_type, URL_LIFE),
+        "upload_url": state.blobs.presign_put(&file.key, &file.content_type, size_bytes, URL_LIFE),
         "key": file.key.as_str(),
         "r2_key": file.key.as_str(),
         "project_id": file.project,
@@ -95,12 +95,17 @@ pub async fn download(
     let project = projects::own(&state, account.id, &project)?;
     let file = file_in(&state, &project, &file)?;
     match file.state {
-        FileState::Awaited => return Err(FarmError::NotUploaded.into()),
+        // An S3 server does not tell when an upload has arrived.
+        FileState::Awaited if state.blobs.stat(&file.key).await?.is_none() => {
+            return Err(FarmError::NotUploaded.into());
+        }
         FileState::Deleted { .. } => return Err(Failure::FileExpired),
-        FileState::Stored { .. } if file.expires_at <= state.farm.now() => return Err(Failure::FileExpired),
-        FileState::Stored { .. } => {}
+        FileState::Awaited | FileState::Stored { .. } if file.expires_at <= state.farm.now() => {
+            return Err(Failure::FileExpired);
+        }
+        FileState::Awaited | FileState::Stored { .. } => {}
     }
-    let url = state.blobs.presign_get(&file.key, URL_LIFE);
+    let url = state.blobs.presign_download(&file.key, &file.filename, URL_LIFE);
     Ok(Json(json!({ "url": url, "expires_in": URL_LIFE.as_secs() })))
 }
 

@@ -16,7 +16,7 @@ impl Bench {
         let job = self.farm.job(id).unwrap().unwrap().job;
         let output = ObjectKey::output(job.tier, job.account, job.project, job.id, job.target_fps);
         for key in [&segment, &output] {
-            let url = self.blobs.presign_put(key, "video/mp4", HOUR);
+            let url = self.blobs.presign_put(key, "video/mp4", None, HOUR);
             assert_eq!(self.put(&url, "frames").await.status, StatusCode::OK);
         }
         (id, segment, output)
@@ -38,13 +38,13 @@ async fn a_pass_takes_what_a_cancelled_job_left_and_spares_running_ones() {
     std::fs::create_dir_all(bench.root.path().join(format!("objects/work/{}", uuid::Uuid::nil()))).unwrap();
     std::fs::write(bench.root.path().join("staging/half"), b"half").unwrap();
 
-    let swept = orphans::pass(&bench.farm, &bench.blobs, &bench.disk, Duration::ZERO).await.unwrap();
+    let swept = orphans::pass(&bench.farm, &bench.blobs, Duration::ZERO).await.unwrap();
     assert_eq!((swept.staged, swept.objects), (1, 2));
     assert!(!bench.there(&segment).await && !bench.there(&output).await);
     assert!(bench.there(&running_segment).await && bench.there(&running_output).await);
-    let again = orphans::pass(&bench.farm, &bench.blobs, &bench.disk, Duration::ZERO).await.unwrap();
+    let again = orphans::pass(&bench.farm, &bench.blobs, Duration::ZERO).await.unwrap();
     assert_eq!((again.staged, again.objects), (0, 0));
-    assert!(bench.disk.jobs_with_work().await.unwrap().iter().all(|job| *job != ended));
+    assert!(bench.blobs.jobs_with_work().await.unwrap().iter().all(|job| *job != ended));
 }
 
 #[tokio::test]

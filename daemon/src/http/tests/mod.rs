@@ -27,6 +27,7 @@ use crate::{
     farm::{Audit, Clock, Effect, Farm, FarmRules, NewAccount},
     history::Recorder,
     join::invitation::Inviter,
+    marks::Marks,
     model::Account,
     outbound::{Outbound, OutboundRules},
     probation::Probation,
@@ -168,17 +169,16 @@ impl Bench {
         let clock = HandClock(Arc::new(AtomicI64::new(Timestamp::now().0)));
         let farm = Farm::open(Arc::new(MemoryStore::new()), rules, Arc::new(clock.clone()), effects).unwrap();
         let key = SigningKey { access: "TFTEST".into(), secret: "a secret of the tests".into() };
-        let signer = Signer::new(&"http://127.0.0.1:8080".parse().unwrap(), "tweenfarm", key);
-        let signer = Arc::new(signer.unwrap());
+        let public_url = "http://127.0.0.1:8080".parse().unwrap();
+        let marks = Marks::new(&public_url, &key);
         let disk = DiskStore::open(root.path(), reserve_bytes).unwrap();
-        let blobs = Blobs::new(Arc::new(disk.clone()), signer.clone());
+        let blobs = Blobs::on_disk(disk.clone(), Signer::new(&public_url, "tweenfarm", key).unwrap());
         let secret = root.path().join("payments-secret");
         std::fs::write(&secret, payments::SECRET).unwrap();
         let state = HttpState::new(HttpParts {
             farm: farm.clone(),
             blobs: blobs.clone(),
-            disk: disk.clone(),
-            signer,
+            marks,
             look,
             upload_bytes_max: UPLOAD_BYTES_MAX,
             intake: intake::RULES.clone(),

@@ -174,13 +174,13 @@ async fn an_agent_delivers_while_its_job_runs_and_not_afterwards() {
     let job = bench.post("/jobs", &user, json!({ "r2_key": key, "target_fps": 60 })).await.json();
     let id = job["job_id"].as_str().unwrap();
     let segment: ObjectKey = format!("work/{id}/{}.mp4", uuid::Uuid::nil()).parse().unwrap();
-    let url = bench.blobs.presign_put(&segment, "video/mp4", HOUR);
+    let url = bench.blobs.presign_put(&segment, "video/mp4", None, HOUR);
     // Deliveries are not uploads: the limit of uploads is not theirs.
     assert_eq!(bench.put(&url, vec![1_u8; 5000]).await.status, StatusCode::OK);
     assert_eq!(bench.blobs.stat(&segment).await.unwrap().unwrap().size_bytes, 5000);
     bench.farm.cancel(id.parse().unwrap()).await.unwrap();
     assert_eq!(bench.put(&url, vec![1_u8; 5000]).await.status, StatusCode::FORBIDDEN);
     let stray: ObjectKey = format!("work/{}/x.mp4", uuid::Uuid::nil()).parse().unwrap();
-    let url = bench.blobs.presign_put(&stray, "video/mp4", HOUR);
+    let url = bench.blobs.presign_put(&stray, "video/mp4", None, HOUR);
     assert_eq!(bench.put(&url, "x").await.status, StatusCode::FORBIDDEN);
 }

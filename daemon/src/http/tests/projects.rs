@@ -41,7 +41,7 @@ impl Bench {
         let id: JobId = id.parse().unwrap();
         let job = self.farm.job(id).unwrap().unwrap().job;
         for key in [job.output_key(), job.marked_key()].iter().take(if job.watermarked { 2 } else { 1 }) {
-            let url = self.blobs.presign_put(key, "video/mp4", DAY);
+            let url = self.blobs.presign_put(key, "video/mp4", None, DAY);
             assert_eq!(self.put(&url, OUTPUT).await.status, StatusCode::OK);
         }
         for _ in 0..pieces {
@@ -167,7 +167,7 @@ async fn a_deleted_project_is_gone_at_once_with_its_objects_and_its_share() {
     let spared = bench.upload(&other, "clip 24 1000").await;
     let stat = async |key: &Value| bench.blobs.stat(&key.as_str().unwrap().parse().unwrap()).await.unwrap().is_some();
     assert!(stat(&upload["key"]).await);
-    let swept = crate::sweep::orphans::pass(&bench.farm, &bench.blobs, &bench.disk, Duration::ZERO).await.unwrap();
+    let swept = crate::sweep::orphans::pass(&bench.farm, &bench.blobs, Duration::ZERO).await.unwrap();
     assert_eq!(swept.objects, 2, "the input and the output");
     assert!(!stat(&upload["key"]).await && stat(&spared["key"]).await);
     // What is done at once does the same.

@@ -182,7 +182,7 @@ async fn every_route_answers_as_it_is_described_to_strangers_to_others_to_nonsen
         let world = World::new().await;
         let row = rows(&world).swap_remove(number);
         let name = format!("{} {}", row.method, row.path);
-        let operation = surface("tweenfarm");
+        let operation = surface(Some("tweenfarm"));
         let operation = operation.operations().iter().find(|one| one.method == row.method && one.path == row.path);
         match operation.map(|operation| operation.access) {
             Some(Access::Account) => check_account(&described, &world, &row, &name).await,
@@ -315,7 +315,7 @@ async fn every_route_has_a_row_and_every_row_a_route() {
         })
         .collect();
     assert_eq!(routes, rows);
-    let surface = surface("tweenfarm");
+    let surface = surface(Some("tweenfarm"));
     let served: BTreeSet<String> =
         surface.operations().iter().map(|one| format!("{} {}", one.method, one.path)).collect();
     assert!(served.is_subset(&routes), "{served:?}");
@@ -333,7 +333,7 @@ async fn every_route_has_a_row_and_every_row_a_route() {
 
 #[tokio::test]
 async fn the_documents_examples_fit_its_schemas_and_its_references_lead_somewhere() {
-    let document = openapi::document(&reframefx::book(), surface("tweenfarm").operations(), "http://localhost");
+    let document = openapi::document(&reframefx::book(), surface(Some("tweenfarm")).operations(), "http://localhost");
     let mut seen = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {

@@ -119,7 +119,7 @@ async fn a_master_is_not_replaced_while_it_is_marked_and_goes_with_its_job_and_i
     let job = bench.farm.job(id.parse().unwrap()).unwrap().unwrap().job;
     bench.work(&id, 2).await;
     let [master, marked] =
-        [job.output_key(), job.marked_key()].map(|key| bench.blobs.presign_put(&key, "video/mp4", DAY));
+        [job.output_key(), job.marked_key()].map(|key| bench.blobs.presign_put(&key, "video/mp4", None, DAY));
     assert_eq!(bench.put(&master, "another join").await.status, StatusCode::FORBIDDEN);
     assert_eq!(bench.put(&marked, "marked").await.status, StatusCode::OK);
     let there = async |key| bench.blobs.stat(&key).await.unwrap().is_some();

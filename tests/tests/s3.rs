@@ -1,0 +1,179 @@
+//! The whole farm on a bucket of a real S3 server: clients and agents deal with it directly, and nothing is lost or
+//! charged when it goes away.
+
+use serde_json::json;
+use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use tweenfarm_protocol::Rational;
+use tweenfarm_s3_server::{ACCESS_KEY, Asked, BUCKET, S3Server, SECRET_KEY};
+use tweenfarm_tests::{
+    clips::{self, Recipe},
+    farm::{Farm, Settings},
+    inspect::{broken_promises, inspect},
+};
+
+const LIMIT: Duration = Duration::from_secs(240);
+/// The least that S3 takes: five megabytes are soon made.
+const PART_BYTES: u64 = 5 << 20;
+
+struct Bucket {
+    server: S3Server,
+    credentials: tempfile::NamedTempFile,
+}
+
+impl Bucket {
+    async fn start() -> Bucket {
+        let credentials = tempfile::NamedTempFile::new().expect("a file for the credentials");
+        let lines = format!("access_key_id = {ACCESS_KEY:?}\nsecret_access_key = {SECRET_KEY:?}\n");
+        std::fs::write(credentials.path(), lines).expect("the credentials");
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(credentials.path(), private).expect("a private file");
+        Bucket { server: S3Server::start().await, credentials }
+    }
+
+    fn settings(&self) -> Settings {
+        let blobs = format!(
+            "kind = \"s3\"\nendpoint = {:?}\nbucket = {BUCKET:?}\nprefix = \"studio/\"\ncredentials_file = {:?}\n\
+             part_bytes = {PART_BYTES}",
+            self.server.endpoint(),
+            self.credentials.path(),
+        );
+        Settings { blobs, ..Settings::default() }
+    }
+
+    fn asked(&self, method: &str, of: impl Fn(&Asked) -> bool) -> usize {
+        self.server.asked().iter().filter(|asked| asked.method == method && of(asked)).count()
+    }
+}
+
+/// Noise, which no encoder makes small.
+fn noise(path: &Path) {
+    let picture = "nullsrc=size=320x240:rate=24:duration=2,geq=random(1)*255:128:128";
+    let sound = "sine=frequency=440:duration=2";
+    let arguments = ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-c:a", "aac", "-c:v", "libx264"];
+    clips::ffmpeg(&[&arguments[..], &["-pix_fmt", "yuv420p", "-crf", "30"]].concat(), path)
+        .expect("ffmpeg makes noise");
+}
+
+#[tokio::test]
+async fn a_clip_goes_through_a_bucket_in_parts_and_the_daemon_serves_no_byte_of_it() {
+    let bucket = Bucket::start().await;
+    let settings = Settings { encode_crf: 0, ..bucket.settings() };
+    let mut farm = Farm::with_agent(settings).await.expect("a farm");
+    let client = farm.client("s3@example.org", 100).await.expect("an account");
+    let clip = farm.folder().join("noise.mp4");
+    noise(&clip);
+    let source = inspect(&clip).expect("the clip");
+
+    let upload = client.upload(&clip).await.expect("an upload");
+    let place = format!("{}/{BUCKET}/studio/{}?", bucket.server.endpoint(), upload.key);
+    assert!(upload.upload_url.starts_with(&place), "{} is not at {place}", upload.upload_url);
+    let estimates = client.estimate_video(&upload.key, &[48]).await.expect("an estimate");
+    assert_eq!(estimates.metadata.size_bytes, source.size_bytes);
+    let submitted = client.submit(&upload.key, 48).await.expect("a job");
+    let job = farm.finished(&client, &submitted.job_id, LIMIT).await.expect("the job");
+    assert_eq!(job.status, "done", "{job:?}");
+    let url = job.output_url.clone().expect("a URL");
+    assert!(url.starts_with(&bucket.server.endpoint()), "{url}");
+    let result = farm.folder().join("result.mp4");
+    client.download(&url, &result).await.expect("the result");
+    let found = inspect(&result).expect("the result");
+    let broken = broken_promises(&source, &found, Rational::whole(48));
+    assert!(broken.is_empty(), "{}", broken.join("; "));
+    assert!(found.size_bytes > 2 * PART_BYTES, "{} bytes are no test of parts", found.size_bytes);
+
+    let part = bucket.asked("PUT", |asked| asked.parameters.iter().any(|name| name == "partNumber"));
+    assert!(part >= 3, "{part} parts");
+    // The clip once for the daemon's look, once for the agent; segments and outputs by nobody but agents and clients.
+    assert_eq!(bucket.asked("GET", |asked| asked.path.ends_with(&upload.key)), 2);
+    let here = reqwest::get(format!("{}/tweenfarm/{}", farm.base(), upload.key)).await.expect("an answer");
+    assert_eq!(here.status(), 404, "there are no objects at the daemon");
+    farm.nothing_left_behind().await.expect("a clean farm");
+    let keys = bucket.server.keys();
+    let kept = keys.iter().filter(|key| !key.starts_with("studio/probe/")).count();
+    assert_eq!((kept, bucket.server.unfinished()), (2, 0), "the upload and the output: {keys:?}");
+    farm.no_warnings().expect("quiet logs");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_in_the_middle_costs_time_and_nothing_else() {
+    let mut bucket = Bucket::start().await;
+    let mut farm = Farm::with_agent(bucket.settings()).await.expect("a farm");
+    let client = farm.client("away@example.org", 100).await.expect("an account");
+    let clip = farm.folder().join("clip.mp4");
+    clips::make(&clip, Recipe { size: "320x240", seconds: 2.0, ..Recipe::default() }).expect("ffmpeg makes a clip");
+
+    // In the middle of an upload: nothing is there, and the URL can be used again.
+    let upload = client.presign("clip.mp4", "video/mp4").await.expect("a URL");
+    bucket.server.cut_after(10_000);
+    client.put_file(&upload.upload_url, "video/mp4", &clip).await.expect_err("the line was cut");
+    let refused = client.estimate_video(&upload.key, &[60]).await.expect_err("nothing is there");
+    assert_eq!(refused.refusal().map(|(status, _)| status), Some(404), "{refused}");
+    client.put_file(&upload.upload_url, "video/mp4", &clip).await.expect("the second try");
+
+    // Before a job: a clear answer, and no charge.
+    bucket.server.stop().await;
+    let refused = client.submit(&upload.key, 60).await.expect_err("the bucket is away");
+    assert_eq!(refused.refusal(), Some((503, "the store is unavailable")), "{refused}");
+    assert_eq!(client.me().await.expect("the account").balance_xeconds, 100);
+    bucket.server.restart().await;
+    let submitted = client.submit(&upload.key, 60).await.expect("a job");
+
+    // In the middle of a render, until the agent has tried in vain to deliver.
+    let rendering = |job: &tweenfarm_tests::client::Job| job.live_status == "processing";
+    farm.job_where(&client, &submitted.job_id, LIMIT, rendering).await.expect("a render under way");
+    bucket.server.stop().await;
+    farm.agent_says(0, "a result is not delivered yet").await.expect("a delivery that was tried in vain");
+    bucket.server.restart().await;
+    let job = farm.finished(&client, &submitted.job_id, LIMIT).await.expect("the job");
+    assert_eq!((job.status.as_str(), job.xeconds_refunded), ("done", 0), "{job:?}");
+    let charged = 100 - client.me().await.expect("the account").balance_xeconds;
+    assert_eq!(charged, submitted.xeconds_charged, "charged once");
+    let rendered = farm.agent_log(0).expect("its log").matches("kind=\"render\"").count();
+    assert_eq!(rendered, 1, "nothing is rendered twice");
+    farm.nothing_left_behind().await.expect("a clean farm");
+}
+
+#[tokio::test]
+async fn urls_that_last_lead_to_the_bucket_for_as_long_as_the_file_is_there() {
+    let bucket = Bucket::start().await;
+    let mut farm = Farm::with_agent(bucket.settings()).await.expect("a farm");
+    let (api, reframe, _) = farm.apiframe("v2@example.org", 100).await.expect("an account");
+    let clip = farm.folder().join("clip.mp4");
+    clips::make(&clip, Recipe::default()).expect("ffmpeg makes a clip");
+    let source = inspect(&clip).expect("the clip");
+    let upload = api.upload(&clip).await.expect("an upload through the daemon");
+    let order = |video: &str, fps: u32| json!({ "model": "frame-interpolate", "frameInterpolateParams": { "video": video, "target_fps": fps } });
+    let accepted = api.upscale(order(&upload.url, 60), None).await.expect("a job");
+    let (job, _) = api.wait_for(&accepted.job_id, LIMIT).await.expect("the job");
+    assert_eq!(job.status, "COMPLETED", "{job:?}");
+    assert!(job.video_url().starts_with(farm.base()), "{}", job.video_url());
+
+    let plain = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let answer = plain.get(job.video_url()).send().await.expect("an answer");
+    let location = answer.headers()["location"].to_str().expect("a URL").to_owned();
+    assert_eq!((answer.status().as_u16(), location.starts_with(&bucket.server.endpoint())), (302, true), "{location}");
+    let result = farm.folder().join("result.mp4");
+    std::fs::write(&result, api.fetch(job.video_url()).await.expect("the result")).expect("room for the result");
+    let broken = broken_promises(&source, &inspect(&result).expect("the result"), Rational::whole(60));
+    assert!(broken.is_empty(), "{}", broken.join("; "));
+    let length = std::fs::metadata(&result).expect("the result").len();
+    let head = reqwest::Client::new().head(job.video_url()).send().await.expect("an answer");
+    assert_eq!(
+        (head.status().as_u16(), head.headers()["content-length"].to_str().ok()),
+        (200, Some(&*length.to_string()))
+    );
+    let part =
+        reqwest::Client::new().get(job.video_url()).header("range", "bytes=4-7").send().await.expect("an answer");
+    assert_eq!((part.status().as_u16(), &part.bytes().await.expect("bytes")[..]), (206, &b"ftyp"[..]));
+
+    // A presigned URL of the bucket is one of the farm's own: it is taken as it lies, not fetched.
+    let asked = bucket.server.asked().len();
+    let shown = reframe.job(&job.id).await.expect("the job on the other surface");
+    let again = order(shown.output_url.as_deref().expect("a URL"), 120);
+    let accepted = api.upscale(again, None).await.expect("a job from the result");
+    let fetched = bucket.server.asked()[asked..].iter().filter(|asked| asked.method == "PUT").count();
+    assert_eq!(fetched, 0, "it was not stored anew");
+    farm.finished(&reframe, &accepted.job_id, LIMIT).await.expect("the second job");
+    farm.nothing_left_behind().await.expect("a clean farm");
+    farm.no_warnings().expect("quiet logs");
+}
