@@ -1,10 +1,10 @@
 #version 450
-// composite: samples both frames along the chosen flow and mixes them into codes.
+// composite: samples both frames along the chosen flow and mixes them into codes, a vector for 2x2 luma pixels.
 // in   first, second                u8 x16  full-size luma planes            codes
 // in   first_chroma, second_chroma  u8 x16  U and V planes, half the size    codes
 // in   choices                      u32 x2  cell rows x columns              as select.comp writes it
-// in   moment                    i32     the output time in 1/16384 of the way from the first frame to the second
-// in   overlays                      u32     tile rows x columns              as overlay.comp writes it
+// in   moment                       i32     the output time in 1/16384 of the way from the first frame to the second
+// in   overlays                     u32     tile rows x columns              as overlay.comp writes it
 // out  made                         u8 x4   Y, U, V without borders          codes, rows padded to whole words of the chroma
 // One invocation makes 8x2 luma and 4x1 pixels of each chroma plane: whole words. Bicubic with a = -0.75, 1/32 px.
 // Source: Keys 1981 for the kernel; a = -0.75 was best of those measured, but moves a picture by up to 0.048 px: see
@@ -16,6 +16,7 @@
 const int CODE = 1;
 const int CODE_MAX = 255;
 #include "mixing.glsl"
+#include "blocks.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
 layout(binding = 0) uniform usamplerBuffer first;
 layout(binding = 1) uniform usamplerBuffer second;
@@ -37,29 +38,7 @@ layout(push_constant) uniform Push {
     uint made_chroma_stride_words; // luma's is twice that
 } push;
 
-ivec4 bytes(uint word) { return ivec4(word, word >> 8, word >> 16, word >> 24) & 255; }
-
-TILE_COLUMN(column5, 5, 2)
 TILE_COLUMN(column4, 4, 2)
-
-// Four samples of a 2x2 block at `offset` in 1/32 px, in 1/16 code: upper left, upper right, lower left, lower right.
-ivec4 luma_block(usamplerBuffer tiles, ivec2 pixel, ivec2 offset) {
-    ivec2 start = clamp_start(push.luma, pixel + (offset >> 5) - 1);
-    ivec4 across = bicubic_weights(offset.x & 31), down = bicubic_weights(offset.y & 31);
-    uint shift = uint(start.x & 3) * 8u;
-    int at = tile_at(push.luma, start);
-    uint low[5] = column5(tiles, at, push.luma.tiles_across, start.y);
-    uint high[5] = column5(tiles, at + 1, push.luma.tiles_across, start.y);
-    ivec4 sums = ivec4(512);
-    [[unroll]] for (int row = 0; row < 5; ++row) {
-        ivec4 left = bytes(bytes_from(low[row], high[row], shift));
-        ivec4 right = ivec4(left.yzw, (high[row] >> shift) & 255u);
-        ivec2 part = ivec2(sum4(across * left), sum4(across * right));
-        if (row < 4) sums.xy += down[row] * part;
-        if (row > 0) sums.zw += down[row - 1] * part;
-    }
-    return sums >> 10;
-}
 
 // The block as it stands, in codes.
 ivec4 still_block(usamplerBuffer tiles, ivec2 pixel) {
@@ -108,7 +87,7 @@ void main() {
         ivec2 flow = unpack_vector(choice.x) << (push.finest + 1);
         ivec4 still_a = ivec4(0), still_b = ivec4(0);
         uint overlay = texelFetch(overlays, (pixel.y >> 2) * overlay_columns + (pixel.x >> 2)).x;
-        bool still = overlay != 0u || ((choice.y >> 10) & 1023u) > 0u;
+        bool still = overlay != 0u || (choice.y >> 16) > 0u;
         bvec4 rests = bvec4(false), overlaid = bvec4(false);
         if (still) {
             still_a = still_block(first, pixel);
@@ -120,7 +99,7 @@ void main() {
         }
 
         ivec2 back = (flow * moment.time_q14 + 8192) >> 14;
-        ivec4 a = luma_block(first, pixel, -back), b = luma_block(second, pixel, flow - back);
+        ivec4 a = bicubic_block(first, push.luma, pixel, -back), b = bicubic_block(second, push.luma, pixel, flow - back);
         uvec4 codes = uvec4(mixed(a, b, still_a, still_b, choice.y, rests, overlaid, moment.time_q14));
         uint place = 16u * uint(quad & 1);
         upper[quad >> 1] |= (codes.x | (codes.y << 8)) << place;

@@ -17,19 +17,14 @@ int sum4(ivec4 v) { return v.x + v.y + v.z + v.w; }
 
 const int FAINT = 6 * 16 * CODE; // in 1/16 of the codes at hand
 
-// Mixes samples in 1/16 code as the cell's choice says; `still` is the unmoved mix. What rests is shown unmoved where the
-// motion would change it by more than a code of 8 bits and one of the samples is what stands there, or both nearly: something that
-// passes over it is in both. What is overlaid is shown unmoved whatever the samples.
-ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how, bvec4 rests, bvec4 overlaid,
-            int time) {
-    int visible = int(how & 1023u), unmoved = int((how >> 10) & 1023u), share = int((how >> 20) & 1023u);
-    ivec4 mix_q4 = ((16384 - time) * a + time * b + 8192) >> 14;
-    if (visible > 0) {
-        ivec4 shown = (share * a + (256 - share) * b + 128) >> 8;
-        mix_q4 += (visible * (shown - mix_q4) + 128) >> 8;
-    }
-    ivec4 still = ((16384 - time) * (still_a << 4) + time * (still_b << 4) + 8192) >> 14;
-    if (unmoved > 0) mix_q4 += (unmoved * (still - mix_q4) + 128) >> 8;
+// Mixes samples in 1/16 code as the cell's choice says; `still_a` and `still_b` are the codes as they stand. What rests is shown
+// unmoved where the motion would change it by more than a code of 8 bits and one of the samples is what stands there, or both
+// nearly: something that passes over it is in both. What is overlaid is shown unmoved whatever the samples.
+ivec4 mixed(ivec4 a, ivec4 b, ivec4 still_a, ivec4 still_b, uint how, bvec4 rests, bvec4 overlaid, int time) {
+    int of_first = int(how & 0xffffu), unmoved = int(how >> 16);
+    ivec4 moved = b + ((of_first * (a - b) + 8192) >> 14);
+    ivec4 still = (still_a << 4) + ((time * (still_b - still_a) + 512) >> 10);
+    ivec4 mix_q4 = moved + ((unmoved * (still - moved) + 128) >> 8);
     ivec4 codes = clamp((mix_q4 + 8) >> 4, 0, CODE_MAX), still_codes = (still + 8) >> 4;
     if (!any(rests) && !any(overlaid)) return codes;
     ivec4 off_a = abs(a - still), off_b = abs(b - still);

@@ -73,7 +73,7 @@ fn check_depth(scene: Scene, width_px: u32, height_px: u32, quality: Quality, de
             .choices
             .iter()
             .flat_map(|choice| {
-                let how = choice.visible | choice.unmoved << 10 | choice.share << 20;
+                let how = choice.first_q14 | choice.unmoved << 16;
                 [pack(choice.flow), how as u32]
             })
             .collect();
@@ -134,6 +134,12 @@ fn every_pass_equals_its_twin_at_the_fast_and_high_settings() {
 #[test]
 fn every_pass_equals_its_twin_on_an_upright_picture_whose_flow_is_coarse() {
     check(Scene::Crossing, 578, 580, Quality::Fast);
+}
+
+#[test]
+fn every_pass_equals_its_twin_where_a_cell_is_a_tile() {
+    check(Scene::Noise, 130, 98, Quality::Fast);
+    check(Scene::Crossing, 580, 582, Quality::Balanced);
 }
 
 #[test]

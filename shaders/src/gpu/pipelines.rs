@@ -71,6 +71,7 @@ fn code(shader: Shader) -> &'static [u32] {
         Shader::Errors => spirv::ERRORS,
         Shader::Select => spirv::SELECT,
         Shader::Composite => spirv::COMPOSITE,
+        Shader::CompositeTile => spirv::COMPOSITE_TILE,
         Shader::Composite10 => spirv::COMPOSITE10,
     }
 }

@@ -1,4 +1,4 @@
-//! `composite.comp` and `composite10.comp`: samples both frames along the chosen flow and mixes them into codes.
+//! `composite.comp`, `composite_tile.comp` and `composite10.comp`: samples both frames along the chosen flow and mixes them into codes.
 
 use super::push::{DeepPush, PlanePush, push_block};
 use super::{Dispatch, Shader, Side, Slot, groups};
@@ -6,7 +6,7 @@ use crate::plan::{DeepLayout, Plan};
 use std::mem::{offset_of, size_of};
 
 push_block! {
-    /// Push constants of `composite.comp`.
+    /// Push constants of `composite.comp` and `composite_tile.comp`.
     CompositePush {
         luma: PlanePush,
         /// U.
@@ -45,14 +45,15 @@ push_block! {
 }
 const _: () = assert!(size_of::<Composite10Push>() == 60 && offset_of!(Composite10Push, v_first_texel) == 32);
 
-/// One invocation makes 8x2 luma pixels.
+/// One invocation makes 8x2 luma pixels, or 8x4 where cells are that large.
 pub fn composite(plan: &Plan) -> Dispatch {
     let made = plan.made;
     if let Some(deep) = plan.deep {
         return composite10(plan, &deep);
     }
+    let (shader, rows_px) = if plan.cells >= 2 { (Shader::CompositeTile, 4) } else { (Shader::Composite, 2) };
     Dispatch {
-        shader: Shader::Composite,
+        shader,
         buffers: vec![
             Slot::Luma(Side::First),
             Slot::Luma(Side::Second),
@@ -75,7 +76,7 @@ pub fn composite(plan: &Plan) -> Dispatch {
             made_chroma_stride_words: made.chroma_stride_words,
         }
         .words(),
-        groups: groups(made.chroma_stride_words, plan.size.height_px / 2),
+        groups: groups(made.chroma_stride_words, plan.size.height_px.div_ceil(rows_px)),
     }
 }
 

@@ -111,11 +111,12 @@ pub enum Shader {
     Errors,
     Select,
     Composite,
+    CompositeTile,
     Composite10,
 }
 
 impl Shader {
-    pub const ALL: [Shader; 20] = [
+    pub const ALL: [Shader; 21] = [
         Shader::Reduce,
         Shader::Pyramid,
         Shader::Coarse,
@@ -135,6 +136,7 @@ impl Shader {
         Shader::Errors,
         Shader::Select,
         Shader::Composite,
+        Shader::CompositeTile,
         Shader::Composite10,
     ];
 
@@ -160,6 +162,7 @@ impl Shader {
             Shader::Errors => "errors",
             Shader::Select => "select",
             Shader::Composite => "composite",
+            Shader::CompositeTile => "composite_tile",
             Shader::Composite10 => "composite10",
         }
     }

@@ -38,6 +38,8 @@ pub struct Plan {
     pub finest: usize,
     /// The level whose pixels are the cells of the flow field.
     pub cells: usize,
+    /// Cells to every side of a cell over which its candidates are compared.
+    pub window: u32,
     /// The level on which the two frames are compared in place.
     pub overview: usize,
     /// Inverse-search steps per node after its candidates.
@@ -72,10 +74,10 @@ impl Plan {
         .min(coarsest);
         // A cell that is sent to the output time says where it came from in 22 bits.
         let cells_at = |level: usize| (u64::from(size.width_px) >> level) * (u64::from(size.height_px) >> level);
-        while finest < coarsest && cells_at(finest.max(1)) > 1 << 22 {
+        while finest < coarsest && cells_at(cells_for(finest)) > 1 << 22 {
             finest += 1;
         }
-        let cells = finest.max(1);
+        let cells = cells_for(finest);
         let levels = PlaneLayout::pyramid(size, coarsest.max(cells) + 1);
         // Sums of squares over the overview fit 32 bits up to 2^20 pixels.
         let mut overview = (cells + 1).min(levels.len() - 1);
@@ -92,6 +94,8 @@ impl Plan {
             coarsest,
             finest,
             cells,
+            // 10 or 12 px of pictures whose nodes lie 4 or 8 px apart, 20 px of larger ones.
+            window: if finest == 1 { 1 } else { 2 },
             overview,
             steps: if fast { 2 } else { 3 },
             propagate: !fast,
@@ -145,6 +149,11 @@ impl Plan {
         }
         grids
     }
+}
+
+/// The level of the cells: of 2x2 px of the finest nodes' level, but not of more than 4x4 px of the picture for that.
+fn cells_for(finest: usize) -> usize {
+    (finest + 1).min(2).max(finest)
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub fn output_steps(plan: &Plan) -> Vec<Step> {
 /// One output time of a pair that no motion explains: both frames where they stand, mixed. Every cell's choice is one
 /// word twice; read as a choice it says `unmoved` all the way, and as a vector it then does not matter.
 pub fn mix_steps(plan: &Plan) -> Vec<Step> {
-    vec![Step::Fill(Slot::Choices, 256 << 10), Step::Run(pass::composite(plan)), Step::Download(Slot::Made)]
+    vec![Step::Fill(Slot::Choices, 256 << 16), Step::Run(pass::composite(plan)), Step::Download(Slot::Made)]
 }
 
 /// Which node list holds the finest nodes once a pair's steps have run.

@@ -116,11 +116,7 @@ fn pixel<C: Code>(
     let back = whole.map(|axis| (axis * time_q14 + 8192) >> 14);
     let a = bicubic_q4(frames[0], x, y, [-back[0], -back[1]]);
     let b = bicubic_q4(frames[1], x, y, [whole[0] - back[0], whole[1] - back[1]]);
-    let mut mixed = ((16384 - time_q14) * a + time_q14 * b + 8192) >> 14;
-    if choice.visible > 0 {
-        let shown = (choice.share * a + (256 - choice.share) * b + 128) >> 8;
-        mixed += (choice.visible * (shown - mixed) + 128) >> 8;
-    }
+    let mut mixed = (choice.first_q14 * a + (16384 - choice.first_q14) * b + 8192) >> 14;
     let (still_a, still_b) = (frames[0].code(x, y) << 4, frames[1].code(x, y) << 4);
     let still = ((16384 - time_q14) * still_a + time_q14 * still_b + 8192) >> 14;
     if choice.unmoved > 0 {

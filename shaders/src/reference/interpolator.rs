@@ -100,7 +100,7 @@ pub fn output(plan: &Plan, first: &Source, second: &Source, pair: &Pair, phase: 
     }
     let planes = [&first.levels[plan.cells], &second.levels[plan.cells]];
     let (filled, errors) = errors(planes, &projected, &means, cells, shift, time);
-    let choices = select(&filled, &errors, cells, time);
+    let choices = select(&filled, &errors, cells, plan.window, time);
     let frame = composite(plan, [&first.planes, &second.planes], &choices, &pair.overlays, time);
     Output { arrived, projected, means, filled, errors, choices, frame }
 }

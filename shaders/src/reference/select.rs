@@ -9,23 +9,23 @@ use rayon::prelude::*;
 pub struct Choice {
     /// From the first frame to the second, 1/16 px of the finest node level.
     pub flow: Vector,
-    /// How far to go from the plain mean to the visible frame, 0..=256.
-    pub visible: i32,
+    /// The first frame's share of what moves, 0..=16384.
+    pub first_q14: i32,
     /// How far to go from there to the unmoved mix of both frames, 0..=256.
     pub unmoved: i32,
-    /// The first frame's share where only one frame shows the place, 0..=256; 0 where `visible` is.
-    pub share: i32,
 }
 
 impl Choice {
     /// Both frames where they stand, mixed.
-    pub const UNMOVED: Choice = Choice { flow: [0, 0], visible: 0, unmoved: 256, share: 0 };
+    pub const UNMOVED: Choice = Choice { flow: [0, 0], first_q14: 0, unmoved: 256 };
 }
 
-/// A challenger has to win by half a code a pixel over the 5x5 window: 12.5.
+/// A challenger has to win by half a code a pixel over a window of 5x5: 12.5.
 const MARGIN: u32 = 12;
 
-pub fn select(projected: &[Projected], errors: &[u32], cells: Grid, time_q14: i32) -> Vec<Choice> {
+/// `window`: cells to every side that are looked at, 1 or 2.
+pub fn select(projected: &[Projected], errors: &[u32], cells: Grid, window: u32, time_q14: i32) -> Vec<Choice> {
+    let reach = window as i32;
     let at = |x: i32, y: i32| {
         let (x, y) = (x.clamp(0, cells.columns as i32 - 1), y.clamp(0, cells.rows as i32 - 1));
         y as usize * cells.columns as usize + x as usize
@@ -36,14 +36,16 @@ pub fn select(projected: &[Projected], errors: &[u32], cells: Grid, time_q14: i3
             let (x, y) = ((index % cells.columns) as i32, (index / cells.columns) as i32);
             // Three fields of at most 25 * 40 = 1000 each: the word adds them all at once.
             let mut sums = 0;
-            for dy in -2..=2 {
-                for dx in -2..=2 {
+            for dy in -reach..=reach {
+                for dx in -reach..=reach {
                     sums += errors[at(x + dx, y + dy)];
                 }
             }
+            // Nine cells count as 25 do: 25/9 = 89/32.
+            let sum_of = |field: u32| if window == 1 { ((field & 1023) * 89) >> 5 } else { field & 1023 };
             let cell = projected[index as usize];
-            let (mut flow, mut sum) = (cell.merged, sums & 1023);
-            for (challenger, error) in [(cell.first, (sums >> 10) & 1023), (cell.second, sums >> 20)] {
+            let (mut flow, mut sum) = (cell.merged, sum_of(sums));
+            for (challenger, error) in [(cell.first, sum_of(sums >> 10)), (cell.second, sum_of(sums >> 20))] {
                 if error + MARGIN < sum {
                     (flow, sum) = (challenger, error);
                 }
@@ -59,8 +61,10 @@ pub fn select(projected: &[Projected], errors: &[u32], cells: Grid, time_q14: i3
                     covered[1] += trust[1];
                 }
             }
-            let share = if visible > 0 { share(covered, time_q14) } else { 0 };
-            Choice { flow, visible, unmoved, share }
+            // As far as only one frame shows the place, what it covers decides.
+            let by_time = 16384 - time_q14;
+            let first_q14 = by_time + ((visible * ((share(covered, time_q14) << 6) - by_time) + 128) >> 8);
+            Choice { flow, first_q14, unmoved }
         })
         .collect()
 }
