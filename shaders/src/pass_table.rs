@@ -50,6 +50,8 @@ fn of_group(shader: Shader) -> (u64, u64) {
         Shader::Search => lanes(42, 700 + 7 * 1400 / 2),
         // One node in three has something to try.
         Shader::Propagate => lanes(48, (700 + 5 * 1400 / 2) / 3),
+        // One node in ten has something to try.
+        Shader::Agree => lanes(64, 100 + (700 + 5 * 1400) / 10),
         Shader::Facts => (256 * 8, 256 * 6),
         Shader::Densify => lanes(168, 4 * 16 * 12 + 16 * 110),
         Shader::Confidence => lanes(4 * 20, 4 * 60),
@@ -72,7 +74,7 @@ fn of_group(shader: Shader) -> (u64, u64) {
 /// 350 GB/s, which are estimates and wait for such a card.
 const TARGETS: [(Often, &[&str], f64); 7] = [
     (Often::Frame, &["pyramid", "reduce"], 0.03),
-    (Often::Pair, &["coarse", "rescue", "search", "propagate"], 1.05),
+    (Often::Pair, &["coarse", "rescue", "search", "propagate", "agree"], 1.05),
     (Often::Pair, &["densify", "confidence", "facts", "still", "standing", "overlay"], 0.2),
     (Often::Output, &["splat", "fill"], 0.10),
     (Often::Output, &["resolve", "pull"], 0.12),

@@ -79,24 +79,45 @@ fn rotations_are_followed() {
     }
 }
 
-#[test]
-fn railings_do_not_tear_over_a_pan_of_up_to_a_quarter_of_their_distance() {
-    let railings = |x: f64| if x.rem_euclid(16.0) < 5.0 { 200.0 } else { 60.0 };
-    for step in [2.0, 4.0] {
-        check(&format!("railings by {step}"), |time| drawn(|x, _| railings(x - step * time)), 50.0);
+/// Pans of a picture that repeats itself, up to three eighths of its period: at half of it nobody could tell which way.
+fn check_repeated(what: &str, code: impl Fn(f64, f64) -> f64, steps: &[[f64; 2]]) {
+    for [along, down] in steps {
+        let at = |time: f64| drawn(|x, y| code(x - along * time, y - down * time));
+        check(&format!("{what} by {along},{down}"), at, 50.0);
     }
 }
 
 #[test]
-fn a_wall_of_bricks_pans_but_for_single_rows() {
+fn railings_do_not_tear() {
+    let railings = |x: f64, _: f64| if x.rem_euclid(16.0) < 5.0 { 200.0 } else { 60.0 };
+    check_repeated("railings", railings, &[[2.0, 0.0], [4.0, 0.0], [6.0, 0.0], [-6.0, 0.0]]);
+}
+
+#[test]
+fn a_wall_of_bricks_does_not_tear() {
     let bricks = |x: f64, y: f64| {
         let row = (y / 12.0).floor();
         let along = (x + 15.0 * row).rem_euclid(30.0);
         if y.rem_euclid(12.0) < 2.0 || along < 2.0 { 190.0 } else { 110.0 + 8.0 * (row * 1.7).sin() }
     };
-    for (step, least_db) in [(2.0, 50.0), (4.0, 50.0), (6.0, 24.0)] {
-        check(&format!("bricks by {step}"), |time| drawn(|x, y| bricks(x - step * time, y)), least_db);
-    }
+    check_repeated("bricks", bricks, &[[2.0, 0.0], [4.0, 0.0], [6.0, 0.0], [-6.0, 0.0], [10.0, 0.0], [0.0, 4.0]]);
+}
+
+#[test]
+fn fences_windows_and_chequers_do_not_tear() {
+    let fence = |x: f64, y: f64| {
+        let wire = (x + y).rem_euclid(14.0) < 2.0 || (x - y).rem_euclid(14.0) < 2.0;
+        if wire { 200.0 } else { 80.0 + 20.0 * (x * 0.02 + y * 0.013).sin() }
+    };
+    check_repeated("fence", fence, &[[4.0, 0.0], [-6.0, 0.0], [0.0, 4.0]]);
+    let windows = |x: f64, y: f64| {
+        let window = x.rem_euclid(24.0) < 12.0 && y.rem_euclid(20.0) < 12.0;
+        if window { 60.0 } else { 150.0 + 10.0 * (x * 0.011).sin() }
+    };
+    check_repeated("windows", windows, &[[6.0, 0.0], [8.0, 0.0], [0.0, 4.0]]);
+    let chequers =
+        |x: f64, y: f64| if ((x / 10.0).floor() + (y / 10.0).floor()) as i64 & 1 == 0 { 70.0 } else { 180.0 };
+    check_repeated("chequers", chequers, &[[4.0, 0.0], [6.0, 0.0], [-6.0, 0.0], [0.0, 4.0]]);
 }
 
 #[test]

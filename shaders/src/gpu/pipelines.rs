@@ -57,6 +57,7 @@ fn code(shader: Shader) -> &'static [u32] {
         Shader::Coarse => spirv::COARSE,
         Shader::Search => spirv::SEARCH,
         Shader::Propagate => spirv::PROPAGATE,
+        Shader::Agree => spirv::AGREE,
         Shader::Rescue => spirv::RESCUE,
         Shader::Densify => spirv::DENSIFY,
         Shader::Confidence => spirv::CONFIDENCE,

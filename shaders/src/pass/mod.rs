@@ -1,6 +1,7 @@
 //! The passes, each as data: which shader, which buffers, which push constants, how many workgroups.
 //! Describes work; never touches a device. The order of passes is `plan::recording`'s.
 
+mod agree;
 mod coarse;
 mod composite;
 mod confidence;
@@ -22,6 +23,7 @@ mod splat;
 mod standing;
 mod still;
 
+pub use agree::agree;
 pub use coarse::coarse;
 pub use composite::composite;
 pub use confidence::confidence;
@@ -97,6 +99,7 @@ pub enum Shader {
     Coarse,
     Search,
     Propagate,
+    Agree,
     Rescue,
     Densify,
     Confidence,
@@ -122,6 +125,7 @@ impl Shader {
         Shader::Coarse,
         Shader::Search,
         Shader::Propagate,
+        Shader::Agree,
         Shader::Rescue,
         Shader::Densify,
         Shader::Confidence,
@@ -148,6 +152,7 @@ impl Shader {
             Shader::Coarse => "coarse",
             Shader::Search => "search",
             Shader::Propagate => "propagate",
+            Shader::Agree => "agree",
             Shader::Rescue => "rescue",
             Shader::Densify => "densify",
             Shader::Confidence => "confidence",

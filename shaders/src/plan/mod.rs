@@ -113,6 +113,16 @@ impl Plan {
         Grid { columns: plane.width_px.div_ceil(NODE_PITCH_PX), rows: plane.height_px.div_ceil(NODE_PITCH_PX) }
     }
 
+    /// Whether a level's nodes settle on the nearest of several likenesses. What the finest ones start from has settled.
+    pub fn agrees(&self, level: usize) -> bool {
+        self.propagate && level > self.finest
+    }
+
+    /// Whether they also search once more from where they stand: cheap on levels of few nodes.
+    pub fn searches_anew(&self, level: usize) -> bool {
+        level >= self.finest + 2
+    }
+
     /// How far nodes that found nothing are searched for on a level, px of it to each side; `None`: not at all. The two
     /// coarsest levels reach a third of the picture's height, and things a seventh of it high.
     pub fn rescue_reach_px(&self, level: usize) -> Option<i32> {

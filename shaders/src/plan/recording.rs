@@ -55,6 +55,10 @@ pub fn pair_steps(plan: &Plan) -> Vec<Step> {
             both(&|side| pass::propagate(plan, side, level, now, 1 - now));
             now = 1 - now;
         }
+        if plan.agrees(level) {
+            both(&|side| pass::agree(plan, side, level, now, 1 - now));
+            now = 1 - now;
+        }
         if let Some(reach) = plan.rescue_reach_px(level) {
             both(&|side| pass::rescue(plan, side, level, reach, now, 1 - now));
             now = 1 - now;
@@ -106,7 +110,10 @@ pub fn mix_steps(plan: &Plan) -> Vec<Step> {
 /// Which node list holds the finest nodes once a pair's steps have run.
 pub fn finest_nodes(plan: &Plan) -> usize {
     let levels = plan.finest..=plan.coarsest;
-    let lists = |level| 1 + usize::from(plan.propagate) + usize::from(plan.rescue_reach_px(level).is_some());
+    let lists = |level| {
+        let rescues = plan.rescue_reach_px(level).is_some();
+        1 + usize::from(plan.propagate) + usize::from(plan.agrees(level)) + usize::from(rescues)
+    };
     levels.map(lists).sum::<usize>() % 2
 }
 

@@ -36,25 +36,27 @@ pub struct Pair {
 
 /// The work of a pair.
 pub fn pair(plan: &Plan, first: &Source, second: &Source) -> Pair {
-    let nodes = [(first, second), (second, first)].map(|(source, target)| {
-        let grid = plan.nodes(plan.coarsest);
-        let mut nodes = coarse(&source.levels[plan.coarsest], &target.levels[plan.coarsest], grid);
-        let mut parents = grid;
-        for level in (plan.finest..=plan.coarsest).rev() {
-            let grid = plan.nodes(level);
-            let scale = if level == plan.coarsest { 1 } else { 2 };
-            let (from, to) = (&source.levels[level], &target.levels[level]);
-            nodes = search(from, to, grid, &nodes, parents, scale, plan.steps);
-            if plan.propagate {
-                nodes = propagate(from, to, grid, &nodes);
-            }
-            if let Some(reach) = plan.rescue_reach_px(level) {
-                nodes = rescue(from, to, grid, &nodes, reach);
-            }
-            parents = grid;
+    let sides = [(first, second), (second, first)];
+    let mut parents = plan.nodes(plan.coarsest);
+    let mut nodes = sides.map(|(a, b)| coarse(&a.levels[plan.coarsest], &b.levels[plan.coarsest], parents));
+    for level in (plan.finest..=plan.coarsest).rev() {
+        let grid = plan.nodes(level);
+        let scale = if level == plan.coarsest { 1 } else { 2 };
+        let planes = sides.map(|(a, b)| (&a.levels[level], &b.levels[level]));
+        let each = |of: &dyn Fn(usize) -> Vec<Node>| [of(0), of(1)];
+        nodes = each(&|d| search(planes[d].0, planes[d].1, grid, &nodes[d], parents, scale, plan.steps));
+        if plan.propagate {
+            nodes = each(&|d| propagate(planes[d].0, planes[d].1, grid, &nodes[d]));
         }
-        nodes
-    });
+        if plan.agrees(level) {
+            let anew = plan.searches_anew(level);
+            nodes = each(&|d| agree(planes[d].0, planes[d].1, grid, &nodes[d], &nodes[1 - d], anew));
+        }
+        if let Some(reach) = plan.rescue_reach_px(level) {
+            nodes = each(&|d| rescue(planes[d].0, planes[d].1, grid, &nodes[d], reach));
+        }
+        parents = grid;
+    }
     let (cells, shift, grid) = (plan.cell_grid(), plan.cell_shift(), plan.nodes(plan.finest));
     let (a, b) = (&first.levels[plan.finest], &second.levels[plan.finest]);
     let flow = [densify(a, b, &nodes[0], grid, cells, shift), densify(b, a, &nodes[1], grid, cells, shift)];

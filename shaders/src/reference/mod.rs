@@ -1,6 +1,7 @@
 //! The CPU twins: every pass once more in plain safe Rust, with the same integers in the same order, so that a shader
 //! can be compared bit for bit. For tests and for measuring, never a fallback: the engine does not call this module.
 
+mod agree;
 mod coarse;
 mod composite;
 mod confidence;
@@ -21,6 +22,7 @@ mod search;
 mod select;
 mod splat;
 
+pub use agree::agree;
 pub use coarse::coarse;
 pub use composite::composite;
 pub use confidence::confidence;
