@@ -119,7 +119,7 @@ pub enum Shader {
 }
 
 impl Shader {
-    pub const ALL: [Shader; 21] = [
+    pub const ALL: [Shader; 22] = [
         Shader::Reduce,
         Shader::Pyramid,
         Shader::Coarse,
