@@ -161,12 +161,12 @@ impl Slot {
     }
 
     async fn work(&mut self, task: Task, lease: KeptLease) {
-        let (kind, deliver) = match &task.work {
-            Work::Render(work) => ("render", &work.deliver),
-            Work::Join(work) => ("join", &work.deliver),
-            Work::Mark(work) => ("mark", &work.deliver),
+        let (piece, deliver) = match &task.work {
+            Work::Render(work) => (format!("segment {}", work.slots), &work.deliver),
+            Work::Join(work) => ("join".to_owned(), &work.deliver),
+            Work::Mark(work) => ("mark".to_owned(), &work.deliver),
         };
-        tracing::info!(worker = self.index, job = %task.job, lease = %task.lease, kind, "task taken");
+        tracing::info!(worker = self.index, job = %task.job, lease = %task.lease, %piece, "task taken");
         let output = self.scratch.join(output_name(task.lease, deliver));
         let (stop, gate) = (self.halt.stop.clone(), self.gate.clone());
         let end = tokio::select! {

@@ -205,6 +205,12 @@ impl Client {
         self.call(Method::POST, "/jobs", Some(body)).await
     }
 
+    /// The first page of the account's jobs, newest first; how many there are on it.
+    pub async fn jobs(&self) -> Result<usize, ClientError> {
+        let answer: Value = self.call(Method::GET, "/jobs", None).await?;
+        Ok(answer["jobs"].as_array().map_or(0, Vec::len))
+    }
+
     pub async fn job(&self, id: &str) -> Result<Job, ClientError> {
         self.call(Method::GET, &format!("/jobs/{id}"), None).await
     }

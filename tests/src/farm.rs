@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Signal, kill_process};
 use serde::Deserialize;
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -114,8 +115,20 @@ impl Farm {
 
     /// Starts one more agent by the daemon's socket, with these variables added to its environment; its number.
     pub fn add_agent(&mut self, environment: &[(&str, &str)]) -> Result<usize> {
-        let socket = self.state().join("agents.sock").display().to_string();
+        let socket = self.agents_socket().display().to_string();
         self.start_agent(&socket, environment)
+    }
+
+    /// Starts one more agent that runs on one core of the machine alone, with all it starts; its number.
+    pub fn add_agent_on(&mut self, core: usize) -> Result<usize> {
+        let socket = self.agents_socket().display().to_string();
+        // A renderer in software takes as many threads as there are cores, unless told.
+        self.start_agent_by(&["taskset", "-c", &core.to_string()], &socket, &[("LP_NUM_THREADS", "1")])
+    }
+
+    /// Starts one more agent that dials another socket than the daemon's; its number.
+    pub fn add_agent_at(&mut self, socket: &Path) -> Result<usize> {
+        self.start_agent(&socket.display().to_string(), &[])
     }
 
     /// Invites one more agent, lets it join over TLS and starts it; its number. Its name is `agent-` and the number.
@@ -135,6 +148,11 @@ impl Farm {
     }
 
     fn start_agent(&mut self, daemon: &str, environment: &[(&str, &str)]) -> Result<usize> {
+        self.start_agent_by(&[], daemon, environment)
+    }
+
+    /// Starts it by another program, which becomes it.
+    fn start_agent_by(&mut self, by: &[&str], daemon: &str, environment: &[(&str, &str)]) -> Result<usize> {
         let number = self.agents.len();
         let state = self.agent_state(number);
         let config = self.folder.path().join(format!("agent-{number}.toml"));
@@ -143,10 +161,12 @@ impl Farm {
             daemon, state, self.settings.log_level
         );
         fs::write(&config, text)?;
+        let mut words: Vec<OsString> = by.iter().map(OsString::from).collect();
+        words.extend([programs::find("tweenfarm-agent")?.into(), "run".into(), "--config".into(), config.into()]);
         let recipe = Recipe {
             name: format!("agent-{number}"),
-            program: programs::find("tweenfarm-agent")?,
-            arguments: vec!["run".into(), "--config".into(), config.into()],
+            program: words.remove(0).into(),
+            arguments: words,
             environment: environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect(),
             log: self.folder.path().join(format!("agent-{number}.log")),
         };
@@ -204,6 +224,16 @@ impl Farm {
 
     fn agent_state(&self, number: usize) -> PathBuf {
         self.folder.path().join(format!("agent-{number}"))
+    }
+
+    /// An agent's state folder.
+    pub fn agent_folder(&self, number: usize) -> PathBuf {
+        self.agent_state(number)
+    }
+
+    /// Where agents of this machine dial in.
+    pub fn agents_socket(&self) -> PathBuf {
+        self.state().join("agents.sock")
     }
 
     /// Where agents that joined dial in.
@@ -319,11 +349,17 @@ impl Farm {
 
     /// Fails when any log holds a warning or an error.
     pub fn no_warnings(&self) -> Result<()> {
+        self.no_warnings_but(&[])
+    }
+
+    /// Fails when any log holds a warning or an error without one of these phrases.
+    pub fn no_warnings_but(&self, explained: &[&str]) -> Result<()> {
         let recipes = std::iter::once(&self.daemon).chain(&self.agents).map(Program::recipe);
         let mut found = Vec::new();
         for recipe in recipes {
             let text = fs::read_to_string(&recipe.log)?;
             let loud = text.lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR "));
+            let loud = loud.filter(|line| !explained.iter().any(|phrase| line.contains(phrase)));
             found.extend(loud.map(|line| format!("{}: {line}", recipe.name)));
         }
         ensure!(found.is_empty(), "unexpected in the logs:\n{}", found.join("\n"));
@@ -343,6 +379,16 @@ impl Farm {
             sleep(LOOK_EVERY).await;
         }
         Ok(())
+    }
+
+    /// What the daemon has written so far.
+    pub fn daemon_log(&self) -> Result<String> {
+        Ok(fs::read_to_string(&self.daemon.recipe().log)?)
+    }
+
+    /// What all agents have written so far.
+    pub fn agent_logs(&self) -> Result<String> {
+        (0..self.agents.len()).map(|number| self.agent_log(number)).collect()
     }
 
     /// The end of every log.

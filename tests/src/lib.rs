@@ -13,5 +13,7 @@ pub mod process;
 pub mod program;
 pub mod programs;
 pub mod receiver;
+pub mod relay;
 pub mod score;
 pub mod sentence;
+pub mod wait;

@@ -70,6 +70,14 @@ impl Program {
         Ok(())
     }
 
+    /// Sends a signal to it and to its workers.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        for process in children(self.id(), "tweenfarm-worker")?.into_iter().chain([Pid::from_child(&self.child)]) {
+            kill_process(process, signal)?;
+        }
+        Ok(())
+    }
+
     /// SIGTERM, then waits for it to end in order.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;

@@ -18,6 +18,7 @@ use crate::{
         step::step,
     },
 };
+use std::time::Duration;
 use tweenfarm_protocol::{
     AgentId, JobId, LeaseId,
     service::{Receipt, Renewal},
@@ -140,7 +141,10 @@ pub(super) fn expire(
     moved(tx, rules, job, spot, SegmentEvent::Expired { lease })
 }
 
-/// Gives every lease of a job its full time again, from now.
+/// Agents that rendered on while the daemon was away look for it every 15 s, and a little later where many do.
+const BACK_WITHIN: Duration = Duration::from_secs(45);
+
+/// Gives every lease of a job its full time again, from now, and never less than agents take to come back.
 pub(super) fn extend(tx: &mut Transaction, rules: &FarmRules, id: JobId) -> Result<(), FarmError> {
     let mut job = tx.job(id)?;
     let leased: Vec<_> = job
@@ -151,7 +155,7 @@ pub(super) fn extend(tx: &mut Transaction, rules: &FarmRules, id: JobId) -> Resu
             SegmentState::Ready { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => None,
         })
         .collect();
-    let deadline = tx.now.plus(rules.lease_for);
+    let deadline = tx.now.plus(rules.lease_for.max(BACK_WITHIN));
     for (spot, lease, progress) in leased {
         let event = SegmentEvent::Renewed { lease, deadline, progress };
         if let Some(extended) = moved(tx, rules, job.clone(), spot, event)? {

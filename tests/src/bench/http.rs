@@ -145,7 +145,7 @@ pub fn measure(amount: Amount, said: impl Fn(&str)) -> Result<Report> {
     })
 }
 
-async fn small_upload(farm: &Farm, client: &Client) -> Result<String> {
+pub(super) async fn small_upload(farm: &Farm, client: &Client) -> Result<String> {
     let clip = farm.folder().join("clip.mp4");
     clips::make(&clip, Recipe { seconds: 1.0, ..Recipe::default() })?;
     let upload = client.upload(&clip).await?;
@@ -178,7 +178,7 @@ impl Floor {
 }
 
 /// Percentiles, and the rate of one client that waits for each.
-fn one_after_another(measured: &[Duration]) -> Result<Load> {
+pub(super) fn one_after_another(measured: &[Duration]) -> Result<Load> {
     let at = |percent| {
         let milliseconds = measured.iter().map(|duration| 1e3 * duration.as_secs_f64());
         percentile(milliseconds, percent).context("nothing was measured")

@@ -7,12 +7,12 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use std::path::{Path, PathBuf};
 use tweenfarm_tests::{
     bench::{
-        Method, Programs,
+        Method, Programs, crowd,
         engine::{self, Case},
         http::{self, Amount},
         peers::Python,
         quality::{self, Kept},
-        report, speed,
+        report, shared, speed,
     },
     programs,
     score::{ClipSet, manifest::factor},
@@ -75,6 +75,10 @@ enum Part {
     Speed,
     /// Submits and polls of a real daemon, and a render beside a thousand clients.
     Http,
+    /// One job on two agents and on one.
+    Farm,
+    /// Two thousand agents at one daemon, and a long history.
+    Crowd,
 }
 
 fn main() -> Result<()> {
@@ -126,9 +130,21 @@ fn main() -> Result<()> {
         let amount = if options.full { Amount::FULL } else { Amount::SHORT };
         loaded = Some(http::measure(amount, |step| eprintln!("daemon: {step}"))?);
     }
+    let mut shares = None;
+    if wants(Part::Farm) {
+        let rounds = if options.full { 3 } else { 1 };
+        shares = Some(shared::measure(rounds, |step| eprintln!("farm: {step}"))?);
+    }
+    let mut crowded = None;
+    if wants(Part::Crowd) {
+        as_many_files_as_allowed()?;
+        let amount = if options.full { crowd::Amount::FULL } else { crowd::Amount::SHORT };
+        crowded = Some(crowd::measure(amount, |step| eprintln!("crowd: {step}"))?);
+    }
     if options.json {
         let document = serde_json::json!({
-            "set": set.name, "quality": qualities, "engine": engines, "speed": speeds, "http": loaded
+            "set": set.name, "quality": qualities, "engine": engines, "speed": speeds, "http": loaded,
+            "farm": shares, "crowd": crowded
         });
         println!("{document:#}");
         return Ok(());
@@ -143,6 +159,12 @@ fn main() -> Result<()> {
     }
     if let Some(loaded) = loaded {
         print!("{}", report::http_table(&loaded));
+    }
+    if let Some(shares) = shares {
+        print!("{}", report::shared_text(&shares));
+    }
+    if let Some(crowded) = crowded {
+        print!("{}", report::crowd_table(&crowded));
     }
     Ok(())
 }

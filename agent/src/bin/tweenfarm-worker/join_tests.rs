@@ -26,6 +26,17 @@ fn converted_as(
     name: &str,
     format: OutputFormat,
 ) -> Result<(PathBuf, OutputPlan), Failure> {
+    converted_by(source, target, parts, name, format, EncodeSettings::default())
+}
+
+fn converted_by(
+    source: &Path,
+    target: Rational,
+    parts: u64,
+    name: &str,
+    format: OutputFormat,
+    encode: EncodeSettings,
+) -> Result<(PathBuf, OutputPlan), Failure> {
     pipeline::init()?;
     let working: Vec<String> = encoder::working().into_iter().map(str::to_owned).collect();
     let clip = probe_clip(source, &ProbeLimits::default()).unwrap();
@@ -33,7 +44,7 @@ fn converted_as(
     let plan = OutputPlan {
         target_rate: target,
         slot_count,
-        encode: EncodeSettings::default(),
+        encode,
         encoder: format.software(),
         engine: EngineSettings::default(),
         format,
@@ -101,6 +112,42 @@ fn many_segments_join_to_the_frames_and_times_of_one() {
             let apart: u64 = a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
             assert!(apart < 3 * BYTES as u64, "slot {slot} differs by {apart}");
         }
+    }
+}
+
+/// Times of decoding of the video's packets, as they lie in the file.
+fn decode_times(path: &Path) -> Vec<i64> {
+    let text = path.to_str().unwrap();
+    let shown = ["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=dts", "-of", "csv=p=0", text];
+    let out = String::from_utf8(output("ffprobe", &shown)).unwrap();
+    out.lines().map(|line| line.trim_end_matches(',').parse().unwrap()).collect()
+}
+
+#[test]
+fn without_loss_one_two_or_five_segments_join_to_the_same_frames_bit_by_bit() {
+    pipeline::init().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // Key frames twelve apart, so that later segments begin to decode in the middle.
+    let options = "-c:v libx264 -preset veryfast -bf 3 -g 12 -pix_fmt yuv420p";
+    let source = clip(folder.path(), "film.mp4", "testsrc2=s=64x48:r=24000/1001:d=3", options);
+    for codec in [Codec::H264, Codec::Hevc] {
+        let format = OutputFormat { codec, ..OutputFormat::default() };
+        let element = if codec == Codec::Hevc { "x265enc" } else { encoder::SOFTWARE };
+        if !pipeline::has_element(element) {
+            eprintln!("{element} is not installed here");
+            continue;
+        }
+        let made = |parts, encode| {
+            let name = format!("{codec}-{parts}.mp4");
+            let (path, _) = converted_by(&source, rate(60, 1), parts, &name, format, encode).unwrap();
+            let decoded = decode_times(&path);
+            assert!(decoded.windows(2).all(|pair| pair[0] < pair[1]), "{name}: {decoded:?}");
+            frames(&path, BYTES)
+        };
+        let whole = made(1, EncodeSettings::Lossless);
+        assert!(whole == made(2, EncodeSettings::Lossless) && whole == made(5, EncodeSettings::Lossless), "{codec}");
+        // With loss frames differ by the encoder's noise, and B-frames still end with their segment.
+        assert_eq!(made(5, EncodeSettings::default()).len(), whole.len());
     }
 }
 

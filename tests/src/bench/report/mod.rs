@@ -1,9 +1,11 @@
 //! The bench's tables in Markdown.
 
+mod crowd;
 mod http;
 mod quality;
 mod speed;
 
+pub use crowd::{crowd_table, shared_text};
 pub use http::http_table;
 pub use quality::quality_tables;
 pub use speed::{engine_table, speed_tables};
