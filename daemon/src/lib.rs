@@ -29,4 +29,5 @@ pub mod schedule;
 pub mod store;
 pub mod sweep;
 pub mod systemd;
+pub mod watch;
 pub mod webhooks;

@@ -63,7 +63,7 @@ SCRIPT
     [ -z "$units" ] || chmod 0755 "$control/postinst" "$control/prerm" "$control/postrm"
 }
 
-for package in tweenfarmd tweenfarm-agent tweenfarm; do
+for package in tweenfarmd tweenfarm-agent tweenfarm-watch tweenfarm; do
     stage=$(mktemp -d)
     trap 'rm -rf "$stage"' EXIT
     install -d -m 0755 "$stage/DEBIAN" "$stage/usr/share/doc/$package"

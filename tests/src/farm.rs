@@ -42,6 +42,8 @@ pub struct Settings {
     pub queue_jobs_max: Option<u64>,
     /// Whether clips are fetched from this machine and webhooks sent to it.
     pub asks_loopback: bool,
+    /// Accounts that watch folders may charge.
+    pub intake_accounts: Vec<String>,
     pub log_level: String,
     /// x264's constant rate factor.
     pub encode_crf: u64,
@@ -62,6 +64,7 @@ impl Default for Settings {
             v2_requests_per_minute: None,
             queue_jobs_max: None,
             asks_loopback: false,
+            intake_accounts: Vec::new(),
             // A line per request would drown what a failed test has to say.
             log_level: "info,tweenfarm_daemon::http=warn".to_owned(),
             encode_crf: 16,
@@ -245,6 +248,11 @@ impl Farm {
         self.folder.path().join("daemon")
     }
 
+    /// Where the watcher of folders calls.
+    pub fn intake_socket(&self) -> PathBuf {
+        self.state().join("intake.sock")
+    }
+
     pub fn blobs(&self) -> PathBuf {
         self.state().join("blobs")
     }
@@ -420,11 +428,12 @@ fn write_daemon_config(path: &Path, state: &Path, settings: &Settings, http: &st
     let text = format!(
         "[http]\nlisten = {http:?}\n[rpc]\nlisten = {rpc:?}\n[state]\nfolder = {state:?}\n\
          [limits]\ndisk_reserve_bytes = {}\n{upload}{rate}{minute}{queue}\
-         [outbound]\nnetworks = [{networks}]\n\
+         [outbound]\nnetworks = [{networks}]\n[intake]\naccounts = {:?}\n\
          [work]\nlease_seconds = {}\nretry_seconds = {}\nsegment_slots_max = {}\nencode_crf = {}\n\
          [blobs]\n{}\n\
          [log]\nlevel = {:?}\n",
         settings.disk_reserve_bytes,
+        settings.intake_accounts,
         settings.lease_seconds,
         settings.retry_seconds,
         settings.segment_slots_max,

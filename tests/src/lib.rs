@@ -17,3 +17,4 @@ pub mod relay;
 pub mod score;
 pub mod sentence;
 pub mod wait;
+pub mod watcher;

@@ -8,7 +8,7 @@ use tweenfarm_protocol::{
     AccountId, AgentId, Xeconds,
     operator::{
         AddKey, AddUser, AddedKey, AddedUser, AgentRow, CreditKind, Grant, Granted, Invite, Invited, Problem,
-        RevokedAgent, Status,
+        RevokedAgent, Status, WatchOrdered, WatchView,
     },
 };
 
@@ -59,6 +59,16 @@ impl Operator {
 
     pub async fn agents(&self) -> Result<Vec<AgentRow>> {
         self.call(Method::GET, "/operator/agents", None::<&()>).await
+    }
+
+    /// How the watch folders stand.
+    pub async fn watch(&self) -> Result<WatchView> {
+        self.call(Method::GET, "/operator/watch", None::<&()>).await
+    }
+
+    /// `release` or `retry`, for a file of a watch folder.
+    pub async fn order(&self, file: &str, order: &str) -> Result<WatchOrdered> {
+        self.call(Method::POST, &format!("/operator/watch/{file}/{order}"), None::<&()>).await
     }
 
     pub async fn status(&self) -> Result<Status> {

@@ -117,7 +117,10 @@ fn every_broken_configuration_says_what_it_expects() {
     for entry in fs::read_dir(root().join("config/broken")).expect("the folder config/broken") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        assert!(name.starts_with("daemon-") || name.starts_with("agent-"), "{name} belongs to no program");
+        assert!(
+            ["daemon-", "agent-", "watch-"].iter().any(|program| name.starts_with(program)),
+            "{name} belongs to no program"
+        );
         let text = fs::read_to_string(&path).expect("a text");
         assert!(text.starts_with("# expects: "), "{name} does not say what its refusal must say");
     }

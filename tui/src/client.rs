@@ -22,7 +22,7 @@ use tweenfarm_protocol::{
     operator::{
         AddKey, AddUser, AddedKey, AddedUser, Adjust, AgentRow, DutyRow, Grant, Granted, Invite, Invited, JobRow,
         JobSchedule, KeyRow, LedgerRow, NewKey, Page, Pinned, Problem, QueueRow, RevokedAgent, RevokedKey, SetPriority,
-        SetWeight, Standing, Status, Sweep, Swept, UserRow, WatchOrder, WatchOrdered, WeightRow,
+        SetWeight, Standing, Status, Sweep, Swept, UserRow, WatchOrder, WatchOrdered, WatchView, WeightRow,
     },
 };
 
@@ -213,6 +213,10 @@ impl Client {
 
     pub async fn weigh(&self, name: &AccountName, weight: u32) -> Result<WeightRow, ClientError> {
         self.put(&self.path_of(name, "weight").await?, &SetWeight { weight }).await
+    }
+
+    pub async fn watch(&self) -> Result<WatchView, ClientError> {
+        self.get("/operator/watch").await
     }
 
     /// What the watcher is to do with one of its files.

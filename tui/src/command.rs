@@ -3,7 +3,7 @@
 use crate::{console::ThemeName, submit::Submit, up::Up};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tweenfarm_protocol::{AccountId, JobId, KeyId, Xeconds};
+use tweenfarm_protocol::{AccountId, JobId, KeyId, Xeconds, operator::WatchState};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -158,6 +158,11 @@ pub enum Ask {
         #[command(subcommand)]
         command: Option<Agents>,
     },
+    /// Show the watch folders, or order something for one of their files
+    Watch {
+        #[command(subcommand)]
+        command: Option<Watch>,
+    },
     /// Show how busy the farm is and whether its ledgers add up
     Status,
 }
@@ -176,6 +181,31 @@ pub enum Users {
     },
     /// List accounts with their balances
     List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Watch {
+    /// List rules, and the files that are on their way or need somebody
+    List {
+        /// Only files in this state, done and skipped ones included
+        #[arg(long, value_parser = watch_state)]
+        state: Option<WatchState>,
+    },
+    /// Let a file out of quarantine, with all its tries
+    Release {
+        /// As the list shows it: 32 digits
+        file: String,
+    },
+    /// Make a file once more, now: also one that is done or was skipped
+    Retry {
+        /// As the list shows it: 32 digits
+        file: String,
+    },
+}
+
+fn watch_state(text: &str) -> Result<WatchState, String> {
+    let found = WatchState::ALL.into_iter().find(|state| state.name() == text);
+    found.ok_or_else(|| format!("it takes one of {}", WatchState::ALL.map(WatchState::name).join(", ")))
 }
 
 #[derive(Debug, Subcommand)]

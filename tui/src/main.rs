@@ -21,7 +21,7 @@ use std::{
 use submit::SubmitError;
 use tweenfarm_protocol::{
     JobId,
-    operator::{AddKey, AddUser, CreditKind, Grant, Invite},
+    operator::{AddKey, AddUser, CreditKind, Grant, Invite, WatchOrder},
 };
 use up::UpError;
 
@@ -235,6 +235,17 @@ async fn ask(client: &Client, asked: Ask, json: bool) -> Result<String, ClientEr
                 Ok(if json { show::json(&revoked) } else { show::revoked_agent(&revoked) })
             }
         },
+        Ask::Watch { command } => {
+            let ordered = match command.unwrap_or(command::Watch::List { state: None }) {
+                command::Watch::List { state } => {
+                    let view = client.watch().await?;
+                    return Ok(if json { show::json(&view) } else { show::watch(&view, state) });
+                }
+                command::Watch::Release { file } => client.order_watched(&file, WatchOrder::Release).await?,
+                command::Watch::Retry { file } => client.order_watched(&file, WatchOrder::Retry).await?,
+            };
+            Ok(if json { show::json(&ordered) } else { show::watch_ordered(&ordered) })
+        }
         Ask::Status => {
             let status = client.status().await?;
             Ok(if json { show::json(&status) } else { show::status(&status) })

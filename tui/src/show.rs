@@ -1,8 +1,10 @@
 //! Answers as text for people, and as JSON for programs.
 
 mod agents;
+mod watch;
 
 pub use agents::{agents, invited, revoked_agent};
+pub use watch::{watch, watch_ordered};
 
 use crate::{
     doctor::{Finding, Verdict},

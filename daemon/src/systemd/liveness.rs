@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Signs of life in the time that systemd allows for one: a single slow answer is no death.
-const SIGNS_PER_LIMIT: u32 = 3;
+pub(super) const SIGNS_PER_LIMIT: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 enum NoSign {

@@ -8,6 +8,7 @@ pub mod status;
 
 use sd_notify::NotifyState;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// The store is open and the sockets are bound.
 pub fn ready() {
@@ -22,6 +23,16 @@ pub fn stopping(grace: Duration) {
         NotifyState::Status("stopping: work under way ends"),
         NotifyState::ExtendTimeoutUsec(micros),
     ]);
+}
+
+/// Signs of life for as long as `lives` says so, until `stop`; at once over where systemd does not watch.
+pub async fn alive_while(stop: CancellationToken, lives: impl Fn() -> bool) {
+    let Some(limit) = sd_notify::watchdog_enabled() else { return };
+    while let Some(()) = stop.run_until_cancelled(tokio::time::sleep(limit / liveness::SIGNS_PER_LIMIT)).await {
+        if lives() {
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
 }
 
 fn tell(states: &[NotifyState]) {

@@ -1,0 +1,91 @@
+//! tweenfarm-watch: reads its rules, opens what it remembers, watches until it is told to stop.
+
+use clap::Parser;
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tweenfarm_daemon::{
+    logging,
+    watch::{
+        self,
+        config::{WatchConfig, WatchFlags},
+    },
+};
+
+/// What still blocks after a stop (a look into a file) is left behind.
+const RUNTIME_GRACE: Duration = Duration::from_secs(2);
+
+/// Watch folders of Tweenfarm: drop a clip, get it back at the target rate
+#[derive(Parser)]
+#[command(name = "tweenfarm-watch", version)]
+struct Cli {
+    /// Configuration file with the rules
+    #[arg(long, value_name = "FILE", env = "TWEENFARM_WATCH_CONFIG", default_value = "/etc/tweenfarm/watch.toml")]
+    config: PathBuf,
+    /// Check the configuration and stop
+    #[arg(long)]
+    check_config: bool,
+    /// Take the folders as they are mounted now, whatever was remembered
+    #[arg(long)]
+    accept_folders: bool,
+    /// For tests: die at this point of a file's way
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "POINT", hide = true)]
+    die_at: Option<String>,
+    #[command(flatten)]
+    flags: WatchFlags,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match WatchConfig::load(&cli.config, &cli.flags) {
+        Ok(config) => config,
+        Err(error) => return complain(&error.into(), 2),
+    };
+    if cli.check_config {
+        println!("the configuration is good");
+        return ExitCode::SUCCESS;
+    }
+    #[cfg(debug_assertions)]
+    if let Some(point) = cli.die_at {
+        watch::crash::die_at(point);
+    }
+    match start(config, cli.accept_folders) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, 1),
+    }
+}
+
+/// The whole chain on one line: what was tried, and why it failed.
+fn complain(error: &anyhow::Error, status: u8) -> ExitCode {
+    eprintln!("tweenfarm-watch: {error:#}");
+    ExitCode::from(status)
+}
+
+fn start(config: WatchConfig, accept_folders: bool) -> anyhow::Result<()> {
+    logging::start(&config.log)?;
+    let opened = watch::open(&config, accept_folders)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let watched = runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let told = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("told to stop");
+            told.cancel();
+            // A second signal ends it at once.
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(1);
+        });
+        watch::run(config, opened, stop).await
+    });
+    runtime.shutdown_timeout(RUNTIME_GRACE);
+    watched
+}

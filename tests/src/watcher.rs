@@ -1,0 +1,104 @@
+//! The watcher of folders as a process of its own: started with rules, killed, started again over what it remembers.
+
+use crate::{
+    operator::Operator,
+    program::{Program, Recipe, last_lines},
+    programs,
+};
+use anyhow::{Context, Result, ensure};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
+use tokio::time::sleep;
+use tweenfarm_protocol::operator::{WatchFileRow, WatchState, WatchView};
+
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub struct Watcher {
+    recipe: Recipe,
+    program: Program,
+    operator: Operator,
+}
+
+impl Watcher {
+    /// `rules` is the text of the configuration's `[[rule]]` sections.
+    pub fn start(folder: &Path, socket: &Path, operator: Operator, rules: &str) -> Result<Watcher> {
+        let recipe = recipe(folder, socket, rules)?;
+        Ok(Watcher { program: recipe.start()?, recipe, operator })
+    }
+
+    /// With a point at which it dies.
+    pub fn doomed(folder: &Path, socket: &Path, operator: Operator, rules: &str, point: &str) -> Result<Watcher> {
+        let recipe = recipe(folder, socket, rules)?;
+        let mut doomed = recipe.clone();
+        doomed.arguments.extend(["--die-at".into(), point.into()]);
+        Ok(Watcher { program: doomed.start()?, recipe, operator })
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) -> Result<()> {
+        self.program.kill()
+    }
+
+    /// SIGTERM, then waits for it to end in order.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        self.program.stop()
+    }
+
+    /// Waits for it to die by itself.
+    pub fn dies(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.program.wait(limit)
+    }
+
+    /// Over what it left, without a point to die at.
+    pub fn restart(&mut self) -> Result<()> {
+        self.program = self.recipe.start()?;
+        Ok(())
+    }
+
+    /// Waits until the operator is told something; what that is.
+    pub async fn told(&mut self, limit: Duration, wanted: impl Fn(&WatchView) -> bool) -> Result<WatchView> {
+        let started = Instant::now();
+        loop {
+            self.program.still_runs()?;
+            let view = self.operator.watch().await?;
+            if view.watcher.as_ref().is_some_and(|watcher| watcher.connected) && wanted(&view) {
+                return Ok(view);
+            }
+            ensure!(started.elapsed() < limit, "not told within {} s: {view:#?}\n{}", limit.as_secs(), self.log(40));
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until a file is in a state.
+    pub async fn file(&mut self, path: &str, state: WatchState, limit: Duration) -> Result<WatchFileRow> {
+        let is_it = |file: &&WatchFileRow| file.path == path && file.state == state;
+        let view = self.told(limit, |view| view.files.iter().any(|file| is_it(&file))).await;
+        let view = view.with_context(|| format!("{path} is not {}", state.name()))?;
+        view.files.iter().find(is_it).cloned().context("it was there")
+    }
+
+    pub fn log(&self, lines: usize) -> String {
+        last_lines(&self.recipe.log, lines)
+    }
+}
+
+fn recipe(folder: &Path, socket: &Path, rules: &str) -> Result<Recipe> {
+    let config: PathBuf = folder.join("watch.toml");
+    let state = folder.join("watch");
+    let text = format!(
+        "[state]\nfolder = {state:?}\n[daemon]\nsocket = {socket:?}\n[scan]\nseconds = 2\n\
+         [retry]\ntries_max = 3\nwait_seconds = 1\nwait_seconds_max = 2\n\n{rules}"
+    );
+    fs::write(&config, text).context("write the watcher's configuration")?;
+    Ok(Recipe {
+        name: "tweenfarm-watch".to_owned(),
+        program: programs::find("tweenfarm-watch")?,
+        arguments: vec!["--config".into(), config.into()],
+        environment: Vec::new(),
+        log: folder.join("watch.log"),
+    })
+}
