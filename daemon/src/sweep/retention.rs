@@ -109,10 +109,9 @@ pub async fn run(farm: Farm, blobs: Blobs, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        match pass(&farm, &blobs, Mode::Delete).await {
-            Err(FarmError::Closing) => return,
-            // What it did, or why it could not, has been told.
-            Ok(_) | Err(_) => {}
+        // What else it did, or why it could not, has been told.
+        if let Err(FarmError::Closing) = pass(&farm, &blobs, Mode::Delete).await {
+            return;
         }
     }
 }
