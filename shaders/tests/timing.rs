@@ -131,3 +131,20 @@ fn pans_are_on_time_from_24000_1001_to_60() {
         is_on_time(speed, &some);
     }
 }
+
+#[test]
+fn pans_are_on_time_of_a_variable_rate() {
+    // Milliseconds of source frames as a screen recording has them, shown at 60 a second: exact fractions of each gap.
+    let stamps = [0u64, 17, 50, 133, 150, 233, 267];
+    let phases: Vec<u32> = (1..16u64)
+        .filter_map(|output| {
+            let pair = stamps.windows(2).find(|pair| 60 * pair[0] < 1000 * output && 1000 * output < 60 * pair[1])?;
+            let (into, gap) = (1000 * output - 60 * pair[0], 60 * (pair[1] - pair[0]));
+            Some(((into * 65536 + gap / 2) / gap) as u32)
+        })
+        .collect();
+    assert!(phases.len() > 8);
+    for speed in SPEEDS {
+        is_on_time(speed, &phases);
+    }
+}
