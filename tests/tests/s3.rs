@@ -47,8 +47,8 @@ impl Bucket {
 
 /// Noise, which no encoder makes small.
 fn noise(path: &Path) {
-    let picture = "nullsrc=size=320x240:rate=24:duration=2,geq=random(1)*255:128:128";
-    let sound = "sine=frequency=440:duration=2";
+    let picture = "nullsrc=size=320x240:rate=24:duration=5,geq=random(1)*255:128:128";
+    let sound = "sine=frequency=440:duration=5";
     let arguments = ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-c:a", "aac", "-c:v", "libx264"];
     clips::ffmpeg(&[&arguments[..], &["-pix_fmt", "yuv420p", "-crf", "30"]].concat(), path)
         .expect("ffmpeg makes noise");

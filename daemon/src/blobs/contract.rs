@@ -327,6 +327,10 @@ async fn uploads_in_parts_that_nobody_ends_are_ended_by_the_sweep() {
 
 #[tokio::test]
 async fn a_server_that_is_away_is_waited_for_and_then_said_to_be_away() {
+    if std::env::var_os("TWEENFARM_TEST_S3").is_some() {
+        eprintln!("skipped: another server is not ours to stop");
+        return;
+    }
     let mut bucket = Bucket::new().await;
     let (blobs, clip) = (bucket.blobs(), key("uploads/free/a/b/input/c-clip.mp4"));
     let facts = keep(&blobs, &clip, b"abc").await;
