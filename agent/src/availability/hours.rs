@@ -1,6 +1,6 @@
 //! When an agent works: spans of the week in local time. Pure: what time it is comes as an argument.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 /// Minutes since Monday 00:00, local time.
 pub type MinuteOfWeek = u32;
@@ -92,15 +92,6 @@ fn minute(text: &str) -> Option<u32> {
     let two_digits = |part: &str| (part.len() == 2).then(|| part.parse::<u32>().ok()).flatten();
     let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
     (minutes < 60 && hours * 60 + minutes <= DAY).then_some(hours * 60 + minutes)
-}
-
-impl fmt::Display for Hours {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.spans.len() {
-            0 => f.write_str("always"),
-            count => write!(f, "{count} spans of the week"),
-        }
-    }
 }
 
 #[cfg(test)]

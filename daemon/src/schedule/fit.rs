@@ -45,11 +45,16 @@ impl fmt::Display for Misfit {
         match self {
             Misfit::Encoder { class, codec } => write!(f, "an encoder of kind {class} for {codec}"),
             Misfit::Engine(version) => write!(f, "the engine that made the job's first frames, {version}"),
-            Misfit::Memory { needed_bytes } => write!(f, "{} MiB of memory on its device", needed_bytes >> 20),
-            Misfit::Disk { needed_bytes } => write!(f, "{} MiB of free disk", needed_bytes >> 20),
+            Misfit::Memory { needed_bytes } => write!(f, "{} MiB of memory on its device", mib(*needed_bytes)),
+            Misfit::Disk { needed_bytes } => write!(f, "{} MiB of free disk", mib(*needed_bytes)),
             Misfit::Sessions(class) => write!(f, "a free stream of its {class} encoder"),
         }
     }
+}
+
+/// Rounded up: what is needed is no less.
+fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }
 
 /// Device memory that pictures of a size need at the very least: source and made frames, their pyramids and flow. Below

@@ -1,0 +1,139 @@
+//! What an operator stops and undoes, as the farm keeps to it: over a restart, too.
+
+mod scene;
+
+use scene::*;
+use std::{sync::Arc, time::Duration};
+use tweenfarm_daemon::{
+    farm::{FarmError, FarmRules, Order},
+    model::{JobEnd, JobState, SegmentState},
+    store::MemoryStore,
+};
+use tweenfarm_protocol::{
+    AgentId,
+    service::{Availability, Condition, Hello, Receipt, Renewal},
+    task::{FailureClass, Progress},
+};
+use uuid::Uuid;
+
+const UNDO: FarmRules = FarmRules { undo_for: Duration::from_secs(600), ..RULES };
+const OTHER: AgentId = AgentId(Uuid::from_u128(0xB));
+
+#[tokio::test]
+async fn what_is_stopped_stays_so_over_a_restart_until_it_is_said_otherwise() {
+    let store = Arc::new(MemoryStore::new());
+    let mut scene = Scene::on(store.clone(), RULES);
+    let account = scene.account("ada", 50).await;
+    let clip = scene.clip(&account, 1).await;
+    let job = scene.submit(&clip, 1, 8).await.unwrap().job.id;
+    scene.farm.pause_queue(true).await.unwrap();
+    scene.farm.pause_job(job, true).await.unwrap();
+    scene.farm.order(AGENT, Order::Drain).await.unwrap();
+    scene = Scene::at(Arc::new(store.crash()), RULES, scene.clock.clone());
+    scene.hello(1).await;
+    let why = |scene: &Scene| {
+        let job = scene.farm.job(job).unwrap().unwrap().job;
+        scene.farm.waiting(&job).map(|waiting| waiting.to_string())
+    };
+    assert_eq!((scene.next(0).await, why(&scene).unwrap()), (None, "the job is paused".to_owned()));
+    scene.farm.pause_job(job, false).await.unwrap();
+    assert_eq!((scene.next(0).await, why(&scene).unwrap()), (None, "the queue is paused".to_owned()));
+    scene.farm.pause_queue(false).await.unwrap();
+    assert_eq!((scene.next(0).await, why(&scene).unwrap()), (None, "no agent is here that takes work".to_owned()));
+    scene.farm.order(AGENT, Order::Work).await.unwrap();
+    assert_eq!(why(&scene), None);
+    assert!(scene.next(0).await.is_some());
+}
+
+#[tokio::test]
+async fn a_drained_agent_finishes_what_it_has_and_a_paused_one_hands_it_to_others_without_blame() {
+    let scene = Scene::new();
+    let account = scene.account("ada", 50).await;
+    let clip = scene.clip(&account, 1).await;
+    let first = scene.submit(&clip, 1, 8).await.unwrap().job.id;
+    scene.hello(1).await;
+    let work = scene.next(0).await.unwrap();
+    scene.farm.order(AGENT, Order::Drain).await.unwrap();
+    assert_eq!(scene.farm.renew(work.lease, Progress::default()).await.unwrap(), Renewal::Kept);
+    assert_eq!(scene.deliver(&work).await, Receipt::Accepted);
+    assert_eq!(scene.next(0).await, None, "the join is for others");
+
+    scene.farm.order(AGENT, Order::Work).await.unwrap();
+    let join = scene.next(0).await.unwrap();
+    scene.farm.order(AGENT, Order::Pause).await.unwrap();
+    assert_eq!(scene.farm.renew(join.lease, Progress::default()).await.unwrap(), Renewal::Lost);
+    scene.farm.hello(hello(OTHER, 1)).await.unwrap();
+    let again = scene.farm.lease_next(OTHER, 0, Duration::ZERO).await.unwrap().expect("the join is to be had at once");
+    let JobState::Joining { join, .. } = scene.state(first) else { panic!("it is being joined") };
+    assert!(matches!(join.state, SegmentState::Leased { attempt: 1, .. }) && join.failures.is_empty());
+    assert_eq!(scene.deliver(&again).await, Receipt::Accepted);
+}
+
+#[tokio::test]
+async fn a_cancelled_job_goes_on_where_it_was_and_is_charged_again_while_that_can_be_undone() {
+    let scene = Scene::with(UNDO);
+    let account = scene.account("ada", 10).await;
+    let clip = scene.clip(&account, 1).await;
+    let job = scene.submit(&clip, 1, 8).await.unwrap().job;
+    scene.hello(1).await;
+    let segment = scene.next(0).await.unwrap();
+    scene.deliver(&segment).await;
+    let join = scene.next(0).await.unwrap();
+    scene.farm.cancel(job.id).await.unwrap();
+    assert_eq!(scene.balance(&account), 10);
+    assert_eq!(scene.deliver(&join).await, Receipt::Stale, "what was being worked on is over");
+    assert!(scene.farm.inputs_in_use().unwrap().contains(&clip.id), "its input may be needed again");
+
+    let undone = scene.farm.undo_cancel(job.id).await.unwrap();
+    assert_eq!((scene.balance(&account), undone.charge == job.charge), (2, false));
+    assert!(matches!(scene.farm.undo_cancel(job.id).await, Err(FarmError::NothingToUndo)));
+    scene.work_off().await;
+    assert!(matches!(scene.end(job.id), JobEnd::Done { .. }));
+
+    let second = scene.submit(&clip, 1, 2).await.unwrap().job.id;
+    scene.farm.cancel(second).await.unwrap();
+    scene.farm.adjust(account.id, tweenfarm_protocol::Xeconds(-1), "spent".into()).await.unwrap();
+    assert!(matches!(scene.farm.undo_cancel(second).await, Err(FarmError::InsufficientXeconds { .. })));
+    assert_eq!(scene.farm.forget_cancelled().await.unwrap(), 0, "its time is not over");
+    scene.clock.advance(UNDO.undo_for);
+    assert_eq!(scene.farm.forget_cancelled().await.unwrap(), 1);
+    assert!(matches!(scene.farm.undo_cancel(second).await, Err(FarmError::NothingToUndo)));
+    assert!(!scene.farm.inputs_in_use().unwrap().contains(&clip.id));
+}
+
+#[tokio::test]
+async fn a_clip_that_one_agent_calls_wrong_is_looked_at_by_one_on_another_machine() {
+    let scene = Scene::new();
+    let account = scene.account("ada", 50).await;
+    let clip = scene.clip(&account, 1).await;
+    let job = scene.submit(&clip, 1, 8).await.unwrap().job.id;
+    scene.hello(1).await;
+    scene.farm.hello(hello(OTHER, 1)).await.unwrap();
+    let work = scene.next(0).await.unwrap();
+    scene.fail(work.lease, FailureClass::Input, "It cannot be decoded.").await;
+    assert_eq!(scene.next(0).await, None, "it has said what it thinks");
+    let again = scene.farm.lease_next(OTHER, 0, Duration::ZERO).await.unwrap().expect("the other one looks at once");
+    scene.fail(again.lease, FailureClass::Input, "It cannot be decoded.").await;
+    let JobEnd::Failed { error, .. } = scene.end(job) else { panic!("both say the same") };
+    assert_eq!((error.as_str(), scene.balance(&account)), ("It cannot be decoded.", 50));
+}
+
+#[tokio::test]
+async fn a_job_that_no_worker_can_do_says_what_is_missing() {
+    let scene = Scene::new();
+    let account = scene.account("ada", 50).await;
+    let clip = scene.clip(&account, 1).await;
+    let job = scene.submit(&clip, 1, 8).await.unwrap().job;
+    let Hello { mut workers, .. } = hello(AGENT, 1);
+    workers[0].encoders = vec!["nvh264enc".into()];
+    scene.farm.hello(Hello { workers, ..hello(AGENT, 1) }).await.unwrap();
+    assert_eq!(scene.next(0).await, None);
+    let why = || scene.farm.waiting(&job).unwrap().to_string();
+    assert_eq!(why(), "no worker has an encoder of kind x264 for h264");
+    scene.hello(1).await;
+    let condition = |room_bytes| Condition { availability: Availability::Ready, room_bytes };
+    scene.farm.says(AGENT, condition(10));
+    assert_eq!((scene.next(0).await, why()), (None, "no worker has 1 MiB of free disk".to_owned()));
+    scene.farm.says(AGENT, condition(1 << 30));
+    assert!(scene.next(0).await.is_some());
+}
