@@ -14,12 +14,13 @@ use tweenfarm_daemon::model::{EntryKind, JobEnd};
 use tweenfarm_protocol::{JobId, Xeconds};
 use world::{Plot, World};
 
-const HISTORIES: u64 = 2_000;
+/// A twentieth of a second of one core each.
+const HISTORIES: u64 = 1_000;
 /// A day: far longer than the work there is, by the slowest agent alone.
 const LIMIT_SECONDS: u64 = 24 * 60 * 60;
 
 const TROUBLE: Plot =
-    Plot { agents: 4, accounts: &[("ada", 1), ("bob", 3), ("eve", 1)], trouble_seconds: 600, submits: 7 };
+    Plot { agents: 4, accounts: &[("ada", 1), ("bob", 3), ("eve", 1)], trouble_seconds: 300, submits: 6 };
 
 fn seeds(count: u64) -> std::ops::Range<u64> {
     let one = std::env::var("SEED").ok().map(|seed| seed.parse().expect("SEED is a number"));
@@ -107,7 +108,7 @@ async fn whatever_happens_every_job_ends_once_and_is_paid_for_once_if_it_is_done
     }
     // A simulation that never got anywhere would prove nothing.
     let Ends { done, failed, cancelled, undone } = ends;
-    let far = done > 50 && failed > 50 && cancelled > 50 && undone > 50;
+    let far = done > 10 && failed > 10 && cancelled > 10 && undone > 10;
     assert!(std::env::var("SEED").is_ok() || far, "{ends:?}");
 }
 

@@ -28,8 +28,8 @@ use uuid::Uuid;
 
 pub const SECOND: u64 = 1_000_000;
 const RENEW_EVERY: u64 = 10 * SECOND;
-const ASK_EVERY: u64 = 5 * SECOND;
-const SWEEP_EVERY: u64 = 3 * SECOND;
+const ASK_EVERY: u64 = 6 * SECOND;
+const SWEEP_EVERY: u64 = 6 * SECOND;
 
 pub const UNDO_RULES: FarmRules = FarmRules { undo_for: Duration::from_secs(600), ..RULES };
 
@@ -299,9 +299,9 @@ impl World {
             return;
         }
         let id = asking.agent();
-        let controls = self.scene.farm.controls();
-        let rests = self.rests(id, worker);
         let Some(work) = self.scene.farm.lease_next(id, worker, Duration::ZERO).await.unwrap() else { return };
+        // Nobody else talks to the farm: what is so now was so before.
+        let controls = self.scene.farm.controls();
         assert!(!controls.is_paused(), "handed out while the queue is paused");
         assert!(controls.works(id), "handed out to an agent that does not work");
         assert_eq!(work.job.paused_at, None, "a piece of a paused job was handed out");
@@ -310,6 +310,7 @@ impl World {
             Piece::Join(_) => Capability::Join,
             Piece::Mark(_) => Capability::Mark(work.job.encoder),
         };
+        let rests = self.rests(id, worker, work.lease);
         assert!(!rests.contains(&capability), "handed out to a worker that rests from such work");
         let earlier = self.past.insert(work.lease, work.clone());
         assert!(earlier.is_none(), "a lease was given twice");
@@ -323,8 +324,8 @@ impl World {
         }
     }
 
-    /// What a worker rests from now: it may be given none of it, nor while one piece of it is being tried.
-    fn rests(&self, agent: AgentId, worker: u32) -> BTreeSet<Capability> {
+    /// What a worker rests from: it may be given none of it, nor while one piece of it, under another lease, is being tried.
+    fn rests(&self, agent: AgentId, worker: u32, given: LeaseId) -> BTreeSet<Capability> {
         let now = self.scene.farm.now();
         let views = self.scene.farm.agents();
         let view = views.iter().find(|view| view.hello.agent == agent);
@@ -332,7 +333,7 @@ impl World {
         rests
             .filter(|(_, _, breaker)| match breaker {
                 Breaker::Open { until, .. } => *until > now,
-                Breaker::HalfOpen { .. } => true,
+                Breaker::HalfOpen { lease, .. } => *lease != given,
                 Breaker::Closed { .. } => false,
             })
             .map(|(_, work, _)| *work)
