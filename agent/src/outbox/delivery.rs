@@ -58,8 +58,9 @@ impl Delivery {
                 let done = link.put_together(entry.lease, self.upload.clone(), etags).await;
                 done.map_err(|cause| self.not_together(cause))?;
             }
-            // When the lease is over, the answer to the report says so.
-            Some(Placement::There | Placement::Over) => {}
+            // Nobody waits for it: there is nothing to report either.
+            Some(Placement::Over) => return Err(Step::Settled),
+            Some(Placement::There) => {}
         }
         self.is_done = true;
         Ok(())
