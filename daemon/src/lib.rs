@@ -5,6 +5,7 @@
 
 pub mod admission;
 pub mod alerts;
+pub mod backup;
 pub mod blobs;
 pub mod config;
 pub mod farm;

@@ -20,6 +20,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tweenfarm_daemon::{
+    backup,
     blobs::{
         self, BlobError, Blobs, DiskStore, Signer,
         s3::{S3Settings, S3Store},
@@ -80,6 +81,9 @@ struct Cli {
     /// Check the configuration and stop
     #[arg(long)]
     check_config: bool,
+    /// Make store and keys in the state folder from a backup, and stop
+    #[arg(long, value_name = "FILE")]
+    restore: Option<PathBuf>,
     /// For tests: die at this point of the farm's work
     #[cfg(debug_assertions)]
     #[arg(long, value_name = "WORK:POINT", hide = true)]
@@ -97,6 +101,15 @@ fn main() -> ExitCode {
     if cli.check_config {
         println!("the configuration is good");
         return ExitCode::SUCCESS;
+    }
+    if let Some(file) = cli.restore {
+        return match backup::restore(&file, &config.state_folder) {
+            Ok(restored) => {
+                println!("{} records and the keys are in {}", restored.records, config.state_folder.display());
+                ExitCode::SUCCESS
+            }
+            Err(error) => complain(&error.into(), 1),
+        };
     }
     #[cfg(debug_assertions)]
     if let Some(point) = cli.die_at {
@@ -228,6 +241,7 @@ async fn serve(
         marks,
         look: tweenfarm_media::probe,
         upload_bytes_max: config.upload_bytes_max,
+        state_folder: config.state_folder.clone(),
         intake: config.intake.clone(),
         outbound: outbound.clone(),
         audit,

@@ -193,6 +193,9 @@ impl Store for Breaking {
         self.reach(Point::BeforeWrite)?;
         self.inner.commit(writes)
     }
+    fn copy(&self, record: &mut dyn FnMut(&[u8], &[u8]) -> std::io::Result<()>) -> Result<(), StoreError> {
+        self.inner.copy(record)
+    }
     fn sync(&self) -> Result<(), StoreError> {
         self.reach(Point::BeforeSync)?;
         self.inner.sync()?;

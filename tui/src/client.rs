@@ -4,7 +4,7 @@ use crate::{command::AccountName, console::AgentOrder};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response,
-    body::{Bytes, Incoming},
+    body::{Body, Bytes, Incoming},
     client::conn::http1,
     header,
     http::request::Builder,
@@ -302,6 +302,11 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// All of its bytes, where it says how many.
+    pub fn length(&self) -> Option<u64> {
+        Body::size_hint(&self.body).exact()
+    }
+
     /// The bytes that came next; none at its end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         while let Some(frame) = self.body.frame().await {

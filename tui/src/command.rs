@@ -51,6 +51,18 @@ pub enum Command {
         #[arg(short, long)]
         follow: bool,
     },
+    /// Copy accounts, ledger, jobs and the farm's keys into one file while the daemon runs; clips are not in it
+    Backup {
+        /// A new file, which only its owner can read
+        file: PathBuf,
+    },
+    /// Make a state folder from a backup, for a daemon that is not running
+    Restore {
+        file: PathBuf,
+        /// An empty or a new one
+        #[arg(long, value_name = "FOLDER")]
+        state_folder: PathBuf,
+    },
     /// Say whether the farm is well and, if not, what to do
     Doctor,
     /// Print what makes a shell complete this command line

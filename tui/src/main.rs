@@ -1,5 +1,6 @@
 //! tweenfarm: the operator's console and command line. It speaks to the daemon over the operator API and keeps nothing.
 
+mod backup;
 mod client;
 mod command;
 mod console;
@@ -9,6 +10,7 @@ mod show;
 mod submit;
 mod up;
 
+use backup::BackupError;
 use clap::{CommandFactory, Parser};
 use client::{Client, ClientError};
 use command::{Ask, Cli, Command};
@@ -86,6 +88,8 @@ enum Trouble {
     Submit(#[from] SubmitError),
     #[error(transparent)]
     Up(#[from] UpError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     #[error("the console cannot be shown: {0}")]
     Terminal(io::Error),
     #[error("the pages cannot be written to {folder}: {source}")]
@@ -98,16 +102,16 @@ enum Trouble {
 impl Trouble {
     fn code(&self) -> u8 {
         match self {
-            Trouble::Client(
-                ClientError::Refused { .. } | ClientError::NoSuchAccount(_) | ClientError::NoSuchAgent(_),
-            )
-            | Trouble::Up(_)
-            | Trouble::Man { .. }
-            | Trouble::Unwell(_) => REFUSED,
-            Trouble::Client(_) | Trouble::Submit(SubmitError::Unreachable { .. }) => UNREACHABLE,
-            Trouble::Terminal(_) => MISUSED,
+            Trouble::Client(error) | Trouble::Backup(BackupError::Client(error)) => match error {
+                ClientError::Refused { .. } | ClientError::NoSuchAccount(_) | ClientError::NoSuchAgent(_) => REFUSED,
+                _ => UNREACHABLE,
+            },
+            Trouble::Submit(SubmitError::Unreachable { .. }) => UNREACHABLE,
             Trouble::Submit(SubmitError::Failed { .. }) => JOB_FAILED,
-            Trouble::Submit(_) => REFUSED,
+            Trouble::Terminal(_) => MISUSED,
+            Trouble::Submit(_) | Trouble::Up(_) | Trouble::Backup(_) | Trouble::Man { .. } | Trouble::Unwell(_) => {
+                REFUSED
+            }
         }
     }
 }
@@ -126,6 +130,15 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Tr
             let text = if json { show::json(&findings) } else { show::doctor(&findings) };
             if doctor::is_well(&findings) { Ok(text) } else { Err(Trouble::Unwell(text)) }
         }
+        Command::Backup { file } => {
+            let bytes = backup::take(client, &file).await?;
+            let note = format!(
+                "{} holds {bytes} bytes; the clips are files in the blobs folder, copy them after this",
+                file.display()
+            );
+            Ok(if json { show::json(&serde_json::json!({ "file": file, "size_bytes": bytes })) } else { note })
+        }
+        Command::Restore { file, state_folder } => Ok(backup::restore(&file, &state_folder).await?),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tweenfarm", &mut script);
@@ -135,7 +148,10 @@ async fn run(client: &Client, command: Command, json: bool) -> Result<String, Tr
             let written =
                 std::fs::create_dir_all(&folder).and_then(|()| clap_mangen::generate_to(Cli::command(), &folder));
             written.map_err(|source| Trouble::Man { folder: folder.clone(), source })?;
-            Ok(format!("the pages are in {0}: man -M {0} tweenfarm, or copy them to a man1 folder", folder.display()))
+            Ok(format!(
+                "the pages are in {0}: man {0}/tweenfarm.1, or copy them to where man looks, a folder called man1",
+                folder.display()
+            ))
         }
         Command::Ask(asked) => Ok(ask(client, asked, json).await?),
     }

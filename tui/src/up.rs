@@ -147,7 +147,7 @@ fn say(addresses: &Addresses, folder: &Path, key: &Path) {
 }
 
 /// Beside this program, where a build and a package put it, or in PATH.
-fn found(program: &'static str) -> Result<PathBuf, UpError> {
+pub fn found(program: &'static str) -> Result<PathBuf, UpError> {
     let beside = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(program)));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let in_path = std::env::split_paths(&path).map(|folder| folder.join(program));

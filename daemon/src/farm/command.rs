@@ -10,7 +10,7 @@ use crate::model::{
     Account, Agent, ApiKey, Controls, Credit, Duty, Invite, Job, KeyHash, MediaFile, News, ObjectKey, Operator,
     Priority, Project, SecretHash, ShareToken, Webhook, Weight,
 };
-use std::time::Duration;
+use std::{fs::File, path::PathBuf, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_media::SourceFacts;
 use tweenfarm_protocol::{
@@ -75,6 +75,11 @@ pub(super) enum Command {
     SaveKeyUses {
         uses: Vec<(KeyHash, Timestamp)>,
         reply: Reply<()>,
+    },
+    /// The store as it is between two groups, with the keys of this folder.
+    BackUp {
+        state_folder: PathBuf,
+        reply: Reply<File>,
     },
     AddProject {
         account: AccountId,

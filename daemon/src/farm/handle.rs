@@ -28,6 +28,8 @@ use crate::{
 };
 use std::{
     collections::HashMap,
+    fs::File,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -542,6 +544,11 @@ impl Farm {
         if let Some(held) = held {
             self.shared.presence().seen(held.agent, self.now());
         }
+    }
+
+    /// Store and keys in one file, consistent whatever goes on; see `backup`. Commands wait while the store is copied.
+    pub async fn back_up(&self, state_folder: PathBuf) -> Result<File, FarmError> {
+        self.send(|reply| Command::BackUp { state_folder, reply }).await
     }
 
     pub(super) async fn send<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, FarmError> {

@@ -17,6 +17,7 @@ use super::{
     webhooks,
 };
 use crate::{
+    backup,
     model::{Agent, Duty, Event, Spot},
     schedule::share::{self, Share},
     store::{Store, Write},
@@ -189,6 +190,13 @@ impl Writer {
                     Ok(())
                 });
                 self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+            }
+            Command::BackUp { state_folder, reply } => {
+                let made = backup::make(&*self.store, &state_folder).map_err(|error| {
+                    tracing::error!(error = &error as &dyn std::error::Error, "no backup could be made");
+                    FarmError::Unavailable
+                });
+                self.group.answers.push(Box::new(move |durable| deliver(reply, made, durable)));
             }
             Command::AddProject { account, name, reply } => {
                 self.answer(reply, |tx| projects::add(tx, account, name));

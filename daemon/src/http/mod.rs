@@ -53,7 +53,12 @@ use limits::{RateLimits, RateRules};
 use openapi::{Access, Operation, Surface};
 use payments::PaymentSecret;
 use serde_json::json;
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
@@ -72,6 +77,8 @@ pub struct HttpState {
     pub prober: Prober,
     pub locks: locks::KeyLocks,
     pub upload_bytes_max: u64,
+    /// Of the store and the farm's keys, for a backup.
+    pub state_folder: Arc<Path>,
     pub intake: Intake,
     pub outbound: Outbound,
     /// What the last audit found.
@@ -99,6 +106,7 @@ pub struct HttpParts {
     pub marks: Marks,
     pub look: crate::probe::Look,
     pub upload_bytes_max: u64,
+    pub state_folder: PathBuf,
     pub intake: IntakeRules,
     /// How URLs that clients name are asked.
     pub outbound: Outbound,
@@ -125,6 +133,7 @@ impl HttpState {
             marks: Arc::new(parts.marks),
             locks: locks::KeyLocks::default(),
             upload_bytes_max: parts.upload_bytes_max,
+            state_folder: parts.state_folder.into(),
             intake: Intake::new(parts.intake),
             outbound: parts.outbound,
             audit: parts.audit,

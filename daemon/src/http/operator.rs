@@ -5,6 +5,7 @@
 mod accounts;
 mod agents;
 mod asked;
+mod backup;
 mod door;
 mod events;
 mod jobs;
@@ -56,6 +57,7 @@ pub fn routes() -> Routes {
         .get("/operator/operators", Admin, operators::list)
         .post("/operator/operators", Admin, operators::add)
         .delete("/operator/operators/{name}", Admin, operators::revoke)
+        .get("/operator/backup", Admin, backup::download)
         .get("/operator/agents", Viewer, agents::list)
         .delete("/operator/agents/{agent}", Admin, agents::revoke)
         .post("/operator/invitations", Admin, agents::invite)

@@ -19,6 +19,7 @@ use crate::model::{
     Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile, ObjectKey,
     Operator, Origin, Project, ShareToken, StoryLine, Webhook,
 };
+use std::io;
 use tweenfarm_protocol::{AccountId, AgentId, EntryId, FileId, JobId, ProjectId, Timestamp, join::Fingerprint};
 
 /// Why the store could not read or write.
@@ -179,6 +180,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Applies all writes, in order, or none. Only the farm's writer calls it.
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;
+    /// Every record as it lies on disk, for a backup. Only the farm's writer calls it, between two commits.
+    fn copy(&self, record: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>;
     /// Returns once everything committed before survives a power cut.
     fn sync(&self) -> Result<(), StoreError>;
 }

@@ -414,6 +414,14 @@ impl Store for SledStore {
         self.write(writes)
     }
 
+    fn copy(&self, record: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError> {
+        for entry in self.db.iter() {
+            let (key, value) = entry.map_err(|source| io_error("read", source))?;
+            record(&key, &value).map_err(|source| io_error("copy", source))?;
+        }
+        Ok(())
+    }
+
     fn sync(&self) -> Result<(), StoreError> {
         self.tree.sync()
     }

@@ -181,6 +181,7 @@ impl Bench {
             marks,
             look,
             upload_bytes_max: UPLOAD_BYTES_MAX,
+            state_folder: root.path().to_owned(),
             intake: intake::RULES.clone(),
             outbound: Outbound::new(OutboundRules::default()).unwrap(),
             audit: watch::channel(Audit::default()).1,

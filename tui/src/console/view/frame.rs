@@ -103,10 +103,11 @@ pub fn hints(buffer: &mut Buffer, area: Rect, state: &State) {
     let here = keys::TABLE.iter().filter(|binding| !binding.hint.is_empty() && binding.works_on(state.screen));
     let may = here.filter(|binding| state.role() >= binding.least);
     let own = may.map(|binding| (binding.presses[0].name(), binding.hint));
-    let always =
-        [("/".to_owned(), "filter"), (":".to_owned(), "command"), ("?".to_owned(), "help"), ("q".to_owned(), "quit")];
+    // First the one that tells the others: on a narrow screen the last ones are not shown.
+    let first = std::iter::once(("?".to_owned(), "help"));
+    let last = [("/".to_owned(), "filter"), (":".to_owned(), "command"), ("q".to_owned(), "quit")];
     let mut x = area.x + 1;
-    for (key, hint) in own.chain(always) {
+    for (key, hint) in first.chain(own).chain(last) {
         let width = (key.width() + hint.width() + 3) as u16;
         if x + width > area.right() {
             break;
