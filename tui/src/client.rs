@@ -1,6 +1,6 @@
 //! The operator API as methods: JSON over HTTP over the daemon's Unix socket, one connection for each call.
 
-use crate::{command::AccountName, console::AgentOrder};
+use crate::{command::AccountName, console::AgentOrder, door::Door};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Response,
@@ -16,13 +16,13 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::net::UnixStream;
 use tweenfarm_protocol::{
     AgentId, FileId, JobId, KeyId, Xeconds,
     operator::{
-        AddKey, AddUser, AddedKey, AddedUser, Adjust, AgentRow, DutyRow, Grant, Granted, Invite, Invited, JobRow,
-        JobSchedule, KeyRow, LedgerRow, NewKey, Page, Pinned, Problem, QueueRow, RevokedAgent, RevokedKey, SetPriority,
-        SetWeight, Standing, Status, Sweep, Swept, UserRow, WatchOrder, WatchOrdered, WatchView, WeightRow,
+        AddKey, AddOperator, AddUser, AddedKey, AddedOperator, AddedUser, Adjust, AgentRow, DutyRow, Grant, Granted,
+        Invite, Invited, JobRow, JobSchedule, KeyRow, LedgerRow, NewKey, OperatorRow, Page, Pinned, Problem, QueueRow,
+        RevokedAgent, RevokedKey, RevokedOperator, SetPriority, SetWeight, Standing, Status, Sweep, Swept, UserRow,
+        WatchOrder, WatchOrdered, WatchView, WeightRow,
     },
 };
 
@@ -40,6 +40,8 @@ pub enum ClientError {
     NoPermission(PathBuf),
     #[error("{path} could not be connected to: {source}")]
     Socket { path: PathBuf, source: io::Error },
+    #[error("the daemon at {address} cannot be reached: {sentence}")]
+    Network { address: String, sentence: String },
     #[error("the daemon did not answer within {} s: see its log", ANSWER_WITHIN.as_secs())]
     Silent,
     #[error("the daemon broke the connection off, it may be stopping: {0}")]
@@ -55,12 +57,12 @@ pub enum ClientError {
 }
 
 pub struct Client {
-    socket: PathBuf,
+    door: Door,
 }
 
 impl Client {
-    pub fn new(socket: PathBuf) -> Client {
-        Client { socket }
+    pub fn new(door: Door) -> Client {
+        Client { door }
     }
 
     pub async fn add_user(&self, user: AddUser) -> Result<AddedUser, ClientError> {
@@ -161,6 +163,18 @@ impl Client {
 
     pub async fn agents(&self) -> Result<Vec<AgentRow>, ClientError> {
         self.get("/operator/agents").await
+    }
+
+    pub async fn operators(&self) -> Result<Vec<OperatorRow>, ClientError> {
+        self.get("/operator/operators").await
+    }
+
+    pub async fn add_operator(&self, operator: AddOperator) -> Result<AddedOperator, ClientError> {
+        self.post("/operator/operators", &operator).await
+    }
+
+    pub async fn revoke_operator(&self, name: &str) -> Result<RevokedOperator, ClientError> {
+        self.call(Method::DELETE, &format!("/operator/operators/{name}"), Bytes::new()).await
     }
 
     pub async fn status(&self) -> Result<Status, ClientError> {
@@ -282,13 +296,17 @@ impl Client {
 
     fn request(&self, method: Method, path: &str) -> Builder {
         let request = Request::builder().method(method).uri(path).header(header::HOST, "tweenfarmd");
-        request.header(header::CONTENT_TYPE, "application/json")
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        match self.door.token() {
+            Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        }
     }
 
     /// One request on a connection of its own; its answer as far as the head.
     async fn send(&self, request: Builder, body: Bytes) -> Result<Response<Incoming>, ClientError> {
-        let stream = UnixStream::connect(&self.socket).await.map_err(|cause| unreachable_at(&self.socket, cause))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let connection = self.door.connect().await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(connection)).await?;
         // It ends with the sender; what goes wrong on it comes back through the request.
         tokio::spawn(connection);
         let request = request.body(Full::new(body)).map_err(|cause| ClientError::Unreadable(cause.to_string()))?;
@@ -327,13 +345,16 @@ fn refusal(bytes: &[u8]) -> ClientError {
     serde_json::from_slice(bytes).map_or_else(unreadable, |Problem { error }| ClientError::Refused { sentence: error })
 }
 
-fn unreachable_at(path: &Path, source: io::Error) -> ClientError {
-    let path = path.to_owned();
-    match source.kind() {
-        io::ErrorKind::NotFound => ClientError::NoSocket(path),
-        io::ErrorKind::ConnectionRefused => ClientError::NotRunning(path),
-        io::ErrorKind::PermissionDenied => ClientError::NoPermission(path),
-        _ => ClientError::Socket { path, source },
+impl ClientError {
+    /// Of a socket that could not be connected to.
+    pub fn at_socket(path: &Path, source: io::Error) -> ClientError {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound => ClientError::NoSocket(path),
+            io::ErrorKind::ConnectionRefused => ClientError::NotRunning(path),
+            io::ErrorKind::PermissionDenied => ClientError::NoPermission(path),
+            _ => ClientError::Socket { path, source },
+        }
     }
 }
 
@@ -357,7 +378,7 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
             String::from_utf8_lossy(&request[..length]).into_owned()
         };
-        let client = Client::new(path);
+        let client = Client::new(Door::Socket(path));
         tokio::join!(client.status(), daemon)
     }
 
@@ -380,8 +401,8 @@ mod tests {
     async fn a_daemon_that_is_not_there_is_said_to_be_so() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("operator.sock");
-        assert!(matches!(Client::new(path.clone()).status().await, Err(ClientError::NoSocket(_))));
+        assert!(matches!(Client::new(Door::Socket(path.clone())).status().await, Err(ClientError::NoSocket(_))));
         drop(UnixListener::bind(&path).unwrap());
-        assert!(matches!(Client::new(path).status().await, Err(ClientError::NotRunning(_))));
+        assert!(matches!(Client::new(Door::Socket(path)).status().await, Err(ClientError::NotRunning(_))));
     }
 }

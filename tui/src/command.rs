@@ -3,7 +3,10 @@
 use crate::{console::ThemeName, submit::Submit, up::Up};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tweenfarm_protocol::{AccountId, JobId, KeyId, Xeconds, operator::WatchState};
+use tweenfarm_protocol::{
+    AccountId, JobId, KeyId, Xeconds,
+    operator::{Role, WatchState},
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -20,6 +23,15 @@ pub struct Cli {
     /// Socket of the daemon's operator API. Without one: /run/tweenfarm/operator.sock, or that of `tweenfarm up`
     #[arg(long, global = true, env = "TWEENFARM_SOCKET", value_name = "PATH")]
     pub socket: Option<PathBuf>,
+    /// A daemon elsewhere, in place of the one in the pass
+    #[arg(long, global = true, value_name = "https://HOST:PORT")]
+    pub daemon: Option<String>,
+    /// File with the pass that `tweenfarm operators add NAME` printed
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// The pass itself
+    #[arg(long, hide = true, env = "TWEENFARM_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
     /// Print JSON instead of text
     #[arg(long, global = true)]
     pub json: bool,
@@ -175,6 +187,11 @@ pub enum Ask {
         #[command(subcommand)]
         command: Option<Watch>,
     },
+    /// Say who may operate the farm from elsewhere, and as what
+    Operators {
+        #[command(subcommand)]
+        command: Operators,
+    },
     /// Show how busy the farm is and whether its ledgers add up
     Status,
 }
@@ -218,6 +235,21 @@ pub enum Watch {
 fn watch_state(text: &str) -> Result<WatchState, String> {
     let found = WatchState::ALL.into_iter().find(|state| state.name() == text);
     found.ok_or_else(|| format!("it takes one of {}", WatchState::ALL.map(WatchState::name).join(", ")))
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Operators {
+    /// Add one; the pass is shown this once
+    Add {
+        name: String,
+        /// viewer looks, operator runs the farm, admin gives money, keys and roles
+        #[arg(long)]
+        role: Role,
+    },
+    /// List them
+    List,
+    /// Make a token useless at once
+    Revoke { name: String },
 }
 
 #[derive(Debug, Subcommand)]

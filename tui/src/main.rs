@@ -5,6 +5,7 @@ mod client;
 mod command;
 mod console;
 mod doctor;
+mod door;
 mod logs;
 mod show;
 mod submit;
@@ -15,6 +16,7 @@ use clap::{CommandFactory, Parser};
 use client::{Client, ClientError};
 use command::{Ask, Cli, Command};
 use console::AgentOrder;
+use door::Door;
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -23,7 +25,7 @@ use std::{
 use submit::SubmitError;
 use tweenfarm_protocol::{
     JobId,
-    operator::{AddKey, AddUser, CreditKind, Grant, Invite, WatchOrder},
+    operator::{AddKey, AddOperator, AddUser, CreditKind, Grant, Invite, WatchOrder},
 };
 use up::UpError;
 
@@ -46,9 +48,17 @@ async fn main() -> ExitCode {
     if cli.panic {
         console::PANICS.store(true, std::sync::atomic::Ordering::Relaxed);
     }
-    let socket = socket(cli.socket);
-    let daemon = socket.display().to_string();
-    let client = Client::new(socket);
+    let door = match Door::in_network(cli.daemon.as_deref(), cli.token_file.as_deref(), cli.token.as_deref()) {
+        // A socket that is named wins over a pass that lies in the environment.
+        Ok(Some(door)) if cli.socket.is_none() || cli.daemon.is_some() || cli.token_file.is_some() => door,
+        Ok(_) => Door::Socket(socket(cli.socket)),
+        Err(refused) => {
+            eprintln!("tweenfarm: {refused}");
+            return ExitCode::from(MISUSED);
+        }
+    };
+    let daemon = door.to_string();
+    let client = Client::new(door);
     let ended = match cli.command {
         None => console::run(client, daemon, cli.theme).await.map(|()| String::new()).map_err(Trouble::Terminal),
         Some(command) => run(&client, command, cli.json).await,
@@ -262,6 +272,20 @@ async fn ask(client: &Client, asked: Ask, json: bool) -> Result<String, ClientEr
             };
             Ok(if json { show::json(&ordered) } else { show::watch_ordered(&ordered) })
         }
+        Ask::Operators { command } => match command {
+            command::Operators::Add { name, role } => {
+                let added = client.add_operator(AddOperator { name, role }).await?;
+                Ok(if json { show::json(&added) } else { show::added_operator(&added) })
+            }
+            command::Operators::List => {
+                let operators = client.operators().await?;
+                Ok(if json { show::json(&operators) } else { show::operators(&operators) })
+            }
+            command::Operators::Revoke { name } => {
+                let revoked = client.revoke_operator(&name).await?;
+                Ok(if json { show::json(&revoked) } else { show::revoked_operator(&revoked) })
+            }
+        },
         Ask::Status => {
             let status = client.status().await?;
             Ok(if json { show::json(&status) } else { show::status(&status) })

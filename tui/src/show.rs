@@ -1,9 +1,11 @@
 //! Answers as text for people, and as JSON for programs.
 
 mod agents;
+mod operators;
 mod watch;
 
 pub use agents::{agents, invited, revoked_agent};
+pub use operators::{added_operator, operators, revoked_operator};
 pub use watch::{watch, watch_ordered};
 
 use crate::{

@@ -191,7 +191,7 @@ async fn owner(addresses: &Addresses, folder: &Path) -> Result<PathBuf, UpError>
     if path.exists() {
         return Ok(path);
     }
-    let client = Client::new(addresses.operator.clone());
+    let client = Client::new(crate::door::Door::Socket(addresses.operator.clone()));
     let user = AddUser { email: OWNER_EMAIL.to_owned(), xeconds: OWNER_XECONDS, trial: false };
     let key = match client.add_user(user).await {
         Ok(added) => added.api_key,

@@ -1,0 +1,226 @@
+//! Ways to the operator API: the daemon's socket on its own machine, TLS from any other. A pass says where the daemon is,
+//! how it is recognised and who comes; to anybody but the daemon it is of, nothing but a greeting is sent.
+
+use crate::client::ClientError;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+    version::TLS13,
+};
+use sha2::{Digest, Sha256};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+};
+use tokio_rustls::TlsConnector;
+use tweenfarm_protocol::{
+    join::{DAEMON_NAME, Fingerprint, is_host_and_port},
+    operator::Pass,
+};
+
+/// A daemon that does not shake hands for this long is not there, or not one.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+
+/// A connection, whichever way it came about.
+pub trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<Stream: AsyncRead + AsyncWrite + Send + Unpin> Connection for Stream {}
+
+#[derive(Clone, Debug)]
+pub enum Door {
+    Socket(PathBuf),
+    Network(Pass),
+}
+
+/// Why there is no way to the daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum NoDoor {
+    #[error("{path} cannot be read: {source}")]
+    Unreadable { path: PathBuf, source: io::Error },
+    #[error("the pass in {from} cannot be used: {source}")]
+    Pass { from: String, source: tweenfarm_protocol::operator::NotAPass },
+    #[error("--daemon takes https://HOST:PORT, such as https://farm.example.org:8091")]
+    Address,
+    #[error(
+        "--daemon needs the pass that `tweenfarm operators add NAME` printed: put it into a file for --token-file, or into TWEENFARM_TOKEN"
+    )]
+    NoPass,
+}
+
+impl Door {
+    /// The one in the network, if the command line asks for one. `daemon` wins over the address in the pass.
+    pub fn in_network(
+        daemon: Option<&str>,
+        token_file: Option<&Path>,
+        token: Option<&str>,
+    ) -> Result<Option<Door>, NoDoor> {
+        let (text, from) = match (token_file, token) {
+            (Some(path), _) => {
+                let unreadable = |source| NoDoor::Unreadable { path: path.to_owned(), source };
+                (std::fs::read_to_string(path).map_err(unreadable)?, path.display().to_string())
+            }
+            (None, Some(token)) => (token.to_owned(), "TWEENFARM_TOKEN".to_owned()),
+            (None, None) if daemon.is_some() => return Err(NoDoor::NoPass),
+            (None, None) => return Ok(None),
+        };
+        let mut pass: Pass = text.parse().map_err(|source| NoDoor::Pass { from, source })?;
+        if let Some(daemon) = daemon {
+            let address = daemon.strip_prefix("https://").map(|rest| rest.trim_end_matches('/'));
+            pass.address = address.filter(|address| is_host_and_port(address)).ok_or(NoDoor::Address)?.to_owned();
+        }
+        Ok(Some(Door::Network(pass)))
+    }
+
+    /// What opens the door, where something does.
+    pub fn token(&self) -> Option<&str> {
+        match self {
+            Door::Socket(_) => None,
+            Door::Network(pass) => Some(&pass.token),
+        }
+    }
+
+    pub async fn connect(&self) -> Result<Box<dyn Connection>, ClientError> {
+        match self {
+            Door::Socket(path) => {
+                let stream = UnixStream::connect(path).await.map_err(|cause| ClientError::at_socket(path, cause))?;
+                Ok(Box::new(stream))
+            }
+            Door::Network(pass) => {
+                let failed = |sentence| ClientError::Network { address: pass.address.clone(), sentence };
+                let met = tokio::time::timeout(HANDSHAKE_WITHIN, meet(pass)).await;
+                let met = met.map_err(|_| failed(format!("no answer within {} s", HANDSHAKE_WITHIN.as_secs())))?;
+                Ok(Box::new(met.map_err(|cause| failed(sentence(&cause)))?))
+            }
+        }
+    }
+}
+
+/// Where, for people; the token is not told.
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Door::Socket(path) => path.display().fmt(f),
+            Door::Network(pass) => write!(f, "{}@{}", pass.name, pass.address),
+        }
+    }
+}
+
+async fn meet(pass: &Pass) -> io::Result<impl Connection + use<>> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let host = pass.address.rsplit_once(':').map_or(pass.address.as_str(), |(host, _)| host);
+    let host = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
+    let verifier = Arc::new(Recognised { authority: pass.authority, host: host.clone(), provider: provider.clone() });
+    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]);
+    let config = config.map_err(io::Error::other)?.dangerous().with_custom_certificate_verifier(verifier);
+    let mut config = config.with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(&pass.address).await?;
+    stream.set_nodelay(true)?;
+    TlsConnector::from(Arc::new(config)).connect(host, stream).await
+}
+
+fn sentence(cause: &io::Error) -> String {
+    let refused = cause.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match refused {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            "it is not the daemon of this pass: it shows another certificate, so nothing was sent to it".to_owned()
+        }
+        _ => cause.to_string(),
+    }
+}
+
+/// Believes the certificate with this fingerprint, and what it vouches for.
+#[derive(Debug)]
+struct Recognised {
+    authority: Fingerprint,
+    host: ServerName<'static>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Recognised {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        behind: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        status: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let matches =
+            |certificate: &&CertificateDer<'_>| Fingerprint(Sha256::digest(certificate).into()) == self.authority;
+        // One that vouches for itself and is the very one the pass names needs nobody else's word.
+        if matches(&own) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let authority = behind.iter().find(matches).ok_or(CertificateError::ApplicationVerificationFailure)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone().into_owned())?;
+        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone()).build();
+        let chain = chain.map_err(|cause| rustls::Error::General(cause.to_string()))?;
+        // The farm's own authority vouches for one daemon wherever it is; a certificate from files is of a host.
+        let daemon = ServerName::try_from(DAEMON_NAME).map_err(|cause| rustls::Error::General(cause.to_string()))?;
+        let as_daemon = chain.verify_server_cert(own, behind, &daemon, status, now);
+        as_daemon.or_else(|_| chain.verify_server_cert(own, behind, &self.host, status, now))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pass() -> Pass {
+        let (name, address) = ("ann".into(), "farm.example.org:8091".into());
+        Pass { name, address, authority: Fingerprint([7; 32]), token: "tfo_secret".into() }
+    }
+
+    #[test]
+    fn a_pass_opens_the_door_it_names_or_the_one_that_is_asked_for() {
+        let line = pass().to_string();
+        let found = |daemon| match Door::in_network(daemon, None, Some(&line)) {
+            Ok(Some(Door::Network(pass))) => Ok(pass.address),
+            Ok(_) => panic!("no door in the network"),
+            Err(refused) => Err(refused.to_string()),
+        };
+        assert_eq!(found(None).unwrap(), "farm.example.org:8091");
+        assert_eq!(found(Some("https://192.0.2.7:9000/")).unwrap(), "192.0.2.7:9000");
+        assert!(found(Some("http://192.0.2.7:9000")).unwrap_err().contains("https://HOST:PORT"));
+        assert!(Door::in_network(None, None, None).unwrap().is_none());
+        assert!(matches!(Door::in_network(Some("https://a:1"), None, None), Err(NoDoor::NoPass)));
+        let refused = Door::in_network(None, None, Some("tfo_secret")).unwrap_err().to_string();
+        assert!(refused.contains("tweenfarm operators add") && !refused.contains("tfo_secret"), "{refused}");
+        let shown = format!("{0} {0:?}", Door::Network(pass()));
+        assert!(shown.contains("ann@farm.example.org:8091") && !shown.contains("secret"), "{shown}");
+    }
+}
