@@ -16,6 +16,7 @@ pub mod join;
 pub mod ledger;
 pub mod logging;
 pub mod marks;
+pub mod metrics;
 pub mod model;
 pub mod open_files;
 pub mod outbound;

@@ -219,9 +219,14 @@ async fn serve(
     let (agents_listener, agents_file) = listen_privately(&mut handed, &config.agents_socket)?;
     let (operator_listener, operator_file) = listen_privately(&mut handed, &config.operator_socket)?;
     let (intake_listener, intake_file) = listen_privately(&mut handed, &config.intake_socket)?;
+    let metrics_listener = match config.metrics_listen {
+        Some(address) => Some(listen(&mut handed, address, "metrics.listen").await?),
+        None => None,
+    };
     let secure = operators_in_network(&config, &mut handed, &authority).await?;
     handed.finish()?;
     let mut addresses = Addresses::of(&config, &http_listener, &rpc_listener)?;
+    addresses.metrics = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     addresses.operator_network = secure.as_ref().map(|(listener, _, _)| listener.local_addr()).transpose()?;
 
     let public_url = addresses.public_url.parse()?;
@@ -283,6 +288,10 @@ async fn serve(
         let listener = SecureListener::start(listener, shown, stop.clone())?;
         let operators = http::operator_router(state.clone(), Door::Network);
         tasks.spawn(http::serve::serve(listener, operators, OPERATOR_CONNECTIONS_MAX, stop.clone()));
+    }
+    if let Some(listener) = metrics_listener {
+        let metrics = http::metrics_router(state.clone());
+        tasks.spawn(http::serve::serve(listener, metrics, OPERATOR_CONNECTIONS_MAX, stop.clone()));
     }
     let operator = http::operator_router(state, Door::Socket);
     tasks.spawn(http::serve::serve(operator_listener, operator, OPERATOR_CONNECTIONS_MAX, stop.clone()));
@@ -398,6 +407,7 @@ struct Addresses {
     operator: PathBuf,
     /// Over TLS, where that is wanted.
     operator_network: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     pid: u32,
 }
 
@@ -412,6 +422,7 @@ impl Addresses {
             agents: config.agents_socket.clone(),
             operator: config.operator_socket.clone(),
             operator_network: None,
+            metrics: None,
             pid: std::process::id(),
         })
     }

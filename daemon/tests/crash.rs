@@ -180,6 +180,9 @@ impl Store for Breaking {
     fn agents(&self) -> Result<Vec<Agent>, StoreError> {
         self.inner.agents()
     }
+    fn size_bytes(&self) -> Result<u64, StoreError> {
+        self.inner.size_bytes()
+    }
     fn operators(&self) -> Result<Vec<Operator>, StoreError> {
         self.inner.operators()
     }

@@ -1,7 +1,7 @@
 //! The farm's events as they are handed on: a ring that the writer fills and never waits for, and readers that each go
 //! at their own pace. Who is slower than the ring is long is told how much was lost.
 
-use super::tally::Tally;
+use super::tally::{Instruments, Tally};
 use crate::model::{About, Event};
 use std::{
     collections::VecDeque,
@@ -18,6 +18,7 @@ pub(super) struct Events {
     /// How many events there have been.
     told: watch::Sender<u64>,
     tally: Mutex<Tally>,
+    pub(super) instruments: Instruments,
 }
 
 #[derive(Default)]
@@ -29,7 +30,12 @@ struct Ring {
 
 impl Default for Events {
     fn default() -> Events {
-        Events { ring: Mutex::default(), told: watch::Sender::new(0), tally: Mutex::default() }
+        Events {
+            ring: Mutex::default(),
+            told: watch::Sender::new(0),
+            tally: Mutex::default(),
+            instruments: Instruments::default(),
+        }
     }
 }
 
@@ -43,6 +49,7 @@ impl Events {
         for event in events {
             log(&event);
             self.tally.lock().unwrap_or_else(PoisonError::into_inner).count(&event);
+            self.instruments.count(&event);
             ring.kept.push_back(Arc::new(event));
             if ring.kept.len() > KEPT_MAX {
                 ring.kept.pop_front();

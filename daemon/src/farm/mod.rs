@@ -39,5 +39,5 @@ pub use request::{
     Asked, Bought, Home, Idempotency, MoneyBack, NewAccount, NewKey, NewUpload, NewWebhook, Payer, Payment, Reversed,
     SignedIn, Submission, Submitted,
 };
-pub use tally::{BUSY_OVER, SEGMENT_SECONDS, Tally, WorkerTally};
+pub use tally::{BUSY_OVER, Instruments, Tally, WorkerTally};
 pub use view::{AgentView, Audit, ClaimedNews, InHand, JobView, LeaseSweep, LeasedWork, Load, Piece};

@@ -6,7 +6,7 @@ use super::{
     handle::Farm,
     leases,
     request::{Idempotency, Submitted},
-    tally::Tally,
+    tally::{Instruments, Tally},
     view::{AgentView, Audit, InHand, JobView, LeasedWork, Load},
 };
 use crate::{
@@ -336,6 +336,19 @@ impl Farm {
     /// What was counted since the daemon started.
     pub fn tally(&self) -> Tally {
         self.shared.events.tally()
+    }
+
+    pub fn instruments(&self) -> Instruments {
+        self.shared.events.instruments.clone()
+    }
+
+    pub fn leases_count(&self) -> u64 {
+        self.shared.board().leases().count() as u64
+    }
+
+    /// What the store takes on its disk.
+    pub fn store_bytes(&self) -> Result<u64, FarmError> {
+        Ok(self.stored()?.size_bytes()?)
     }
 
     /// The job's story, oldest first.

@@ -2,15 +2,17 @@
 //! In memory only, of a bounded size; what has to be right for ever is in the store.
 
 use crate::model::{Event, What};
+use prometheus_client::metrics::histogram::Histogram;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     time::Duration,
 };
 use tweenfarm_protocol::{AgentId, Timestamp};
 
-/// Upper bounds of the histogram of how long segments took, in seconds: from a small one on a fast card to a long one on
-/// a processor.
-pub const SEGMENT_SECONDS: [f64; 12] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
+/// From a small segment on a fast card to a long one on a processor.
+const SEGMENT_SECONDS: [f64; 12] = [0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
+/// From a fast disk of flash to one that is in trouble.
+const SYNC_SECONDS: [f64; 10] = [0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0];
 const SWEEPS_KEPT: usize = 50;
 /// Workers that were ever seen; the longest silent ones go first.
 const WORKERS_KEPT: usize = 4096;
@@ -20,9 +22,6 @@ const DAY_MICROSECONDS: i64 = 24 * 3600 * 1_000_000;
 pub struct Tally {
     /// Events by kind and word.
     pub events: BTreeMap<(&'static str, &'static str), u64>,
-    /// Counts below each bound of `SEGMENT_SECONDS`, not summed up; the last is of the longer ones.
-    pub segment_seconds: [u64; SEGMENT_SECONDS.len() + 1],
-    pub segment_milliseconds: u64,
     pub frames: u64,
     pub frames_made: u64,
     /// Frames of pieces under way, as renewals tell of them; a piece that starts again counts again.
@@ -35,6 +34,29 @@ pub struct Tally {
     /// Newest first.
     pub sweeps: VecDeque<Event>,
     pub workers: HashMap<(AgentId, u32), WorkerTally>,
+}
+
+/// What times are gathered in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Instruments {
+    pub segment_seconds: Histogram,
+    /// How long it took to make a group of commands durable.
+    pub sync_seconds: Histogram,
+}
+
+impl Default for Instruments {
+    fn default() -> Instruments {
+        Instruments { segment_seconds: Histogram::new(SEGMENT_SECONDS), sync_seconds: Histogram::new(SYNC_SECONDS) }
+    }
+}
+
+impl Instruments {
+    /// A join or a mark is no segment.
+    pub(super) fn count(&self, event: &Event) {
+        if let What::Rendered { frames: 1.., elapsed_ms, .. } = event.what {
+            self.segment_seconds.observe(elapsed_ms as f64 / 1000.0);
+        }
+    }
 }
 
 /// Ledger sums of one day, UTC.
@@ -105,15 +127,9 @@ impl Tally {
             }
             What::JobDone => self.today.jobs_done += 1,
             What::JobFailed => self.today.jobs_failed += 1,
-            What::Rendered { frames, frames_made, elapsed_ms } => {
+            What::Rendered { frames, frames_made, .. } => {
                 self.frames += frames;
                 self.frames_made += frames_made;
-                if frames > 0 {
-                    let seconds = elapsed_ms as f64 / 1000.0;
-                    let bucket = SEGMENT_SECONDS.iter().position(|bound| seconds <= *bound);
-                    self.segment_seconds[bucket.unwrap_or(SEGMENT_SECONDS.len())] += 1;
-                    self.segment_milliseconds = self.segment_milliseconds.saturating_add(elapsed_ms);
-                }
             }
             What::Renewed { frames } => self.frames_seen += frames,
             What::PieceFailed(class) => *self.failures.entry(class_name(class)).or_default() += 1,
@@ -192,18 +208,6 @@ mod tests {
         let busy =
             |second: i64, known: u64| worker.busy_percent(Timestamp(second * 1_000_000), Duration::from_secs(known));
         assert_eq!((busy(60, 60), busy(90, 90), busy(120, 1000), busy(700, 1000)), (50, 66, 30, 100));
-    }
-
-    #[test]
-    fn segments_fall_into_the_bucket_that_holds_them() {
-        let mut tally = Tally::default();
-        for elapsed_ms in [500, 501, 1_800_000, 1_800_001] {
-            tally.count(&event(0, What::Rendered { frames: 1, frames_made: 0, elapsed_ms }));
-        }
-        // A join is no segment.
-        tally.count(&event(0, What::Rendered { frames: 0, frames_made: 0, elapsed_ms: 100 }));
-        let counts = tally.segment_seconds;
-        assert_eq!((counts[0], counts[1], counts[11], counts[12], counts.iter().sum::<u64>()), (1, 1, 1, 1, 4));
     }
 
     #[test]

@@ -131,6 +131,10 @@ impl Writer {
         let group = std::mem::take(&mut self.group);
         let durable = !group.needs_sync || self.shared.may_write() && self.sync();
         group.works.iter().for_each(|work| crash::reach(Some(work), "synced"));
+        // Who has an answer finds what it did among the events.
+        if durable {
+            self.shared.events.tell(group.events);
+        }
         for answer in group.answers {
             answer(durable);
         }
@@ -141,7 +145,6 @@ impl Writer {
                     tracing::debug!(%error, "an effect is left to the sweep");
                 }
             }
-            self.shared.events.tell(group.events);
         }
         if group.wakes_workers {
             self.shared.work.notify_waiters();
@@ -150,7 +153,9 @@ impl Writer {
     }
 
     fn sync(&self) -> bool {
+        let started = std::time::Instant::now();
         let synced = self.store.sync();
+        self.shared.events.instruments.sync_seconds.observe(started.elapsed().as_secs_f64());
         if let Err(error) = &synced {
             tracing::error!(
                 error = error as &dyn std::error::Error,

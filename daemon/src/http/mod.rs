@@ -31,6 +31,7 @@ use crate::{
     history::Recorder,
     join::invitation::Inviter,
     marks::Marks,
+    metrics::Requests,
     model::Job,
     outbound::Outbound,
     probation::Probation,
@@ -41,8 +42,8 @@ use apiframe::rates::{PlanLimits, PlanRules};
 use auth::tokens::Tokens;
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Request},
-    http::{HeaderName, HeaderValue, Method, StatusCode},
+    extract::{DefaultBodyLimit, MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::Response,
     routing::get,
@@ -89,6 +90,7 @@ pub struct HttpState {
     /// None while the operator API is on its socket only.
     pub secure_door: Option<operator::SecureDoor>,
     pub operators_seen: operator::Seen,
+    pub requests: Requests,
     /// Streams that would never end end with it.
     pub stop: CancellationToken,
     tokens: Arc<Tokens>,
@@ -142,6 +144,7 @@ impl HttpState {
             history: parts.history,
             secure_door: parts.secure_door,
             operators_seen: operator::Seen::default(),
+            requests: Requests::default(),
             stop: parts.stop,
             tokens: Arc::new(parts.tokens),
             payments: parts.payments,
@@ -202,6 +205,13 @@ pub fn intake_router(state: HttpState) -> Router {
     edged(routes, Port::Operator, &state).with_state(state)
 }
 
+/// Metrics and nothing else, without a token.
+pub fn metrics_router(state: HttpState) -> Router {
+    let routes = operator::metrics_route()
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIME_MAX));
+    edged(routes, Port::Operator, &state).with_state(state)
+}
+
 /// By which way operators come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Door {
@@ -223,10 +233,12 @@ fn edged(routes: Router<HttpState>, port: Port, state: &HttpState) -> Router<Htt
         .fallback(|| async { Failure::NoRoute })
         .method_not_allowed_fallback(|| async { Failure::NoMethod })
         .layer(CatchPanicLayer::custom(after_panic));
+    let requests = state.requests.clone();
+    let observed = middleware::from_fn(move |request, next| observe(requests.clone(), port, request, next));
     if port == Port::Operator {
         let render = |request, next| error::render(Api::Operator, request, next);
         let routes = routes.layer(middleware::from_fn(render));
-        return routes.layer(middleware::from_fn(linger::layer)).layer(middleware::from_fn(observe));
+        return routes.layer(middleware::from_fn(linger::layer)).layer(observed);
     }
     let limits = state.limits.clone();
     routes
@@ -234,7 +246,7 @@ fn edged(routes: Router<HttpState>, port: Port, state: &HttpState) -> Router<Htt
         .layer(middleware::from_fn(error::render_public))
         .layer(cors::layer(state.studio_origin.as_ref()))
         .layer(middleware::from_fn(linger::layer))
-        .layer(middleware::from_fn(observe))
+        .layer(observed)
 }
 
 fn after_panic(cause: Box<dyn Any + Send + 'static>) -> Response {
@@ -243,12 +255,15 @@ fn after_panic(cause: Box<dyn Any + Send + 'static>) -> Response {
     axum::response::IntoResponse::into_response(Failure::Internal("something broke on the server; it has been logged"))
 }
 
-/// Gives each request an id and the log a line: method and path, never the query, which may hold a signature, nor a
+/// Gives each request an id, the log a line and the metrics a count: method and path, never the query, which may hold a signature, nor a
 /// share token.
-async fn observe(request: Request, next: Next) -> Response {
+async fn observe(requests: Requests, port: Port, request: Request, next: Next) -> Response {
     let id = uuid::Uuid::now_v7().to_string();
     let started = std::time::Instant::now();
     let (method, path) = (request.method().clone(), loggable(request.uri().path()));
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+    let bytes_in = length_of(request.headers());
     let span = tracing::info_span!("request", %id);
     let mut response = {
         use tracing::Instrument;
@@ -256,10 +271,25 @@ async fn observe(request: Request, next: Next) -> Response {
     };
     let elapsed_ms = started.elapsed().as_millis();
     tracing::info!(%id, %method, path, status = response.status().as_u16(), elapsed_ms, "served");
+    let door = if port == Port::Public { "public" } else { "operator" };
+    requests.served(door, method.as_str(), &route, response.status().as_u16());
+    // Objects are what lies behind a bucket's name.
+    if port == Port::Public && route.ends_with("/{*key}") && response.status().is_success() {
+        match method {
+            Method::PUT => requests.blob_bytes("in", bytes_in),
+            Method::GET => requests.blob_bytes("out", length_of(response.headers())),
+            _ => {}
+        }
+    }
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response
+}
+
+/// What Content-Length says; 0 where nothing does.
+fn length_of(headers: &HeaderMap) -> u64 {
+    headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0)
 }
 
 /// A path without what opens something by itself.

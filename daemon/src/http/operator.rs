@@ -10,6 +10,7 @@ mod door;
 mod events;
 mod jobs;
 mod keys;
+mod metrics;
 mod operators;
 mod retention;
 mod routes;
@@ -34,6 +35,7 @@ pub fn routes() -> Routes {
         .get("/operator/status", Viewer, status::status)
         .get("/operator/history", Viewer, status::history)
         .get("/operator/events", Viewer, events::stream)
+        .get("/metrics", Viewer, metrics::metrics)
         .get("/operator/users", Viewer, accounts::list)
         .post("/operator/users", Admin, accounts::add)
         .post("/operator/users/{account}/grants", Admin, accounts::grant)
@@ -65,6 +67,11 @@ pub fn routes() -> Routes {
         .post("/operator/watch/{file}/release", Operator, watch::release)
         .post("/operator/watch/{file}/retry", Operator, watch::retry)
         .and(schedule::routes())
+}
+
+/// Metrics for whoever reaches the address they are told at.
+pub fn metrics_route() -> axum::Router<super::HttpState> {
+    axum::Router::new().route("/metrics", axum::routing::get(metrics::metrics))
 }
 
 fn account_id(text: &str) -> Result<AccountId, Failure> {

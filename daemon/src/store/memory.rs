@@ -267,6 +267,10 @@ impl Store for MemoryStore {
         self.tables(|tables| tables.controls().unwrap_or_default())
     }
 
+    fn size_bytes(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
         self.read(|state| {
             writes.iter().cloned().for_each(|write| state.committed.apply(write));

@@ -178,6 +178,9 @@ pub trait Store: Send + Sync + 'static {
     /// As they were put last; at first nothing is stopped.
     fn controls(&self) -> Result<Controls, StoreError>;
 
+    /// On its disk; 0 where there is none.
+    fn size_bytes(&self) -> Result<u64, StoreError>;
+
     /// Applies all writes, in order, or none. Only the farm's writer calls it.
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;
     /// Every record as it lies on disk, for a backup. Only the farm's writer calls it, between two commits.

@@ -410,6 +410,10 @@ impl Store for SledStore {
         Ok(self.record(&[kind::CONTROLS])?.unwrap_or_default())
     }
 
+    fn size_bytes(&self) -> Result<u64, StoreError> {
+        self.db.size_on_disk().map_err(|source| io_error("measure", source))
+    }
+
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
         self.write(writes)
     }

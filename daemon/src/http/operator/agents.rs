@@ -59,16 +59,32 @@ pub async fn list(State(state): State<HttpState>) -> Result<Json<Vec<AgentRow>>,
     Ok(Json(rows.chain(local.map(|view| row(&state, view.hello.agent, None, Some(view)))).collect()))
 }
 
-/// `joined` is none for an agent of this machine, `seen` for one that has not said hello since the daemon started.
-fn row(state: &HttpState, id: AgentId, joined: Option<&Agent>, seen: Option<&AgentView>) -> AgentRow {
+/// What every known agent is, and whether it is connected.
+pub fn standings(joined: &[Agent], seen: &[AgentView]) -> Vec<(Standing, bool)> {
+    let of = |id: AgentId| seen.iter().find(|view| view.hello.agent == id);
+    let is_connected = |view: Option<&AgentView>| view.is_some_and(|view| view.connected);
+    let local = seen.iter().filter(|view| !joined.iter().any(|agent| agent.id == view.hello.agent));
+    let joined = joined.iter().map(|agent| (Some(agent), of(agent.id)));
+    joined
+        .chain(local.map(|view| (None, Some(view))))
+        .map(|(agent, view)| (standing(agent, view), is_connected(view)))
+        .collect()
+}
+
+fn standing(joined: Option<&Agent>, seen: Option<&AgentView>) -> Standing {
     let proven = |uuid: &str| joined.is_none_or(|agent| agent.proven.contains_key(uuid));
     let all_proven = seen.is_none_or(|view| view.hello.workers.iter().all(|worker| proven(&worker.device_uuid)));
-    let standing = match joined {
+    match joined {
         None => Standing::Local,
         Some(agent) if !agent.is_member() => Standing::Revoked,
         Some(agent) if agent.proven.is_empty() || !all_proven => Standing::Probation,
         Some(_) => Standing::Member,
-    };
+    }
+}
+
+/// `joined` is none for an agent of this machine, `seen` for one that has not said hello since the daemon started.
+fn row(state: &HttpState, id: AgentId, joined: Option<&Agent>, seen: Option<&AgentView>) -> AgentRow {
+    let standing = standing(joined, seen);
     let name = joined.map(|agent| &agent.name).or(seen.map(|view| &view.hello.name));
     AgentRow {
         agent: id,

@@ -6,6 +6,7 @@ mod flow;
 mod glance;
 mod intake;
 mod leftovers;
+mod metrics;
 mod objects;
 mod operator;
 mod payments;
