@@ -1,6 +1,6 @@
 //! The store in memory: the twin that tests run on. It forgets on `crash` what was never synced, as a disk does.
 
-use super::{Store, StoreError, Tables, Write};
+use super::{Copied, Store, StoreError, Tables, Write};
 use crate::{
     model::{
         Account, Agent, ApiKey, Controls, FirstAnswer, Invite, Job, JobPlace, KeyHash, LedgerEntry, MediaFile,
@@ -10,7 +10,6 @@ use crate::{
 };
 use std::{
     cmp::Reverse,
-    io,
     ops::Bound,
     sync::{Mutex, PoisonError},
 };
@@ -280,7 +279,7 @@ impl Store for MemoryStore {
     }
 
     /// A twin for tests has nothing on disk: its backup holds no record.
-    fn copy(&self, _: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError> {
+    fn copy(&self, _: Copied) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -86,6 +86,9 @@ pub enum Write {
     },
 }
 
+/// Takes a key and a record of a backup, one after the other.
+pub type Copied<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>;
+
 pub trait Store: Send + Sync + 'static {
     fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError>;
     /// By address as stored; the caller has brought it to one form.
@@ -184,7 +187,7 @@ pub trait Store: Send + Sync + 'static {
     /// Applies all writes, in order, or none. Only the farm's writer calls it.
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;
     /// Every record as it lies on disk, for a backup. Only the farm's writer calls it, between two commits.
-    fn copy(&self, record: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError>;
+    fn copy(&self, record: Copied) -> Result<(), StoreError>;
     /// Returns once everything committed before survives a power cut.
     fn sync(&self) -> Result<(), StoreError>;
 }

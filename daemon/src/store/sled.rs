@@ -14,7 +14,7 @@ use keys::{answer_key, due_key, job_in_key, key, kind, of_owner, shown, time_byt
 use write::add;
 
 use super::{
-    Store, StoreError, Write,
+    Copied, Store, StoreError, Write,
     record::{self, JobRecord, SegmentRecord, Stored},
 };
 use crate::model::{
@@ -418,7 +418,7 @@ impl Store for SledStore {
         self.write(writes)
     }
 
-    fn copy(&self, record: &mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>) -> Result<(), StoreError> {
+    fn copy(&self, record: Copied) -> Result<(), StoreError> {
         for entry in self.db.iter() {
             let (key, value) = entry.map_err(|source| io_error("read", source))?;
             record(&key, &value).map_err(|source| io_error("copy", source))?;

@@ -382,7 +382,7 @@ impl World {
 
     async fn finish(&mut self, agent: usize, worker: u32, lease: LeaseId, ending: Ending) {
         let of = &mut self.agents[agent];
-        if !of.in_hand.get(&worker).is_some_and(|work| work.lease == lease) {
+        if of.in_hand.get(&worker).is_none_or(|work| work.lease != lease) {
             return;
         }
         let Some(work) = of.in_hand.remove(&worker) else { return };
