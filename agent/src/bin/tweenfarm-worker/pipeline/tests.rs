@@ -163,33 +163,47 @@ fn animation(folder: &Path, name: &str, drawings: &str) -> PathBuf {
     clip(folder, name, &moved, &format!("{X264} -crf 10"))
 }
 
-#[test]
-fn animation_on_twos_is_repeated_unless_it_is_to_be_moved() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = animation(folder.path(), "twos.mp4", "floor(N/2)");
-    let size = 128 * 64 * 3 / 2;
-    // How many slots in a row show nearly the same.
-    let stands = |frames: &[Vec<u8>]| -> Vec<usize> {
-        let alike = |a: &[u8], b: &[u8]| {
-            let sum: u64 = a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-            sum < a.len() as u64 / 2
-        };
-        let mut lengths = vec![1];
-        for pair in frames.windows(2) {
-            if alike(&pair[0], &pair[1]) { *lengths.last_mut().unwrap() += 1 } else { lengths.push(1) }
-        }
-        lengths
+/// How many slots in a row show nearly the same.
+fn stands(frames: &[Vec<u8>]) -> Vec<usize> {
+    let alike = |a: &[u8], b: &[u8]| {
+        let sum: u64 = a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        sum < a.len() as u64 / 2
     };
-    // 24 to 48 with a blend: a drawing, its repetition made and real, and one mixture with the next.
+    let mut lengths = vec![1];
+    for pair in frames.windows(2) {
+        if alike(&pair[0], &pair[1]) { *lengths.last_mut().unwrap() += 1 } else { lengths.push(1) }
+    }
+    lengths
+}
+
+/// Every drawing is shown for `on` frames of 24 a second, twice as many slots.
+fn animation_is_repeated_unless_it_is_to_be_moved(on: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = animation(folder.path(), "drawn.mp4", &format!("floor(N/{on})"));
+    let size = 128 * 64 * 3 / 2;
+    // 24 to 48 with a blend: a drawing, its repetitions made and real, and one mixture with the next.
     let faithful = frames(&render(&path, rate(48, 1), None).unwrap().path, size);
-    assert!(stands(&faithful)[..10].iter().all(|length| *length == 3 || *length == 1), "{:?}", stands(&faithful));
+    let expected = [2 * on - 1, 1].repeat(24 / on);
+    let found = stands(&faithful);
+    // The last drawing has no next one to mix with.
+    assert_eq!(found[..expected.len() - 2], expected[..expected.len() - 2], "on {on}");
     let moved = render_with(&path, rate(48, 1), None, true).unwrap();
     let smooth = frames(&moved.path, size);
     assert_eq!((smooth.len(), faithful.len()), (48, 48));
-    assert!(stands(&smooth)[..40].iter().all(|length| *length == 1), "{:?}", stands(&smooth));
+    let between = 2 * on * (24 / on - 1);
+    assert!(stands(&smooth)[..between].iter().all(|length| *length == 1), "on {on}: {:?}", stands(&smooth));
     // Every drawing is still the source's own.
     let source = frames(&path, size);
-    assert!((0..11).all(|drawing| smooth[4 * drawing] == source[2 * drawing]), "a drawing was changed");
+    assert!((0..24 / on - 1).all(|drawing| smooth[2 * on * drawing] == source[on * drawing]), "a drawing was changed");
+    // The steps between two drawings are as large as each other: mixtures by sixths on threes.
+    let step = |slot: usize| -> u64 {
+        smooth[slot].iter().zip(&smooth[slot + 1]).map(|(a, b)| u64::from(a.abs_diff(*b))).sum()
+    };
+    for drawing in 0..24 / on - 1 {
+        let steps: Vec<u64> = (2 * on * drawing..2 * on * (drawing + 1)).map(step).collect();
+        let (least, most) = (*steps.iter().min().unwrap(), *steps.iter().max().unwrap());
+        assert!(4 * most < 5 * least, "on {on}, after drawing {drawing}: {steps:?}");
+    }
 
     let mut joined = Vec::new();
     for (first, end) in [(0, 3), (3, 18), (18, 48)] {
@@ -197,6 +211,16 @@ fn animation_on_twos_is_repeated_unless_it_is_to_be_moved() {
         joined.extend(frames(&part.path, size));
     }
     assert!(joined == smooth, "segments differ from the whole");
+}
+
+#[test]
+fn animation_on_twos_is_repeated_unless_it_is_to_be_moved() {
+    animation_is_repeated_unless_it_is_to_be_moved(2);
+}
+
+#[test]
+fn animation_on_threes_is_repeated_unless_it_is_to_be_moved() {
+    animation_is_repeated_unless_it_is_to_be_moved(3);
 }
 
 #[test]
