@@ -113,12 +113,19 @@ impl PairVerdict {
         let trusted_share = share(facts.trusted_cells, facts.cells);
         let changed_share = share(facts.changed_cells, facts.cells);
         let astray_share = share(facts.astray_cells, facts.cells);
-        let correlation = correlation(&facts);
+        let end = End::of(&facts.histogram);
+        let correlation = match end {
+            // What a codec leaves on black correlates with nothing, by chance with anything.
+            Some(End::Cut) => 0.0,
+            Some(End::Fade) | None => correlation(&facts),
+        };
         let brightening = brightness(&facts.histogram[1]) - brightness(&facts.histogram[0]);
         // Across a cut the search still finds patches that look alike, but their vectors agree with nothing: no cell is
         // trusted. The same holds in a fade, where the brightness spoils the trust; there the frames correlate in place.
         let lost = trusted_share < 0.02;
-        let fades = lost && brightening.abs() > 3.0;
+        // At the last step to black or white there is nothing to match either.
+        let ends = end == Some(End::Fade);
+        let fades = (lost || ends) && brightening.abs() > 3.0;
         let nowhere = bad_share > 0.65
             || (histogram_distance > 0.45 && moved_residual > 0.6 * still_residual && moved_residual > 8.0);
         // Where a shot goes on after a gap, its ground is found again, and most of what changed is not: the search finds
@@ -127,7 +134,7 @@ impl PairVerdict {
         let cut = ((nowhere || jump) && correlation < 0.9) || (lost && bad_share > 0.1 && correlation < 0.7);
         let kind = if facts.same {
             PairKind::Duplicate
-        } else if cut && settings.scene_cuts {
+        } else if cut && settings.scene_cuts && !(fades && ends) {
             PairKind::Cut
         } else if fades && bad_share > 0.02 {
             PairKind::Fade
@@ -184,6 +191,38 @@ fn correlation(facts: &PairFacts) -> f64 {
     let count = f64::from(facts.pixels);
     let (va, vb) = (count * aa - a * a, count * bb - b * b);
     if va <= 0.0 || vb <= 0.0 { 1.0 } else { (count * ab - a * b) / (va * vb).sqrt() }
+}
+
+/// What came before a frame of one colour, or comes after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// A picture without its full contrast: the last step of a fade to black or white, or a dark scene, and mixed with a
+    /// flat frame nothing is there twice.
+    Fade,
+    /// A picture in full contrast: cut.
+    Cut,
+}
+
+impl End {
+    /// `None` where neither frame is of one colour.
+    fn of([first, second]: &[[u32; HISTOGRAM_BINS]; 2]) -> Option<End> {
+        const FLAT_BINS: usize = 1;
+        // Four fifths of the codes of video: a fade of three frames, every second of them given, begins its last step at two
+        // thirds.
+        const NEAR_BINS: usize = 23;
+        // Up to a hundredth of the pixels may be elsewhere: a channel's logo, sparks of a codec.
+        let within = |histogram: &[u32; HISTOGRAM_BINS], middle: usize, reach: usize| {
+            let inside = &histogram[middle.saturating_sub(reach)..=(middle + reach).min(HISTOGRAM_BINS - 1)];
+            let sum = |counts: &[u32]| counts.iter().map(|count| u64::from(*count)).sum::<u64>();
+            100 * sum(inside) >= 99 * sum(histogram)
+        };
+        let end = |flat: &[u32; HISTOGRAM_BINS], other: &[u32; HISTOGRAM_BINS]| {
+            let most = (0..HISTOGRAM_BINS).max_by_key(|bin| flat[*bin]).unwrap_or(0);
+            let is_near = || if within(other, most, NEAR_BINS) { End::Fade } else { End::Cut };
+            within(flat, most, FLAT_BINS).then(is_near)
+        };
+        end(first, second).or_else(|| end(second, first))
+    }
 }
 
 /// Mean luma, codes.
@@ -296,6 +335,28 @@ mod tests {
         check(fade(), PairKind::Fade);
         check(Case { correlation: -1, ..fade() }, PairKind::Cut);
         check(Case { trusted_share: 0.5, ..fade() }, PairKind::Normal);
+    }
+
+    #[test]
+    fn the_last_step_of_a_fade_is_none_of_a_picture_in_full_contrast() {
+        /// Shares of a hundred pixels and the bins they are in.
+        fn histogram(parts: &[(usize, u32)]) -> [u32; HISTOGRAM_BINS] {
+            let mut bins = [0; HISTOGRAM_BINS];
+            parts.iter().for_each(|(bin, share)| bins[*bin] += 100 * share);
+            bins
+        }
+        let black = histogram(&[(2, 99), (28, 1)]);
+        let check = |first: [u32; HISTOGRAM_BINS], second: [u32; HISTOGRAM_BINS], expected: Option<End>| {
+            assert_eq!(End::of(&[first, second]), expected);
+            assert_eq!(End::of(&[second, first]), expected);
+        };
+        check(histogram(&[(2, 30), (8, 40), (25, 30)]), black, Some(End::Fade));
+        check(histogram(&[(2, 30), (8, 40), (26, 30)]), black, Some(End::Cut));
+        check(histogram(&[(8, 30), (24, 40), (30, 30)]), histogram(&[(31, 100)]), Some(End::Fade));
+        // Neither is flat.
+        check(histogram(&[(2, 50), (6, 50)]), histogram(&[(2, 95), (6, 5)]), None);
+        // From black to white.
+        check(black, histogram(&[(31, 100)]), Some(End::Cut));
     }
 
     #[test]

@@ -209,6 +209,51 @@ fn a_dissolve_is_no_cut_and_every_made_frame_lies_between_its_neighbours() {
     }
 }
 
+/// A pan of which `left` of 100 parts are left, the rest is `code`.
+fn fading(half_step: i32, left: i32, code: i32) -> PlanarFrame {
+    let mut frame = Scene::Pan { x_px: 2, y_px: 0 }.at(SIZE, half_step);
+    let [luma, u, v] = frame.planes_mut();
+    let mix = |place: &mut u8, end: i32| *place = ((i32::from(*place) * left + end * (100 - left)) / 100) as u8;
+    luma.iter_mut().for_each(|place| mix(place, code));
+    u.iter_mut().chain(v).for_each(|place| mix(place, 128));
+    frame
+}
+
+#[test]
+fn a_fade_through_black_or_white_has_no_cut_and_no_step_is_held() {
+    for end in [16, 235] {
+        // Five frames to the end, every second of them given, wherever the first given one lies; and back.
+        for first_left in (20..=100).step_by(5) {
+            for way_back in [false, true] {
+                let lefts = [first_left, (first_left - 20).max(0), (first_left - 40).max(0)];
+                let frames = [0, 1, 2].map(|at| fading(at, lefts[at as usize], end));
+                let [first, truth, second] =
+                    if way_back { [&frames[2], &frames[1], &frames[0]] } else { [&frames[0], &frames[1], &frames[2]] };
+                let (made, verdict) = make(first, second, 32768);
+                assert!(!verdict.repeats(), "{first_left} to {end}: {verdict:?}");
+                // Below 40 the end comes halfway, and nobody can know.
+                let (off, held) = (mean_apart(&made, truth), mean_apart(first, truth).min(mean_apart(second, truth)));
+                assert!(first_left < 40 || off < 0.5 * held, "{first_left} to {end}: {off} of {held}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_picture_in_full_contrast_beside_black_is_cut() {
+    let mut first = fading(0, 100, 16);
+    draw(&mut first, |_, y| (y < 20).then_some(225));
+    let black = fading(2, 0, 16);
+    // What a codec leaves on black.
+    let mut grainy = black.clone();
+    draw(&mut grainy, |x, y| Some(16 + ((x * 7 + y * 13) % 3) as u8));
+    for (first, second) in [(&first, &black), (&black, &first), (&first, &grainy), (&grainy, &first)] {
+        let (made, verdict) = make(first, second, 16384);
+        assert_eq!(verdict.kind, PairKind::Cut, "{verdict:?}");
+        assert!(made == *first);
+    }
+}
+
 /// Mean difference of luma, codes.
 fn mean_apart(one: &PlanarFrame, other: &PlanarFrame) -> f64 {
     let (one, other) = (one.planes()[0], other.planes()[0]);
