@@ -140,7 +140,7 @@ struct RenderFlags {
     /// Kill the worker when it makes no new frame for this many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(5..=86_400))]
     stall_seconds: u64,
-    /// Time every pass of the engine by the device's clock and print a table of them.
+    /// Time the start, and every pass of the engine by the device's clock, and print a table of them.
     #[arg(long)]
     profile: bool,
     /// Print the facts of the result as JSON, and no progress.

@@ -39,7 +39,7 @@ pub struct Request {
     pub engine: EngineSettings,
     pub format: OutputFormat,
     pub device: DeviceChoice,
-    /// Time the engine's passes.
+    /// Time the start and the engine's passes.
     pub profile: bool,
     /// No progress bar even at a terminal.
     pub quiet: bool,
@@ -76,7 +76,7 @@ pub struct Summary {
     pub interpolate_ms: u64,
     pub encode_ms: u64,
     pub join_ms: u64,
-    /// What each pass of the engine took, as a table; only where that was asked for.
+    /// What the start and each pass of the engine took, as tables; only where that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passes: Option<String>,
 }

@@ -1,12 +1,20 @@
 //! The worker's Vulkan device and the engine on it, behind what the pipeline asks for.
 
-use std::path::Path;
+use crate::start_up::{Noted, Start, noting};
+use std::path::{Path, PathBuf};
 use tweenfarm_agent::worker::messages;
 use tweenfarm_element::interpolator::{MakeInterpolator, on_device, on_device_timed};
 use tweenfarm_protocol::task::{self, EngineSettings};
 use tweenfarm_shaders::{
     Depth, Device, DeviceFacts, DeviceKind, ENGINE, EngineError, FrameSize, Phase, PlanarFrame, Quality, Settings,
 };
+
+/// Where it is told what took how long.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub file: PathBuf,
+    pub start: Start,
+}
 
 /// An open device.
 #[derive(Clone)]
@@ -27,21 +35,24 @@ impl Gpu {
         ENGINE
     }
 
-    /// Makes an engine on this device once the picture size is known; `profile` is where the table of its passes goes
-    /// when it ends.
-    pub fn engine(&self, settings: EngineSettings, profile: Option<&Path>) -> MakeInterpolator {
+    /// Makes an engine on this device once the picture size is known; what `profile` wants to
+    /// know is written when it ends.
+    pub fn engine(&self, settings: EngineSettings, profile: Option<&Profile>) -> MakeInterpolator {
         let quality = match settings.quality {
             task::Quality::Fast => Quality::Fast,
             task::Quality::Balanced => Quality::Balanced,
             task::Quality::High => Quality::High,
         };
         let settings = Settings { quality, scene_cuts: settings.scene_cuts };
-        let Some(file) = profile.map(Path::to_owned) else { return on_device(self.0.clone(), settings) };
-        on_device_timed(self.0.clone(), settings, move |table| {
-            if let Err(error) = std::fs::write(&file, table) {
+        let Some(Profile { file, start }) = profile.cloned() else { return on_device(self.0.clone(), settings) };
+        let noted = Noted::default();
+        let seen = noted.clone();
+        let engine = on_device_timed(self.0.clone(), settings, move |table| {
+            if let Err(error) = std::fs::write(&file, format!("{}\n{table}", start.told(&seen))) {
                 tracing::warn!(file = %file.display(), %error, "the table of passes cannot be written");
             }
-        })
+        });
+        noting(engine, noted)
     }
 
     /// Makes a frame whose content is known and compares: a driver may accept every call and compute nonsense.

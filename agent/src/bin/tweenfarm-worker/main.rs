@@ -10,6 +10,7 @@ mod programs;
 mod proof;
 mod render;
 mod serve;
+mod start_up;
 #[cfg(test)]
 mod testing;
 
@@ -18,6 +19,7 @@ use std::{
     io::{self, IsTerminal},
     path::PathBuf,
     process::ExitCode,
+    time::Instant,
 };
 use tracing_subscriber::EnvFilter;
 use tweenfarm_element::failure;
@@ -39,7 +41,7 @@ enum Command {
         /// Folder where compiled shaders are kept from one run to the next
         #[arg(long)]
         shader_cache: Option<PathBuf>,
-        /// File for a table of what each pass of the engine took in a render
+        /// File for tables of what the start and each pass of the engine took in a render
         #[arg(long)]
         profile: Option<PathBuf>,
     },
@@ -50,12 +52,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let began = Instant::now();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let colours = io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colours).without_time().init();
     match Arguments::parse().command {
         Command::Serve { device, shader_cache, profile } => {
-            serve::serve(device.as_deref(), shader_cache.as_deref(), profile)
+            serve::serve(began, device.as_deref(), shader_cache.as_deref(), profile)
         }
         Command::Devices => match gpu::devices() {
             Ok(devices) => print(&devices),

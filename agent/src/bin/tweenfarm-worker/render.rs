@@ -2,7 +2,7 @@
 
 use crate::{
     failure,
-    gpu::Gpu,
+    gpu::{Gpu, Profile},
     pipeline::{self, Run, encoder},
 };
 use sha2::{Digest, Sha256};
@@ -23,8 +23,8 @@ pub struct Renderer {
     pub gpu: Gpu,
     /// Encoders that work here, best first.
     pub encoders: Vec<String>,
-    /// Where the table of passes goes, if one is wanted.
-    profile: Option<PathBuf>,
+    /// Where it is told what took how long, if that is wanted.
+    profile: Option<Profile>,
     /// The clip that was looked into last: segments of one job come one after the other.
     looked: Mutex<Option<Looked>>,
 }
@@ -50,7 +50,7 @@ fn settings_hash(plan: &OutputPlan) -> String {
 }
 
 impl Renderer {
-    pub fn new(gpu: Gpu, encoders: Vec<String>, profile: Option<PathBuf>) -> Renderer {
+    pub fn new(gpu: Gpu, encoders: Vec<String>, profile: Option<Profile>) -> Renderer {
         Renderer { gpu, encoders, profile, looked: Mutex::new(None) }
     }
 
@@ -123,7 +123,7 @@ impl Renderer {
             mark: false,
             output,
         };
-        let engine = || self.gpu.engine(plan.engine, self.profile.as_deref());
+        let engine = || self.gpu.engine(plan.engine, self.profile.as_ref());
         let ran = pipeline::run(&run, &engine, on_progress)?;
         on_progress(Progress { frames_done: slots.len(), frames_total: slots.len() });
         let size = run.output_size();

@@ -2,11 +2,12 @@
 
 use crate::{
     failure,
-    gpu::Gpu,
+    gpu::{Gpu, Profile},
     join, mark,
     pipeline::{self, encoder, sessions},
     programs,
     render::Renderer,
+    start_up::Start,
 };
 use std::{
     io::{self, BufRead, Write},
@@ -14,6 +15,7 @@ use std::{
     process::ExitCode,
     sync::mpsc,
     thread,
+    time::Instant,
 };
 use tweenfarm_agent::worker::messages::{Event, Order};
 use tweenfarm_element::shader_cache;
@@ -25,8 +27,8 @@ const EXIT_UNFIT: u8 = 3;
 const ORDERS_WAITING: usize = 1;
 
 /// Runs until standard input ends.
-pub fn serve(device: Option<&str>, shader_cache: Option<&Path>, profile: Option<PathBuf>) -> ExitCode {
-    let renderer = match prepare(device, shader_cache, profile) {
+pub fn serve(began: Instant, device: Option<&str>, shader_cache: Option<&Path>, profile: Option<PathBuf>) -> ExitCode {
+    let renderer = match prepare(began, device, shader_cache, profile) {
         Ok(renderer) => renderer,
         Err(unfit) => {
             tell(&Event::Failed(unfit));
@@ -59,7 +61,12 @@ pub fn serve(device: Option<&str>, shader_cache: Option<&Path>, profile: Option<
     ExitCode::SUCCESS
 }
 
-fn prepare(device: Option<&str>, shader_cache: Option<&Path>, profile: Option<PathBuf>) -> Result<Renderer, Failure> {
+fn prepare(
+    began: Instant,
+    device: Option<&str>,
+    shader_cache: Option<&Path>,
+    profile: Option<PathBuf>,
+) -> Result<Renderer, Failure> {
     pipeline::init()?;
     let cache = shader_cache.map(|folder| shader_cache::file_in(folder, device));
     let gpu = Gpu::open(device, cache.as_deref()).map_err(|error| failure::of_engine(&error))?;
@@ -70,6 +77,7 @@ fn prepare(device: Option<&str>, shader_cache: Option<&Path>, profile: Option<Pa
     if encoders.is_empty() {
         return Err(failure::worker("No H.264 encoder works: install the package gstreamer1.0-plugins-ugly."));
     }
+    let profile = profile.map(|file| Profile { file, start: Start { began, ready: Instant::now() } });
     Ok(Renderer::new(gpu, encoders, profile))
 }
 
