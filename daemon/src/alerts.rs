@@ -6,8 +6,6 @@ use tweenfarm_protocol::operator::{Alert, Health};
 /// A queue in which the oldest job has waited this long needs more workers, or fewer jobs.
 const QUEUE_OLD: Duration = Duration::from_secs(15 * 60);
 const QUEUE_VERY_OLD: Duration = Duration::from_secs(2 * 3600);
-/// A third of an agent's certificate's life: it should have been renewed long before.
-const CERTIFICATE_SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// What the farm is, as far as an alert can come of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,8 +27,6 @@ pub struct Facts {
     pub failed_sweeps: Vec<(String, String)>,
     /// Workers that are not given work because they failed too often: their names.
     pub resting: Vec<String>,
-    /// Until the certificate that operators are shown ends.
-    pub certificate_ends_in: Option<Duration>,
     /// Why nothing is handed out, when an operator wants it so.
     pub queue_paused: bool,
 }
@@ -112,11 +108,6 @@ pub fn of(facts: &Facts) -> Vec<Alert> {
             "the next pass tries again; see the daemon's log if it does not help",
         );
     }
-    if let Some(left) = facts.certificate_ends_in.filter(|left| *left < CERTIFICATE_SOON) {
-        let health = if left.is_zero() { Health::Ill } else { Health::Strained };
-        let text = format!("the certificate that operators are shown ends in {} days", left.as_secs() / (24 * 3600));
-        raise(health, "certificate_ends", text, "put a new one at operator.certificate and restart the daemon");
-    }
     alerts.sort_by_key(|alert| std::cmp::Reverse(alert.health));
     alerts
 }
@@ -175,7 +166,6 @@ mod tests {
             on_probation: vec!["gpu-3".into()],
             resting: vec!["gpu-1, worker 0".into()],
             failed_sweeps: vec![("retention".into(), "the disk is gone".into())],
-            certificate_ends_in: Some(Duration::from_secs(3600)),
             ..well()
         };
         let expected = [
@@ -186,7 +176,6 @@ mod tests {
             (Strained, "agents_on_probation"),
             (Strained, "workers_resting"),
             (Strained, "sweep_failed"),
-            (Strained, "certificate_ends"),
         ];
         check(bad, &expected);
     }

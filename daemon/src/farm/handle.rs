@@ -406,6 +406,8 @@ impl Farm {
             };
             let ready_at = match next {
                 NextWork::Work(handed) => return Ok(Some(handed.take())),
+                // A timer would wait for its next tick, even for no time at all.
+                NextWork::Nothing { .. } if wait.is_zero() => return Ok(None),
                 NextWork::Nothing { ready_at } => ready_at,
             };
             let retry_at = ready_at.map(|ready_at| tokio::time::Instant::now() + ready_at.since(self.now()));

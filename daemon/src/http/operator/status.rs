@@ -5,7 +5,7 @@ use crate::{
     alerts::{self, Facts},
     farm::{AgentView, FarmError, Tally},
     http::{HttpState, error::Failure},
-    model::{Agent, What},
+    model::{Agent, Queue, What},
 };
 use axum::{Json, extract::State};
 use serde::Deserialize;
@@ -85,9 +85,8 @@ pub fn facts(state: &HttpState, tally: &Tally, seen: &[AgentView], members: &[Ag
         disk_reserve_bytes: state.blobs.reserve_bytes(),
         ledger_differences: state.audit.borrow().differences.len() as u64,
         failed_sweeps,
-        resting: Vec::new(),
-        certificate_ends_in: None,
-        queue_paused: false,
+        resting: seen.iter().filter(|view| !view.rests.is_empty()).map(|view| view.hello.name.clone()).collect(),
+        queue_paused: matches!(state.farm.controls().queue, Queue::Paused { .. }),
     }
 }
 

@@ -144,6 +144,7 @@ fn rows(world: &World) -> Vec<Row> {
         same(Method::GET, "/openapi.json"),
         same(Method::GET, "/docs"),
         same(Method::GET, "/docs/page.js"),
+        same(Method::GET, "/app"),
         Row::new(Method::GET, "/tweenfarm/{key}", ""),
         Row::new(Method::HEAD, "/tweenfarm/{key}", ""),
         Row::new(Method::PUT, "/tweenfarm/{key}", ""),
