@@ -34,7 +34,9 @@ impl Picture {
         for (plane, tight) in planar.planes_mut().into_iter().enumerate() {
             let width = plane_width(self.size, plane);
             let bytes = self.depth.code_bytes();
-            planes::tighten(frame.plane_data(plane as u32)?, layout(&frame, plane), tight, width, bytes);
+            // Memory may hold more than is shown: what borders the picture there is not its own.
+            let stride = stride(&frame, plane);
+            planes::tighten(frame.plane_data(plane as u32)?, layout(&self.info, plane, stride), tight, width, bytes);
         }
         Ok(self.planar.get_or_init(|| planar))
     }
@@ -55,21 +57,21 @@ pub fn buffer_of(planar: &PlanarFrame, info: &VideoInfo) -> Result<gst::Buffer, 
         let buffer = buffer.get_mut().expect("a new buffer has one owner");
         let mut frame = VideoFrameRef::from_buffer_ref_writable(buffer, info)?;
         for (plane, tight) in planar.planes().into_iter().enumerate() {
-            let layout = layout(&frame, plane);
+            let layout = layout(info, plane, stride(&frame, plane));
             planes::spread(tight, frame.plane_data_mut(plane as u32)?, layout, planar.depth().code_bytes());
         }
     }
     Ok(buffer)
 }
 
-fn layout<T>(frame: &VideoFrameRef<T>, plane: usize) -> Layout {
+fn layout(info: &VideoInfo, plane: usize, stride: usize) -> Layout {
     // I420: each plane is one component.
-    let component = plane as u32;
-    Layout {
-        width: frame.comp_width(component) as usize,
-        height: frame.comp_height(component) as usize,
-        stride: usize::try_from(frame.plane_stride()[plane]).unwrap_or(0),
-    }
+    let component = plane as u8;
+    Layout { width: info.comp_width(component) as usize, height: info.comp_height(component) as usize, stride }
+}
+
+fn stride<T>(frame: &VideoFrameRef<T>, plane: usize) -> usize {
+    usize::try_from(frame.plane_stride()[plane]).unwrap_or(0)
 }
 
 fn plane_width(size: FrameSize, plane: usize) -> usize {

@@ -68,6 +68,7 @@ pub fn spread(tight: &[u8], target: &mut [u8], to: Layout, bytes: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn an_odd_plane_grows_by_its_own_edge() {
@@ -106,5 +107,30 @@ mod tests {
         let mut spread_out = [7; 18];
         spread(&tight, &mut spread_out, Layout { width: 4, height: 2, stride: 9 }, 2);
         assert_eq!(spread_out[..10], [1, 10, 2, 20, 3, 30, 3, 30, 7, 4]);
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_beyond_the_picture_are_neither_read_nor_written(
+            (width, height, bytes, beyond) in (1..40_usize, 1..12_usize, 1..=2_usize, 0..23_usize),
+            short_last_row in any::<bool>(),
+            seed in any::<u8>(),
+        ) {
+            let layout = Layout { width, height, stride: width * bytes + beyond };
+            let size = layout.stride * height - if short_last_row { beyond } else { 0 };
+            let tight: Vec<u8> = (0..width * height * bytes).map(|at| (at as u8).wrapping_mul(31).wrapping_add(seed)).collect();
+            let mut foreign = [vec![0x55; size], vec![0xAA; size]];
+            for (target, untouched) in foreign.iter_mut().zip([0x55, 0xAA]) {
+                spread(&tight, target, layout, bytes);
+                for (at, byte) in target.iter().enumerate() {
+                    let (y, x) = (at / layout.stride, at % layout.stride);
+                    let expected = if x < width * bytes { tight[y * width * bytes + x] } else { untouched };
+                    prop_assert_eq!(*byte, expected, "at {}", at);
+                }
+                let mut back = vec![0; tight.len()];
+                tighten(target, layout, &mut back, width, bytes);
+                prop_assert!(back == tight);
+            }
+        }
     }
 }
