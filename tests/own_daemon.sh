@@ -34,7 +34,7 @@ operate() {
 new_named_key() {
   local account
   account=$(operate /operator/users |
-    python3 -c 'import json, sys; print([user["account"] for user in json.load(sys.stdin) if user["email"] == sys.argv[1]][0])' \
+    python3 -c 'import json, sys; print([user["account"] for user in json.load(sys.stdin)["rows"] if user["email"] == sys.argv[1]][0])' \
       "$1@example.org")
   operate "/operator/users/$account/keys" --data '{"name":"script"}' | field api_key
 }
