@@ -59,7 +59,10 @@ impl Delivery {
                 done.map_err(|cause| self.not_together(cause))?;
             }
             // Nobody waits for it: there is nothing to report either.
-            Some(Placement::Over) => return Err(Step::Settled),
+            Some(Placement::Over) => {
+                tracing::info!(lease = %entry.lease, job = %entry.job, "the lease of a finished result is over: deleting it");
+                return Err(Step::Settled);
+            }
             Some(Placement::There) => {}
         }
         self.is_done = true;
