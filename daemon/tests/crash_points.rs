@@ -25,7 +25,8 @@ async fn check(work_kind: &str, point: &str) {
     let mut in_hand = InHand::default();
     let told = daemon.ask(Method::POST, "/jobs", key, job.clone()).await;
     let finished = if told.is_some() { work(&daemon, fails, &mut in_hand).await } else { None };
-    assert_eq!(finished, None, "{case}: the daemon was to die");
+    // One that has answered dies a moment later: the agent may have heard by then that nothing is left to do.
+    assert!(finished.is_none() || point == "answered", "{case}: the daemon was to die");
     daemon.wait_for_death().await;
 
     let daemon = Daemon::start(folder.path(), port, None).await;
