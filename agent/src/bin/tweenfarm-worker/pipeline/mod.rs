@@ -347,7 +347,9 @@ fn verify(run: &Run<'_>, record: &Record) -> Result<(), Failure> {
     let lost = record.frames_lost.get().saturating_sub(record.frames_unplaced.get());
     // A stream cut from a broadcast may begin or end with two pictures that refer to what is not there.
     let tolerated = 2 + frames / 100;
-    if lost > tolerated || record.slots_shown.get() == 0 {
+    let is_nothing_shown = record.slots_shown.get() == 0;
+    if lost > tolerated || is_nothing_shown {
+        let lost = if is_nothing_shown { frames } else { lost };
         return Err(failure::input(format!(
             "The clip could not be decoded: {lost} of its {frames} frames are missing or damaged. Check that it plays to the end, or export it again."
         )));
