@@ -102,6 +102,51 @@ async fn a_cancelled_job_goes_on_where_it_was_and_is_charged_again_while_that_ca
 }
 
 #[tokio::test]
+async fn a_failed_job_is_tried_again_from_its_first_frame_and_charged_once_more() {
+    let scene = Scene::new();
+    let account = scene.account("ada", 10).await;
+    let clip = scene.clip(&account, 1).await;
+    let job = scene.submit(&clip, 1, 8).await.unwrap().job;
+    assert!(matches!(scene.farm.retry(job.id).await, Err(FarmError::NotFailed)), "it is under way");
+    scene.hello(1).await;
+    let segment = scene.next(0).await.unwrap();
+    scene.fail(segment.lease, FailureClass::Input, "It cannot be decoded.").await;
+    assert_eq!(scene.balance(&account), 10, "refunded");
+
+    let again = scene.farm.retry(job.id).await.unwrap();
+    assert_eq!((scene.balance(&account), again.charge == job.charge, again.progress_percent), (2, false, 0));
+    assert!(matches!(scene.farm.retry(job.id).await, Err(FarmError::NotFailed)), "twice is once");
+    assert_eq!(scene.deliver(&segment).await, Receipt::Stale, "a lease of the first run is over");
+    assert!(scene.farm.inputs_in_use().unwrap().contains(&clip.id), "no sweep takes its input");
+    scene.work_off().await;
+    assert!(matches!(scene.end(job.id), JobEnd::Done { .. }));
+    assert_eq!(scene.balance(&account), 2, "a run that is done stays paid for");
+    assert!(matches!(scene.farm.retry(job.id).await, Err(FarmError::NotFailed)));
+}
+
+#[tokio::test]
+async fn a_failed_job_whose_account_cannot_pay_or_whose_clip_is_gone_stays_as_it_is() {
+    let scene = Scene::new();
+    let account = scene.account("ada", 8).await;
+    let clip = scene.clip(&account, 1).await;
+    let job = scene.submit(&clip, 1, 8).await.unwrap().job.id;
+    scene.hello(1).await;
+    let segment = scene.next(0).await.unwrap();
+    scene.fail(segment.lease, FailureClass::Input, "It cannot be decoded.").await;
+    let failed = scene.state(job);
+
+    scene.farm.adjust(account.id, tweenfarm_protocol::Xeconds(-1), "spent".into()).await.unwrap();
+    assert!(matches!(scene.farm.retry(job).await, Err(FarmError::InsufficientXeconds { .. })));
+    scene.farm.adjust(account.id, tweenfarm_protocol::Xeconds(1), "found".into()).await.unwrap();
+    // Past its time, though no sweep has come by yet.
+    scene.clock.advance(RULES.keep.of(tweenfarm_daemon::retention::Prefix::UploadsPaid));
+    assert!(matches!(scene.farm.retry(job).await, Err(FarmError::SourceGone)));
+    scene.farm.expire_files(vec![clip.id]).await.unwrap();
+    assert!(matches!(scene.farm.retry(job).await, Err(FarmError::SourceGone)));
+    assert_eq!((scene.state(job), scene.balance(&account)), (failed, 8));
+}
+
+#[tokio::test]
 async fn a_clip_that_one_agent_calls_wrong_is_looked_at_by_one_on_another_machine() {
     let scene = Scene::new();
     let account = scene.account("ada", 50).await;

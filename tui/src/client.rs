@@ -202,6 +202,10 @@ impl Client {
         self.call(Method::POST, &format!("/operator/jobs/{job}/undo"), Bytes::new()).await
     }
 
+    pub async fn retry(&self, job: JobId) -> Result<JobSchedule, ClientError> {
+        self.call(Method::POST, &format!("/operator/jobs/{job}/retry"), Bytes::new()).await
+    }
+
     pub async fn pause_job(&self, job: JobId, paused: bool) -> Result<JobSchedule, ClientError> {
         let what = if paused { "pause" } else { "resume" };
         self.call(Method::POST, &format!("/operator/jobs/{job}/{what}"), Bytes::new()).await

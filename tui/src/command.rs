@@ -139,6 +139,8 @@ pub enum Ask {
     Cancel { job: JobId },
     /// Undo a cancelling: charge again, go on with what was rendered
     Undo { job: JobId },
+    /// Make a failed job once more: charges again, under the same id
+    Retry { job: JobId },
     /// Hand out nothing new: of one job, or of the whole queue
     Pause { job: Option<JobId> },
     /// Let a paused job, or the whole queue, go on

@@ -230,6 +230,10 @@ async fn ask(client: &Client, asked: Ask, json: bool) -> Result<String, ClientEr
             let schedule = client.undo_cancel(job).await?;
             Ok(if json { show::json(&schedule) } else { format!("job {job} goes on: charged again") })
         }
+        Ask::Retry { job } => {
+            let schedule = client.retry(job).await?;
+            Ok(if json { show::json(&schedule) } else { format!("job {job} is tried again: charged again") })
+        }
         Ask::Pause { job } => paused(client, job, true, json).await,
         Ask::Resume { job } => paused(client, job, false, json).await,
         Ask::Priority { job, priority } => {

@@ -262,6 +262,8 @@ mod tests {
             pieces: Default::default(),
             share_percent: 0,
             eta_seconds: None,
+            priority: 0,
+            paused_at: None,
             state: "done".into(),
             progress_percent: 100,
             target_fps: 60,

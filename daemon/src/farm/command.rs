@@ -129,6 +129,10 @@ pub(super) enum Command {
         job: JobId,
         reply: Reply<Job>,
     },
+    Retry {
+        job: JobId,
+        reply: Reply<Job>,
+    },
     ForgetCancelled {
         reply: Reply<u64>,
     },

@@ -28,6 +28,11 @@ impl Farm {
         self.send(|reply| Command::UndoCancel { job: id, reply }).await
     }
 
+    /// A failed job is made once more and charged again. `NotFailed` for any other, `SourceGone` when its clip is not kept.
+    pub async fn retry(&self, id: JobId) -> Result<Job, FarmError> {
+        self.send(|reply| Command::Retry { job: id, reply }).await
+    }
+
     /// Cancelled jobs that can be undone no longer; how many there were.
     pub async fn forget_cancelled(&self) -> Result<u64, FarmError> {
         self.send(|reply| Command::ForgetCancelled { reply }).await

@@ -38,6 +38,10 @@ pub enum FarmError {
     JobEnded,
     #[error("there is nothing to undo: the job was not cancelled, or the time to undo it is over")]
     NothingToUndo,
+    #[error("only a job that failed can be tried again")]
+    NotFailed,
+    #[error("the clip of the job is not kept any more: it has to be uploaded and submitted anew")]
+    SourceGone,
     #[error("the queue is full: try again later")]
     QueueFull,
     #[error("the store is unavailable")]

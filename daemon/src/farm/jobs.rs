@@ -146,11 +146,43 @@ pub(super) fn undo_cancel(tx: &mut Transaction, id: JobId) -> Result<Job, FarmEr
     if !matches!(tx.file(job.input)?.state, FileState::Stored { .. }) {
         return Err(FarmError::NotUploaded);
     }
-    job.charge = tx.charge(job.account, id, job.charged)?.id;
     job.state = *kept.state;
-    tx.wakes_workers = true;
     let text = format!("cancelling was undone: {} xeconds were charged again", job.charged);
-    tx.tell(Event::new(tx.now, What::JobChanged("undone"), story::of(&job), text));
+    begin_again(tx, job, "undone", text)
+}
+
+/// A failed job is made once more, from its first frame and under its own id, and is charged again at the price that its
+/// owner agreed to. Nothing of the first run is left: what it delivered went when it failed.
+pub(super) fn retry(tx: &mut Transaction, rules: &FarmRules, open_jobs: u64, id: JobId) -> Result<Job, FarmError> {
+    let mut job = tx.job(id)?;
+    if !matches!(job.state, JobState::Ended { end: JobEnd::Failed { .. }, .. }) {
+        return Err(FarmError::NotFailed);
+    }
+    let is_kept = |file: &MediaFile| {
+        let same = |size_bytes| size_bytes == job.source.size_bytes;
+        file.expires_at > tx.now && matches!(file.state, FileState::Stored { size_bytes, .. } if same(size_bytes))
+    };
+    if tx.project(job.project).is_err() || !is_kept(&tx.file(job.input)?) {
+        return Err(FarmError::SourceGone);
+    }
+    if open_jobs >= rules.queue_jobs_max {
+        return Err(FarmError::QueueFull);
+    }
+    job.state = JobState::Rendering { segments: plan::uncut(job.slot_count, tx.now) };
+    (job.progress_percent, job.paused_at, job.engine_version) = (0, None, String::new());
+    let text = format!("it is tried again: {} xeconds were charged again", job.charged);
+    begin_again(tx, job, "retried", text)
+}
+
+/// A job that had ended goes on: charged again, and its client is told of the new end, too.
+fn begin_again(tx: &mut Transaction, mut job: Job, word: &'static str, text: String) -> Result<Job, FarmError> {
+    job.charge = tx.charge(job.account, job.id, job.charged)?.id;
+    if let Some(mut webhook) = tx.webhook(job.id)? {
+        webhook.reopen(job.progress_percent);
+        tx.put(Write::PutWebhook(webhook));
+    }
+    tx.wakes_workers = true;
+    tx.tell(Event::new(tx.now, What::JobChanged(word), story::of(&job), text));
     tx.put_job(job)
 }
 

@@ -228,6 +228,10 @@ impl Writer {
             }
             Command::Cancel { job, reply } => self.answer(reply, |tx| jobs::cancel(tx, &rules, job)),
             Command::UndoCancel { job, reply } => self.answer(reply, |tx| jobs::undo_cancel(tx, job)),
+            Command::Retry { job, reply } => {
+                let open_jobs = self.shared.board().open_jobs();
+                self.answer(reply, |tx| jobs::retry(tx, &rules, open_jobs, job));
+            }
             Command::ForgetCancelled { reply } => {
                 let due = self.shared.board().kept_until(self.clock.now());
                 self.answer(reply, |tx| jobs::forget_cancelled(tx, due));

@@ -187,6 +187,9 @@ impl Failure {
             Failure::Farm(FarmError::InsufficientXeconds { .. }) if api == Api::Apiframe => {
                 "Insufficient credits".to_owned()
             }
+            Failure::Farm(FarmError::InsufficientXeconds { needed, available }) if api == Api::Operator => {
+                format!("the account needs {needed} xeconds for this and has {available}: a grant raises its balance")
+            }
             // The contract's own form, with a capital letter.
             Failure::Farm(FarmError::InsufficientXeconds { needed, available }) => {
                 format!("Need {needed} xeconds, have {available}")
@@ -216,7 +219,9 @@ fn farm_status(failure: &FarmError, api: Api) -> StatusCode {
         (FarmError::OtherProject(_) | FarmError::Amount(_) | FarmError::TrialOver, _) => StatusCode::BAD_REQUEST,
         (FarmError::EmailTaken, _) => StatusCode::CONFLICT,
         // Operators alone ask for what leads to these.
-        (FarmError::JobEnded | FarmError::NothingToUndo, _) => StatusCode::CONFLICT,
+        (FarmError::JobEnded | FarmError::NothingToUndo | FarmError::NotFailed | FarmError::SourceGone, _) => {
+            StatusCode::CONFLICT
+        }
         // The ReframeFX surface knows no 409.
         (FarmError::IdempotencyConflict | FarmError::PaymentConflict | FarmError::AlreadyReversed, Api::ReframeFx) => {
             StatusCode::BAD_REQUEST

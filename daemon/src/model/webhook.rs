@@ -124,6 +124,13 @@ impl Webhook {
         true
     }
 
+    /// The job goes on after it had ended: its new end will be told, too. What was still to be said of the old one is
+    /// not true any more.
+    pub fn reopen(&mut self, percent: u8) {
+        self.end = EndNews::Open;
+        (self.progress.percent, self.progress.is_due) = (percent, false);
+    }
+
     /// What may be said now.
     pub fn due(&self, now: Timestamp) -> Option<News> {
         match self.end {
@@ -290,6 +297,20 @@ mod tests {
         let mut again = claimed();
         assert!(again.recover(WebhookRules { attempts_max: 3, keep_log: true }, Timestamp(4)));
         assert_eq!((again.status(), again.log.len()), (WebhookStatus::Pending, 1));
+    }
+
+    #[test]
+    fn a_job_that_goes_on_after_its_end_tells_its_new_end_and_no_more_of_the_old_one() {
+        let mut hook = webhook(ALL);
+        hook.follow(&ended(), Timestamp(1));
+        assert_eq!(hook.claim(Timestamp(1)), Some(News::End));
+        hook.reopen(0);
+        hook.settle(News::End, Ok(200), ONCE, Timestamp(2));
+        assert_eq!((hook.status(), hook.due(Timestamp(3))), (WebhookStatus::Pending, None), "of the old end");
+        assert!(hook.follow(&at(5), Timestamp(3)) && hook.follow(&ended(), Timestamp(4)));
+        assert_eq!(hook.claim(Timestamp(4)), Some(News::End));
+        hook.settle(News::End, Ok(200), ONCE, Timestamp(5));
+        assert_eq!(hook.status(), WebhookStatus::Delivered);
     }
 
     #[test]

@@ -296,6 +296,8 @@ fn refuse(error: FarmError) -> Refusal {
         | FarmError::Amount(_)
         | FarmError::JobEnded
         | FarmError::NothingToUndo
+        | FarmError::NotFailed
+        | FarmError::SourceGone
         | FarmError::QueueFull => {
             tracing::error!(%error, "an agent's call met a failure that it cannot cause");
             Refusal::Unavailable

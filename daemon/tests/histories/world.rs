@@ -15,7 +15,7 @@ use std::{
 };
 use tweenfarm_daemon::{
     farm::{FarmError, FarmRules, LeasedWork, Order, Piece},
-    model::{Account, MediaFile, Priority, Weight},
+    model::{Account, JobEnd, JobState, MediaFile, Priority, Weight},
     schedule::breaker::{Breaker, Capability},
     store::MemoryStore,
 };
@@ -136,6 +136,8 @@ pub struct World {
     pub joined: BTreeMap<JobId, u32>,
     pub marked: BTreeMap<JobId, u32>,
     pub undone: BTreeMap<JobId, u32>,
+    /// How often each failed job was tried again.
+    pub retried: BTreeMap<JobId, u32>,
     /// Every lease ever handed out.
     pub past: BTreeMap<LeaseId, LeasedWork>,
     /// A line for each thing that happened: two histories of one seed have the same.
@@ -178,6 +180,7 @@ impl World {
             joined: BTreeMap::new(),
             marked: BTreeMap::new(),
             undone: BTreeMap::new(),
+            retried: BTreeMap::new(),
             past: BTreeMap::new(),
             trace: Vec::new(),
             plot,
@@ -536,7 +539,7 @@ impl World {
             Ok(_) | Err(FarmError::JobEnded) => {}
             Err(other) => panic!("{other}"),
         };
-        match (self.dice.below(8), job) {
+        match (self.dice.below(9), job) {
             (0, _) => drop(farm.pause_queue(is_calm_soon).await.unwrap()),
             (1, _) => drop(farm.order(agent, Order::Pause).await.unwrap()),
             (2, _) => drop(farm.order(agent, Order::Drain).await.unwrap()),
@@ -548,6 +551,7 @@ impl World {
             }
             (6, Some(job)) => drop(farm.cancel(job).await.unwrap()),
             (7, Some(_)) => self.undo().await,
+            (8, Some(_)) => self.retry().await,
             _ => {}
         }
     }
@@ -563,6 +567,25 @@ impl World {
                 }
                 Err(FarmError::NothingToUndo) => assert!(!can),
                 Err(FarmError::InsufficientXeconds { .. }) => assert!(can),
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+
+    async fn retry(&mut self) {
+        for job in self.jobs.clone() {
+            let failed = matches!(self.scene.state(job), JobState::Ended { end: JobEnd::Failed { .. }, .. });
+            match self.scene.farm.retry(job).await {
+                Ok(_) => {
+                    assert!(failed, "what had not failed was tried again");
+                    *self.retried.entry(job).or_default() += 1;
+                    // Slots of the first run count no more.
+                    self.accepted.remove(&job);
+                    self.joined.remove(&job);
+                    self.marked.remove(&job);
+                }
+                Err(FarmError::NotFailed) => assert!(!failed),
+                Err(FarmError::InsufficientXeconds { .. }) => assert!(failed),
                 Err(other) => panic!("{other}"),
             }
         }

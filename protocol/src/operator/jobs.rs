@@ -32,6 +32,12 @@ pub struct JobRow {
     /// Seconds until it is done, guessed from the speed of the workers that are here and from what is before it.
     #[serde(default)]
     pub eta_seconds: Option<u64>,
+    /// -100 to 100, among the account's own jobs.
+    #[serde(default)]
+    pub priority: i32,
+    /// Since when nothing new of it is handed out.
+    #[serde(default)]
+    pub paused_at: Option<String>,
     pub xeconds_charged: Xeconds,
     pub xeconds_refunded: Xeconds,
     pub created_at: String,

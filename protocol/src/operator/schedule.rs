@@ -27,7 +27,7 @@ pub struct SetPriority {
 }
 
 /// How a job stands in the schedule: `GET /operator/jobs/{job}/schedule`, and the answer of `PUT …/priority`,
-/// `POST …/pause`, `POST …/resume` and `POST …/undo`.
+/// `POST …/pause`, `POST …/resume`, `POST …/undo` and `POST …/retry`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobSchedule {
     pub job: JobId,

@@ -21,6 +21,7 @@ pub enum Action {
 pub enum Asked {
     Cancel(JobId),
     UndoCancel(JobId),
+    Retry(JobId),
     PauseJob {
         job: JobId,
         paused: bool,
@@ -105,6 +106,7 @@ impl fmt::Display for Asked {
         match self {
             Asked::Cancel(job) => write!(f, "cancel job {job}"),
             Asked::UndoCancel(job) => write!(f, "undo the cancelling of job {job}"),
+            Asked::Retry(job) => write!(f, "try job {job} again"),
             Asked::PauseJob { job, paused: true } => write!(f, "pause job {job}"),
             Asked::PauseJob { job, paused: false } => write!(f, "let job {job} go on"),
             Asked::Prioritise { priority, .. } => write!(f, "set the priority to {priority}"),

@@ -80,6 +80,7 @@ pub fn run(state: &mut State, binding: &Binding) -> Vec<Action> {
         }
         Deed::Cancel => cancel(state),
         Deed::UndoCancel => undo_cancel(state),
+        Deed::RetryJob => retry(state),
         Deed::PauseJob => return pause_jobs(state, true),
         Deed::ResumeJob => return pause_jobs(state, false),
         Deed::Priority => priority(state),
@@ -107,7 +108,7 @@ pub fn run(state: &mut State, binding: &Binding) -> Vec<Action> {
         Deed::SweepNow => sweep(state),
         Deed::Pin => return pin(state),
         Deed::Release => return watched(state, WatchOrder::Release, |file| file.state == WatchState::Quarantined),
-        Deed::Retry => return watched(state, WatchOrder::Retry, |file| file.state != WatchState::Working),
+        Deed::RetryFile => return watched(state, WatchOrder::Retry, |file| file.state != WatchState::Working),
         Deed::Follow => {
             state.follow = !state.follow;
             rows::fill(state);
@@ -270,6 +271,26 @@ fn undo_cancel(state: &mut State) {
             verb: "undo",
             yes: false,
             asks: jobs.iter().map(|row| Asked::UndoCancel(row.job)).collect(),
+        },
+    };
+    state.overlay = Some(Overlay::Question(question));
+}
+
+/// It takes xeconds that were given back, so it asks.
+fn retry(state: &mut State) {
+    let failed: Vec<_> = known(state).into_iter().filter(|row| row.state == "failed").collect();
+    let question = match failed.as_slice() {
+        [] => return say(state, Tone::Warn, text::NOTHING_TO_RETRY.to_owned()),
+        jobs => Question {
+            title: if jobs.len() == 1 {
+                "Try this job again?".to_owned()
+            } else {
+                format!("Try {} jobs again?", jobs.len())
+            },
+            lines: text::retrying(jobs),
+            verb: "try again",
+            yes: false,
+            asks: jobs.iter().map(|row| Asked::Retry(row.job)).collect(),
         },
     };
     state.overlay = Some(Overlay::Question(question));

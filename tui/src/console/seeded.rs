@@ -70,6 +70,8 @@ fn job(number: usize, count: usize) -> JobRow {
         pieces,
         share_percent: if open { 50 / (age as u8 + 1) } else { 0 },
         eta_seconds: open.then_some(30 + 70 * age as u64),
+        priority: if age == 2 { 10 } else { 0 },
+        paused_at: (age == 3).then(|| at(4)),
         xeconds_charged: Xeconds(24 + number as i64 % 7),
         xeconds_refunded: if matches!(state, "failed" | "cancelled") {
             Xeconds(24 + number as i64 % 7)

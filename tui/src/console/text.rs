@@ -21,6 +21,7 @@ pub const NOTHING_TO_OPEN: &str = "nothing to open here";
 pub const NOTHING_TO_READ: &str = "this row says everything itself";
 pub const NOTHING_TO_CANCEL: &str = "no job that is under way is chosen: nothing to cancel";
 pub const NOTHING_TO_UNDO: &str = "no cancelled job is chosen: nothing to undo";
+pub const NOTHING_TO_RETRY: &str = "no failed job is chosen: nothing to try again";
 pub const NOTHING_UNDER_WAY: &str = "no job that is under way is chosen";
 pub const PAUSING_QUEUE: &str = "What workers have in hand is finished; nothing new is begun until O lets it go on.";
 pub const PAUSING_AGENT: &str = "What it has in hand is begun anew by others, and it gets nothing until o lets it go on. d would let it finish first.";
@@ -102,6 +103,12 @@ pub fn undoing(jobs: &[&JobRow]) -> Vec<String> {
     let charged = jobs.iter().fold(0_i64, |sum, row| sum.saturating_add(row.xeconds_charged.0));
     let named: Vec<String> = jobs.iter().take(4).map(|row| clip(row)).collect();
     vec![named.join(", "), format!("{charged} xeconds are charged again, and the work goes on with what was rendered.")]
+}
+
+pub fn retrying(jobs: &[&JobRow]) -> Vec<String> {
+    let charged = jobs.iter().fold(0_i64, |sum, row| sum.saturating_add(row.xeconds_charged.0));
+    let named: Vec<String> = jobs.iter().take(4).map(|row| format!("{} of {}", clip(row), row.email)).collect();
+    vec![named.join(", "), format!("{charged} xeconds are charged again, and it begins at its first frame.")]
 }
 
 pub fn sweeping(files: u64, bytes: u64) -> Vec<String> {
@@ -200,6 +207,7 @@ pub fn health(health: Health, glyphs: &Glyphs) -> Sign {
 
 pub fn job_state(row: &JobRow, glyphs: &Glyphs) -> Sign {
     match row.state.as_str() {
+        "rendering" | "joining" | "marking" if row.paused_at.is_some() => (glyphs.paused, "paused", Tone::Warn),
         "rendering" if row.pieces.leased == 0 && row.pieces.rendered == 0 => (glyphs.waiting, "waiting", Tone::Plain),
         "rendering" => (glyphs.busy, "rendering", Tone::Busy),
         "joining" => (glyphs.busy, "joining", Tone::Busy),

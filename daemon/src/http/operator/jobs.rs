@@ -245,6 +245,8 @@ impl<'a> Rows<'a> {
             pieces: counts(job),
             share_percent: self.outlook.share_percent(job.id),
             eta_seconds: self.outlook.eta(job.id).map(|eta| eta.as_secs()),
+            priority: job.priority.get(),
+            paused_at: job.paused_at.map(|at| at.to_iso_seconds()),
             xeconds_charged: job.charged,
             xeconds_refunded: refunded,
             created_at: job.created_at.to_iso_seconds(),

@@ -1,4 +1,4 @@
-//! The schedule as the operator handles it: weights, priorities, pauses, drains, cancelling undone.
+//! The schedule as the operator handles it: weights, priorities, pauses, drains, cancelling undone, failed jobs tried again.
 
 use super::{Routes, account_id, job_id};
 use crate::{
@@ -31,6 +31,7 @@ pub fn routes() -> Routes {
         .post("/operator/jobs/{job}/pause", Operator, pause_job)
         .post("/operator/jobs/{job}/resume", Operator, resume_job)
         .post("/operator/jobs/{job}/undo", Operator, undo)
+        .post("/operator/jobs/{job}/retry", Operator, retry)
         .get("/operator/users/{account}/weight", Viewer, weight)
         .put("/operator/users/{account}/weight", Operator, weigh)
         .get("/operator/duties", Viewer, duties)
@@ -88,6 +89,12 @@ async fn resume_job(State(state): State<HttpState>, Path(job): Path<String>) -> 
 
 async fn undo(State(state): State<HttpState>, Path(job): Path<String>) -> Result<Json<JobSchedule>, Failure> {
     let job = state.farm.undo_cancel(job_id(&job)?).await?;
+    Ok(Json(row_of_job(&state.farm, &job)))
+}
+
+/// The answer shows the job as it waits again; its price is that of its first run.
+async fn retry(State(state): State<HttpState>, Path(job): Path<String>) -> Result<Json<JobSchedule>, Failure> {
+    let job = state.farm.retry(job_id(&job)?).await?;
     Ok(Json(row_of_job(&state.farm, &job)))
 }
 

@@ -1,6 +1,10 @@
 //! The operator's API.
 
 use super::*;
+use tweenfarm_protocol::{
+    AgentId,
+    task::{Failure, FailureClass, Outcome},
+};
 
 impl Bench {
     pub(super) async fn operate(&self, method: Method, path: &str, body: Value) -> Answer {
@@ -59,6 +63,36 @@ async fn a_ledger_tells_every_change_and_the_balance_after_it() {
     assert_eq!(rows, expected);
     let below = bench.operate(Method::POST, &of("adjustments"), json!({ "xeconds": -107, "reason": "x" })).await;
     assert_eq!(below.status, StatusCode::PAYMENT_REQUIRED);
+}
+
+#[tokio::test]
+async fn trying_a_job_again_says_why_it_cannot_be() {
+    let bench = Bench::new();
+    let user = bench.user("ann@example.org", 3).await;
+    let key = bench.upload(&user, "clip 30 3000").await["key"].clone();
+    let job = bench.post("/jobs", &user, json!({ "r2_key": key, "target_fps": 60 })).await.json()["job_id"].clone();
+    let path = format!("/operator/jobs/{}/retry", job.as_str().unwrap());
+    let retry = async || bench.operate(Method::POST, &path, Value::Null).await;
+    let said = |answer: Answer| (answer.status, answer.json()["error"].as_str().unwrap_or_default().to_owned());
+    let not_failed = "only a job that failed can be tried again".to_owned();
+    assert_eq!(said(retry().await), (StatusCode::CONFLICT, not_failed));
+
+    let id = job.as_str().unwrap().parse().unwrap();
+    bench.work(job.as_str().unwrap(), 0).await;
+    let agent = AgentId(uuid::Uuid::from_u128(7));
+    let work = bench.farm.lease_next(agent, 0, Duration::ZERO).await.unwrap().unwrap();
+    let failure = Failure::new(FailureClass::Input, "It cannot be decoded.".into());
+    bench.farm.report(work.lease, Outcome::Failed(failure)).await.unwrap();
+    bench.farm.adjust(user.account.id, Xeconds(-1), "spent".into()).await.unwrap();
+    let (status, sentence) = said(retry().await);
+    assert_eq!(status, StatusCode::PAYMENT_REQUIRED);
+    assert!(sentence.contains("needs 3 xeconds") && sentence.contains("a grant"), "{sentence}");
+
+    bench.farm.adjust(user.account.id, Xeconds(1), "found".into()).await.unwrap();
+    let again = retry().await;
+    assert_eq!((again.status, again.json()["job"].clone()), (StatusCode::OK, job));
+    assert!(!bench.farm.job(id).unwrap().unwrap().job.has_ended());
+    assert_eq!(bench.farm.balance(user.account.id).unwrap(), Xeconds::ZERO);
 }
 
 #[tokio::test]

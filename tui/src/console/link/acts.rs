@@ -33,6 +33,10 @@ async fn answer(client: &Client, asked: &Asked) -> Result<(String, Option<Secret
             client.undo_cancel(job).await?;
             "the cancelling is undone: charged again, and what was rendered is kept".to_owned()
         }
+        Asked::Retry(job) => {
+            client.retry(job).await?;
+            "the job is tried again: charged again, from its first frame".to_owned()
+        }
         Asked::PauseJob { job, paused } => {
             client.pause_job(job, paused).await?;
             if paused { "the job is paused: o lets it go on" } else { "the job goes on" }.to_owned()

@@ -216,6 +216,18 @@ fn a_cancelling_is_undone_with_what_it_costs_said_first() {
 }
 
 #[test]
+fn a_failed_job_is_tried_again_with_what_it_costs_said_first() {
+    let mut state = seeded::state(80, 24);
+    assert_eq!(script(&mut state, "2/failed<enter>t"), []);
+    let Some(Overlay::Question(question)) = &state.overlay else { panic!("a question") };
+    assert!(question.lines[1].contains("are charged again"), "{question:?}");
+    assert_eq!(script(&mut state, "<enter>"), [], "the answer that is offered is no");
+    assert_eq!(script(&mut state, "ty"), [Action::Ask(Asked::Retry(seeded::job_id(34)))]);
+    script(&mut state, "<esc>gt");
+    assert!(state.overlay.is_none(), "a job under way has not failed");
+}
+
+#[test]
 fn a_priority_is_set_for_all_marked_jobs_and_nonsense_is_refused() {
     let mut state = seeded::state(80, 24);
     assert_eq!(script(&mut state, "2<space><space>+high<enter>"), []);

@@ -5,11 +5,15 @@ use crate::console::{facts::Jobs, state::State, text, theme::Tone};
 use ratatui::{buffer::Buffer, layout::Rect};
 use tweenfarm_protocol::operator::JobRow;
 
+/// Narrower, a priority stands before the name of its clip.
+const PRIORITY_FROM: u16 = 100;
+
 const COLUMNS: &[Column] = &[
     left("STATE", 11, 0),
     left("CLIP", 0, 0),
     left("DONE", 15, 0),
     right("LEFT", 8, 0),
+    right("PRIO", 4, PRIORITY_FROM),
     right("SHARE", 5, 120),
     right("FPS", 4, 120),
     left("ACCOUNT", 0, 80),
@@ -33,11 +37,20 @@ fn cells(row: &JobRow, state: &State) -> Vec<Cell> {
     let note = row.error.as_ref().map(|error| cell(error.clone(), Tone::Bad));
     let left = row.eta_seconds.map_or(String::new(), text::span);
     let ended = row.completed_at.is_some();
+    let priority = |behind: &str| match row.priority {
+        0 => String::new(),
+        priority => format!("{priority:+}{behind}"),
+    };
     vec![
         sign(text::job_state(row, state.glyphs)),
-        plain(text::clip(row)),
+        plain(if state.width < PRIORITY_FROM {
+            format!("{}{}", priority(" "), text::clip(row))
+        } else {
+            text::clip(row)
+        }),
         cell(bar(row.progress_percent, 9, state), if ended { Tone::Faint } else { Tone::Busy }),
         plain(left),
+        cell(priority(""), Tone::Warn),
         faint(if ended { String::new() } else { format!("{} %", row.share_percent) }),
         faint(row.target_fps.to_string()),
         note.unwrap_or_else(|| faint(row.email.clone())),
