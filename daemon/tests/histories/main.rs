@@ -5,6 +5,7 @@
 //! `SEED=17 cargo test -p tweenfarm-daemon --test histories` plays one history again.
 
 mod dice;
+mod operator;
 #[path = "../scene/mod.rs"]
 mod scene;
 mod world;
