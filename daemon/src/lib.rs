@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod model;
 pub mod open_files;
 pub mod outbound;
+pub mod preview;
 pub mod pricing;
 pub mod private_file;
 pub mod private_socket;

@@ -68,7 +68,7 @@ pub enum ProbeError {
 
 /// Demuxers of formats that carry their pictures themselves. Playlists and scripts, which name other files and
 /// hosts, are not among them.
-const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,nut,dv,ivf,\
+pub(crate) const FORMATS: &str = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,nut,dv,ivf,\
     h264,hevc,m4v,obu,yuv4mpegpipe,gif,apng,wtv,rm,vc1,swf,mp3,flac,wav,aac,ac3,eac3,aiff,au,caf,w64,amr,\
     image2,png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe";
 

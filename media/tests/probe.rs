@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts, probe, probe_with_timeline};
+use tweenfarm_media::{ProbeError, ProbeLimits, SourceFacts, StillError, probe, probe_with_timeline, still};
 use tweenfarm_protocol::Rational;
 
 /// A clip of ffmpeg's moving test picture, with `options` between input and output.
@@ -96,4 +96,30 @@ fn what_cannot_be_converted_is_refused_with_its_reason() {
     check(&file("cut.mkv", &film[..film.len() / 2]), "cut off or damaged");
     check(&clip(folder.path(), "one.mp4", "testsrc2=s=64x48:r=25", "-frames:v 1"), "single frame");
     check(&clip(folder.path(), "tone.mp4", "sine=440:duration=1", "-c:a aac"), "no video stream");
+}
+
+#[test]
+fn a_still_is_the_frame_that_was_asked_for_as_a_small_png() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = "-frames:v 10 -c:v libx264 -preset ultrafast -pix_fmt yuv420p -crf 1";
+    // Each frame has a grey of its own: its number times 20.
+    let path = clip(folder.path(), "grey.mp4", "color=black:s=64x48:r=60,geq=lum=N*20:cb=128:cr=128", options);
+    for frame in [0, 5, 9] {
+        let png = still(&path, frame, Rational::whole(60), 32, &ProbeLimits::default()).unwrap();
+        assert!(png.starts_with(b"\x89PNG"), "a PNG");
+        let picture = folder.path().join("still.png");
+        fs::write(&picture, png).unwrap();
+        let grey = Command::new("ffmpeg")
+            .args(["-v", "error", "-i"])
+            .arg(&picture)
+            .args(["-f", "rawvideo", "-pix_fmt", "gray", "-"])
+            .output()
+            .expect("the package ffmpeg is installed");
+        assert_eq!(grey.stdout.len(), 32 * 24, "in the clip's proportions");
+        // From the video range to all of 0..=255.
+        let expected = ((20 * i64::try_from(frame).unwrap() - 16).max(0) * 255) / 219;
+        assert!((i64::from(grey.stdout[400]) - expected).abs() <= 3, "frame {frame}: {} {expected}", grey.stdout[400]);
+    }
+    let beyond = still(&path, 50, Rational::whole(60), 32, &ProbeLimits::default());
+    assert!(matches!(beyond, Err(StillError::NoPicture)), "there is no such frame");
 }

@@ -6,7 +6,7 @@ use hyper::{
     Method, Request, Response,
     body::{Body, Bytes, Incoming},
     client::conn::http1,
-    header,
+    header::{self, HeaderMap},
     http::request::Builder,
 };
 use hyper_util::rt::TokioIo;
@@ -285,17 +285,28 @@ impl Client {
     }
 
     async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ClientError> {
+        let (_, bytes) = self.exchange(method, path, body).await?;
+        serde_json::from_slice(&bytes).map_err(unreadable)
+    }
+
+    /// A frame that a job has made: its index in the output, and a PNG.
+    pub async fn preview(&self, job: JobId) -> Result<(u64, Bytes), ClientError> {
+        let path = format!("/operator/jobs/{job}/preview");
+        let (headers, png) = self.exchange(Method::GET, &path, Bytes::new()).await?;
+        let frame = headers.get("x-frame").and_then(|frame| frame.to_str().ok()?.parse().ok());
+        Ok((frame.unwrap_or(0), png))
+    }
+
+    /// One whole answer; what is refused is an error.
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(HeaderMap, Bytes), ClientError> {
         let exchange = async {
             let response = self.send(self.request(method, path), body).await?;
-            let accepted = response.status().is_success();
-            Ok::<_, ClientError>((accepted, response.into_body().collect().await?.to_bytes()))
+            let (head, body) = response.into_parts();
+            Ok::<_, ClientError>((head, body.collect().await?.to_bytes()))
         };
         let answer = tokio::time::timeout(ANSWER_WITHIN, exchange).await;
-        let (accepted, bytes) = answer.map_err(|_| ClientError::Silent)??;
-        if !accepted {
-            return Err(refusal(&bytes));
-        }
-        serde_json::from_slice(&bytes).map_err(unreadable)
+        let (head, bytes) = answer.map_err(|_| ClientError::Silent)??;
+        if head.status.is_success() { Ok((head.headers, bytes)) } else { Err(refusal(&bytes)) }
     }
 
     fn request(&self, method: Method, path: &str) -> Builder {

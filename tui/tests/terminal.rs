@@ -123,6 +123,17 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn a_terminal_that_says_what_it_can_show_is_not_taken_to_be_typing() {
+    let mut console = Console::start("C.UTF-8", &[]);
+    console.shows(b"\x1b[c");
+    console.types(b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?62;4c");
+    console.shows("✗ no daemon".as_bytes());
+    console.types(b"q");
+    let (status, seen) = console.ends_and_leaves_all_as_it_was();
+    assert!(status.success() && !has(&seen, b"this key does nothing"), "{}", String::from_utf8_lossy(&seen));
+}
+
+#[test]
 fn a_panic_leaves_the_terminal_as_it_was_and_is_read_afterwards() {
     let console = Console::start("C.UTF-8", &["--panic"]);
     let (status, seen) = console.ends_and_leaves_all_as_it_was();

@@ -6,6 +6,7 @@
 use crate::{
     blobs::{BlobError, SignatureError},
     farm::FarmError,
+    preview::PreviewError,
     probe::LookError,
 };
 use axum::{
@@ -17,7 +18,7 @@ use axum::{
 };
 use serde::Serialize;
 use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
-use tweenfarm_media::ProbeError;
+use tweenfarm_media::{ProbeError, StillError};
 use tweenfarm_protocol::{
     Xeconds,
     operator::{Problem, Role},
@@ -99,6 +100,8 @@ pub enum Failure {
     Blob(#[from] BlobError),
     #[error(transparent)]
     Probe(#[from] ProbeError),
+    #[error("no picture of this job: {0}")]
+    Preview(#[source] PreviewError),
     #[error("{0}")]
     Internal(&'static str),
 }
@@ -113,6 +116,17 @@ impl From<LookError> for Failure {
             LookError::Blob(error) => Failure::Blob(error),
             LookError::Farm(error) => Failure::Farm(error),
             LookError::Lost => Failure::Internal("the look into the clip broke off; try again later"),
+        }
+    }
+}
+
+impl From<PreviewError> for Failure {
+    fn from(error: PreviewError) -> Failure {
+        match error {
+            PreviewError::Blob(error) => Failure::Blob(error),
+            PreviewError::Busy => Failure::Busy("other pictures are being made"),
+            PreviewError::Lost => Failure::Internal("the making of the picture broke off; try again later"),
+            PreviewError::NothingMade | PreviewError::Gone | PreviewError::Still(_) => Failure::Preview(error),
         }
     }
 }
@@ -165,6 +179,10 @@ impl Failure {
                     StatusCode::SERVICE_UNAVAILABLE
                 }
                 BlobError::Prefix(_) | BlobError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            },
+            (Failure::Preview(failure), _) => match failure {
+                PreviewError::Still(StillError::Tool(_)) => StatusCode::INTERNAL_SERVER_ERROR,
+                _ => StatusCode::NOT_FOUND,
             },
             (Failure::Probe(failure), _) => match failure {
                 ProbeError::Empty

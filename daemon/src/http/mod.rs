@@ -34,6 +34,7 @@ use crate::{
     metrics::Requests,
     model::Job,
     outbound::Outbound,
+    preview::Previewer,
     probation::Probation,
     probe::Prober,
     webhooks::Described,
@@ -76,6 +77,7 @@ pub struct HttpState {
     /// Of the daemon's own URLs.
     pub marks: Arc<Marks>,
     pub prober: Prober,
+    pub previewer: Previewer,
     pub locks: locks::KeyLocks,
     pub upload_bytes_max: u64,
     /// Of the store and the farm's keys, for a backup.
@@ -130,6 +132,7 @@ impl HttpState {
     pub fn new(parts: HttpParts) -> HttpState {
         HttpState {
             prober: Prober::new(parts.farm.clone(), parts.blobs.clone(), parts.look, parts.upload_bytes_max),
+            previewer: Previewer::new(parts.blobs.clone()),
             farm: parts.farm,
             blobs: parts.blobs,
             marks: Arc::new(parts.marks),

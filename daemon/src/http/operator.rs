@@ -12,6 +12,7 @@ mod jobs;
 mod keys;
 mod metrics;
 mod operators;
+mod preview;
 mod retention;
 mod routes;
 mod schedule;
@@ -50,6 +51,7 @@ pub fn routes() -> Routes {
         .get("/operator/jobs/{job}", Viewer, jobs::one)
         .post("/operator/jobs/{job}/cancel", Operator, jobs::cancel)
         .get("/operator/jobs/{job}/log", Viewer, jobs::log)
+        .get("/operator/jobs/{job}/preview", Viewer, preview::picture)
         .get("/operator/jobs/{job}/webhook", Viewer, webhook::one)
         .post("/operator/sweeps/retention", Operator, retention::sweep)
         .get("/operator/retention", Viewer, retention::overview)

@@ -55,6 +55,10 @@ pub fn run(state: &mut State, binding: &Binding) -> Vec<Action> {
             scroll(state, 1);
         }
         Deed::Enter => enter(state),
+        Deed::Picture => match state.preview() {
+            Some(_) => state.overlay = Some(Overlay::Picture),
+            None => say(state, Tone::Faint, text::no_picture(state.facts.preview.refused.as_deref())),
+        },
         Deed::Read => match reading::of_row(state) {
             Some(reading) => state.overlay = Some(Overlay::Reading(reading)),
             None => say(state, Tone::Faint, text::NOTHING_TO_READ.to_owned()),
@@ -143,6 +147,7 @@ pub fn open(state: &mut State, job: JobId) {
     if state.job != Some(job) {
         state.job = Some(job);
         state.job_part = JobPart::Story;
+        state.facts.preview = Default::default();
         state.follow = true;
     }
     show(state, Screen::Job);

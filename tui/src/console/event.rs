@@ -1,6 +1,6 @@
 //! Everything that can happen to the console, in one enum.
 
-use super::action::Asked;
+use super::{action::Asked, picture::Picture};
 use crossterm::event::{KeyEvent, MouseEvent};
 use tweenfarm_protocol::{
     AccountId, JobId, Timestamp,
@@ -70,6 +70,7 @@ pub enum Told {
     Queue(QueueRow),
     Duties(Vec<DutyRow>),
     Log(JobId, Vec<LogRow>),
+    Preview(Picture),
     Agents(Vec<AgentRow>),
     Users(Vec<UserRow>),
     Ledger(AccountId, Vec<LedgerRow>),
@@ -92,6 +93,7 @@ pub enum Subject {
     Queue,
     Duties,
     Log,
+    Preview,
     Agents,
     Users,
     Ledger,

@@ -1,5 +1,6 @@
 //! What the console knows of the farm, and since when. It only takes in what the daemon said; it works nothing out.
 
+use super::picture::Picture;
 use std::collections::{HashMap, VecDeque};
 use tweenfarm_protocol::{
     AccountId, JobId, Timestamp,
@@ -53,6 +54,7 @@ pub struct Facts {
     pub queue: Known<QueueRow>,
     pub duties: Known<Vec<DutyRow>>,
     pub log: Known<(JobId, Vec<LogRow>)>,
+    pub preview: Known<Picture>,
     pub agents: Known<Vec<AgentRow>>,
     pub users: Known<Vec<UserRow>>,
     pub ledger: Known<(AccountId, Vec<LedgerRow>)>,

@@ -24,6 +24,7 @@ pub enum Deed {
     Last,
     Mark,
     Enter,
+    Picture,
     Read,
     Back,
     Quit,
@@ -318,6 +319,15 @@ pub const TABLE: &[Binding] = &[
         "retry-file",
         "retry",
         "try the file once more now, also one that is done",
+    ),
+    act(
+        &[Job],
+        Viewer,
+        &[Letter('i')],
+        Deed::Picture,
+        "picture",
+        "picture",
+        "show a frame that the job has made, as large as the screen",
     ),
     act(
         &[Events, Job],

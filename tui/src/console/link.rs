@@ -7,6 +7,7 @@ pub mod stream;
 use super::{
     action::{Asked, Looking},
     event::{Event, Subject, Told},
+    picture::Picture,
 };
 use crate::client::{Client, ClientError};
 use serde::de::DeserializeOwned;
@@ -57,7 +58,7 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     tasks.spawn(stream::follow(client.clone(), told.clone(), anew.clone()));
     tasks.spawn(
-        Reader { client: client.clone(), told: told.clone(), open: HashSet::new(), whole: false }
+        Reader { client: client.clone(), told: told.clone(), open: HashSet::new(), whole: false, previewed: None }
             .run(looking, anew.clone()),
     );
     while let Some(order) = orders.recv().await {
@@ -81,6 +82,8 @@ struct Reader {
     open: HashSet<JobId>,
     /// Whether the list of jobs has been read to its end.
     whole: bool,
+    /// The job that a picture was asked of last, and at which step it was then.
+    previewed: Option<(JobId, String)>,
 }
 
 /// Why a round of reading ended early.
@@ -88,6 +91,18 @@ enum Broken {
     Daemon(ClientError),
     /// The console is closing.
     Console,
+}
+
+/// A word for how much of a job can be seen; none while no frame is finished.
+fn stage(detail: &JobDetail) -> Option<String> {
+    let row = &detail.row;
+    let has_frames = match row.state.as_str() {
+        "rendering" => row.pieces.rendered > 0,
+        // Of a cancelled job what was rendered is kept for a while.
+        "joining" | "marking" | "done" | "cancelled" => true,
+        _ => false,
+    };
+    has_frames.then(|| row.state.clone())
 }
 
 impl Reader {
@@ -107,7 +122,7 @@ impl Reader {
                 Ok(()) => {}
                 Err(Broken::Console) => return,
                 Err(Broken::Daemon(error)) => {
-                    (self.whole, self.open) = (false, HashSet::new());
+                    (self.whole, self.open, self.previewed) = (false, HashSet::new(), None);
                     let lost = Event::Lost { at: Timestamp::now(), why: error.to_string() };
                     if self.told.send(lost).await.is_err() {
                         return;
@@ -134,9 +149,12 @@ impl Reader {
             self.jobs().await?;
         }
         if let Some(job) = look.job {
-            self.read(Subject::Job, &format!("/operator/jobs/{job}"), Told::Job).await?;
+            let detail: Option<JobDetail> = self.ask(Subject::Job, &format!("/operator/jobs/{job}")).await?;
+            let stage = detail.as_ref().and_then(stage);
+            self.tell(detail.map(Told::Job)).await?;
             self.read(Subject::Schedule, &format!("/operator/jobs/{job}/schedule"), Told::Schedule).await?;
             self.read(Subject::Log, &format!("/operator/jobs/{job}/log"), |rows| Told::Log(job, rows)).await?;
+            self.preview(job, stage);
         }
         if look.agents {
             self.read(Subject::Agents, "/operator/agents", Told::Agents).await?;
@@ -160,6 +178,31 @@ impl Reader {
             self.read(Subject::Watch, "/operator/watch", Told::Watch).await?;
         }
         Ok(())
+    }
+
+    /// Once when there is something to be seen, and once more at each step of the job: the daemon works for it. Nothing
+    /// waits for it here.
+    fn preview(&mut self, job: JobId, stage: Option<String>) {
+        let seen = stage.map(|stage| (job, stage));
+        if seen.is_none() || seen == self.previewed {
+            return;
+        }
+        self.previewed = seen;
+        let (client, told) = (self.client.clone(), self.told.clone());
+        tokio::spawn(async move {
+            let event = match client.preview(job).await {
+                Ok((frame, png)) => {
+                    let picture = tokio::task::spawn_blocking(move || Picture::of_png(job, frame, &png)).await;
+                    let told = picture.ok().flatten().map(|picture| Box::new(Told::Preview(picture)));
+                    told.map(|told| Event::Told { at: Timestamp::now(), told })
+                }
+                Err(error) => Some(Event::Untold { subject: Subject::Preview, why: error.to_string() }),
+            };
+            if let Some(event) = event {
+                // A console that is closing shows it to nobody.
+                let _ = told.send(event).await;
+            }
+        });
     }
 
     /// All jobs once; from then on the newest, those under way, and those that were.

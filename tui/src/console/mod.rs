@@ -6,10 +6,12 @@ mod deeds;
 mod event;
 mod facts;
 mod filter;
+mod graphics;
 mod keys;
 mod link;
 mod listing;
 mod overlay;
+mod picture;
 mod reading;
 mod rows;
 #[cfg(test)]
@@ -32,6 +34,7 @@ use action::Action;
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use event::Event;
 use futures::StreamExt;
+use graphics::Graphics;
 use link::Orders;
 use state::State;
 use std::{
@@ -69,6 +72,10 @@ pub async fn run(client: Client, daemon: String, theme: Option<ThemeName>) -> io
     let mut state = State::new(theme, surroundings.glyphs(), daemon, Timestamp::now());
     state.zone = jiff::tz::TimeZone::system();
     let mut guard = Guard::take()?;
+    if surroundings.can_answer() {
+        state.graphics = Graphics::ask();
+        guard.wipe()?;
+    }
     let size = guard.terminal.size()?;
     (state.width, state.height) = (size.width, size.height);
 

@@ -20,6 +20,8 @@ pub enum Overlay {
     Secret(Secret),
     /// A text of a row, whole.
     Reading(Reading),
+    /// The frame that the open job has made, as large as the screen.
+    Picture,
 }
 
 /// A question before something that cannot be taken back. The answer that does nothing is the one that is offered.

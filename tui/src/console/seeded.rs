@@ -5,6 +5,7 @@
 
 use super::{
     event::{Event, Told},
+    picture::Picture,
     state::State,
     theme::{Theme, ThemeName, UNICODE},
     update,
@@ -244,6 +245,18 @@ pub fn duties() -> Vec<DutyRow> {
     rows
 }
 
+/// A disc on a slope of light: 64 × 36 pixels.
+pub fn picture(job: JobId) -> Picture {
+    let shade = |x: u32, y: u32| match (x as i32 - 32).pow(2) + (y as i32 - 18).pow(2) {
+        0..=120 => [240, 200, 60],
+        _ => [(x * 3) as u8, 40, (y * 5) as u8],
+    };
+    let image = image::RgbImage::from_fn(64, 36, |x, y| image::Rgb(shade(x, y)));
+    let mut png = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut png, image::ImageFormat::Png).expect("memory takes it");
+    Picture::of_png(job, 899, png.get_ref()).expect("a PNG")
+}
+
 pub fn schedule(job: JobId) -> JobSchedule {
     JobSchedule {
         job,
@@ -448,6 +461,7 @@ pub fn told(job_count: usize, workers: usize) -> Vec<Told> {
         Told::Schedule(schedule(opened.job)),
         Told::Duties(duties()),
         Told::Log(opened.job, log(16)),
+        Told::Preview(picture(opened.job)),
         Told::Jobs(rows),
         Told::Job(detail(opened)),
         Told::Agents(agents(workers)),

@@ -3,9 +3,11 @@
 use super::{
     action::{Asked, Looking},
     facts::Facts,
+    graphics::{Graphics, HALF_BLOCKS, Kind},
     listing::Listing,
     overlay::Overlay,
-    theme::{Glyphs, Theme, Tone},
+    picture::{Fitted, Picture},
+    theme::{Glyphs, Theme, ThemeName, Tone},
 };
 use jiff::tz::TimeZone;
 use tweenfarm_protocol::{
@@ -87,6 +89,9 @@ pub struct State {
     pub height: u16,
     pub theme: Theme,
     pub glyphs: &'static Glyphs,
+    pub graphics: Graphics,
+    /// The picture that is on the screen, ready for its room.
+    pub fitted: Option<Fitted>,
     /// In which times are shown.
     pub zone: TimeZone,
     /// The daemon, as the operator named it.
@@ -127,6 +132,8 @@ impl State {
             height: 0,
             theme,
             glyphs,
+            graphics: HALF_BLOCKS,
+            fitted: None,
             zone: TimeZone::UTC,
             daemon,
             link: Link::Connecting,
@@ -163,6 +170,22 @@ impl State {
             (Screen::Balances, Some(_)) => &mut self.entries,
             (screen, _) => &mut self.listings[screen.place()],
         }
+    }
+
+    /// How pictures are shown: without colours, and without signs other than ASCII, blocks become shades.
+    pub fn graphics(&self) -> Graphics {
+        let plain = self.theme.name == ThemeName::Mono || !self.glyphs.unicode;
+        match self.graphics.kind {
+            Kind::HalfBlocks if plain => Graphics { kind: Kind::Shades, ..self.graphics },
+            // It is placed by signs that are not ASCII.
+            Kind::Kitty if !self.glyphs.unicode => Graphics { kind: Kind::Shades, ..self.graphics },
+            _ => self.graphics,
+        }
+    }
+
+    /// Of the job that is open.
+    pub fn preview(&self) -> Option<&Picture> {
+        self.facts.preview.get().filter(|picture| Some(picture.job) == self.job)
     }
 
     /// What the daemon lets this operator do; until it has said so, to look.

@@ -4,7 +4,7 @@ use crossterm::{
     cursor,
     event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
     execute,
-    terminal::{self, EnterAlternateScreen, LeaveAlternateScreen},
+    terminal::{self, Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen},
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 use std::{
@@ -33,6 +33,11 @@ impl Guard {
         let guard = execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
             .and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
         guard.map(|terminal| Guard { terminal }).inspect_err(|_| give_back())
+    }
+
+    /// Takes away what a terminal has written that did not know a question. Before the first picture only.
+    pub fn wipe(&mut self) -> io::Result<()> {
+        execute!(stdout(), Clear(ClearType::All))
     }
 
     pub fn mouse(&mut self, used: bool) -> io::Result<()> {

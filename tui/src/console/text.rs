@@ -51,10 +51,16 @@ pub const TOO_SMALL: &str = "This terminal is too small for the console: it take
 pub const QUESTION_KEYS: &str = "y yes   n no   ←→ choose   enter takes the chosen one";
 pub const FORM_KEYS: &str = "↑↓ field   enter next, at the last one done   esc leaves";
 pub const READING_KEYS: &str = "esc closes it";
+pub const PICTURE_KEYS: &str = "esc closes it";
 pub const SECRET_KEYS: &str = "This is shown once. esc closes it.";
 
 pub fn role_too_low(have: Role, need: Role) -> String {
     format!("you are a {have} here: this takes the role {need}")
+}
+
+/// `why` is what the daemon said, if it was asked.
+pub fn no_picture(why: Option<&str>) -> String {
+    why.unwrap_or("no frame of this job is made yet: there is no picture").to_owned()
 }
 
 pub const fn no_watched(order: WatchOrder) -> &'static str {

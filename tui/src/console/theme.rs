@@ -260,6 +260,11 @@ impl Surroundings {
         if utf8 && self.term.as_deref() != Some("linux") { &UNICODE } else { &ASCII }
     }
 
+    /// The kernel's own console and terminals without movements would show a question instead of answering it.
+    pub fn can_answer(&self) -> bool {
+        !matches!(self.term.as_deref(), None | Some("" | "linux" | "dumb"))
+    }
+
     /// A named theme holds, also against `NO_COLOR`: who types it wants it.
     pub fn theme(&self, asked: Option<ThemeName>) -> ThemeName {
         let colourless = self.no_color.as_ref().is_some_and(|value| !value.is_empty());

@@ -7,6 +7,7 @@ use super::{
     keys,
     listing::RowKey,
     overlay::{self, Outcome, Overlay},
+    picture::Fitted,
     rows,
     state::{Link, Notice, Screen, State},
     text,
@@ -126,6 +127,7 @@ fn learn(state: &mut State, at: Timestamp, told: Told) {
         Told::Queue(queue) => facts.queue.learn(queue, at),
         Told::Duties(duties) => facts.duties.learn(duties, at),
         Told::Log(job, rows) => facts.log.learn((job, rows), at),
+        Told::Preview(picture) => facts.preview.learn(picture, at),
         Told::Agents(agents) => facts.agents.learn(agents, at),
         Told::Users(users) => facts.users.learn(users, at),
         Told::Ledger(account, rows) => facts.ledger.learn((account, rows), at),
@@ -152,8 +154,25 @@ pub fn settle(state: &mut State) {
         rows::fill(state);
         forget_marks(state);
     }
+    fit_picture(state);
     let height = view::list_height(state);
     state.listing_mut().scroll(height);
+}
+
+/// Makes the picture ready for the room it has, once for each picture and room.
+fn fit_picture(state: &mut State) {
+    let wanted = view::picture_room(state).zip(state.preview()).and_then(|(room, picture)| {
+        let graphics = state.graphics();
+        Some((picture, picture.size_in(room.into(), graphics)?, graphics))
+    });
+    let Some((picture, size, graphics)) = wanted else {
+        state.fitted = None;
+        return;
+    };
+    let is_same = |fitted: &Fitted| fitted.size == size && fitted.graphics == graphics && fitted.of == *picture;
+    if !state.fitted.as_ref().is_some_and(is_same) {
+        state.fitted = Fitted::new(picture, size, graphics);
+    }
 }
 
 /// A marked row that is no more would be acted on unseen.
@@ -205,6 +224,7 @@ fn untold(state: &mut State, subject: Subject, why: String) {
         Subject::Queue => &mut facts.queue.refused,
         Subject::Duties => &mut facts.duties.refused,
         Subject::Log => &mut facts.log.refused,
+        Subject::Preview => &mut facts.preview.refused,
         Subject::Agents => &mut facts.agents.refused,
         Subject::Users => &mut facts.users.refused,
         Subject::Ledger => &mut facts.ledger.refused,
@@ -256,8 +276,8 @@ fn press_overlay(state: &mut State, key: &KeyEvent) -> Vec<Action> {
             }
             return Vec::new();
         }
-        Overlay::Secret(_) | Overlay::Reading(_) => match key.code {
-            KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | 'v') => Outcome::Closes,
+        Overlay::Secret(_) | Overlay::Reading(_) | Overlay::Picture => match key.code {
+            KeyCode::Esc | KeyCode::Enter | KeyCode::Char('q' | 'v' | 'i') => Outcome::Closes,
             _ => Outcome::Stays,
         },
         Overlay::Filter(input) => match key.code {

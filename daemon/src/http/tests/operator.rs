@@ -66,7 +66,7 @@ async fn a_ledger_tells_every_change_and_the_balance_after_it() {
 }
 
 #[tokio::test]
-async fn trying_a_job_again_says_why_it_cannot_be() {
+async fn trying_a_job_again_or_looking_at_it_says_why_it_cannot_be() {
     let bench = Bench::new();
     let user = bench.user("ann@example.org", 3).await;
     let key = bench.upload(&user, "clip 30 3000").await["key"].clone();
@@ -78,6 +78,10 @@ async fn trying_a_job_again_says_why_it_cannot_be() {
     assert_eq!(said(retry().await), (StatusCode::CONFLICT, not_failed));
 
     let id = job.as_str().unwrap().parse().unwrap();
+    let preview = path.replace("/retry", "/preview");
+    let none = said(bench.operate(Method::GET, &preview, Value::Null).await);
+    assert_eq!(none, (StatusCode::NOT_FOUND, "no picture of this job: no frame of this job is made yet".to_owned()));
+
     bench.work(job.as_str().unwrap(), 0).await;
     let agent = AgentId(uuid::Uuid::from_u128(7));
     let work = bench.farm.lease_next(agent, 0, Duration::ZERO).await.unwrap().unwrap();

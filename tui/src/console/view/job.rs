@@ -1,7 +1,7 @@
 //! Job: one job whole. What it is made from and into, how far it is, its segments as a map that fills, its story.
 
 use super::{
-    put, queue, rule,
+    picture, put, queue, rule,
     table::{self, Cell, Column, cell, faint, left, plain, right, sign},
 };
 use crate::console::{
@@ -32,7 +32,9 @@ struct Parts {
 }
 
 fn parts(state: &State, body: Rect) -> Parts {
-    let facts = state.facts.job.get().map_or(0, |detail| facts(detail, state, body.width).len() as u16);
+    let beside = picture::beside(state);
+    let facts = state.facts.job.get().map_or(0, |detail| facts(detail, state, body.width - beside).len() as u16);
+    let facts = if beside > 0 { facts.max(picture::BESIDE_ROWS) } else { facts };
     let map = match state.height {
         32.. => 4,
         22.. => 2,
@@ -53,6 +55,10 @@ fn has_map(state: &State) -> bool {
     state.facts.job.get().is_some_and(|detail| !detail.pieces_in_work.is_empty())
 }
 
+pub fn facts_area(state: &State, body: Rect) -> Rect {
+    parts(state, body).facts
+}
+
 pub fn list_area(state: &State, body: Rect) -> Rect {
     let list = parts(state, body).list;
     Rect { y: list.y + 1, height: list.height.saturating_sub(1), ..list }
@@ -68,8 +74,12 @@ pub fn draw(buffer: &mut Buffer, body: Rect, state: &State) {
         return super::sentence(buffer, body, &why, state);
     };
     let parts = parts(state, body);
-    for ((text, tone), y) in facts(detail, state, body.width).iter().zip(parts.facts.y..parts.facts.bottom()) {
-        put(buffer, body.x + 1, y, body.width.saturating_sub(1), text, state.theme.tone(*tone));
+    let width = body.width - picture::beside(state);
+    for ((text, tone), y) in facts(detail, state, width).iter().zip(parts.facts.y..parts.facts.bottom()) {
+        put(buffer, body.x + 1, y, width.saturating_sub(1), text, state.theme.tone(*tone));
+    }
+    if let Some(room) = super::picture_room(state) {
+        picture::draw(buffer, room, state);
     }
     map(buffer, Rect { x: body.x + 1, width: body.width.saturating_sub(2), ..parts.map }, detail, state);
     let title = match state.job_part {

@@ -8,6 +8,7 @@ mod frame;
 mod help;
 mod job;
 mod overlay;
+mod picture;
 mod queue;
 mod retention;
 mod table;
@@ -111,6 +112,14 @@ fn list_area(state: &State) -> Rect {
         Screen::Watch => watch::list_area(state, body),
         Screen::Queue | Screen::Events => body,
     }
+}
+
+/// Where a picture is on the screen, if one is.
+pub fn picture_room(state: &State) -> Option<Rect> {
+    if too_small(state.width, state.height) {
+        return None;
+    }
+    picture::room(state, || job::facts_area(state, areas(state.width, state.height).body))
 }
 
 /// How many rows of its table the screen has room for.

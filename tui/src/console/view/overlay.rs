@@ -1,6 +1,6 @@
 //! What lies over a screen: help, the line being typed, a question, a form, a secret.
 
-use super::{help, put};
+use super::{help, picture, put};
 use crate::console::{
     command_line,
     overlay::{Form, Overlay, Question},
@@ -40,6 +40,12 @@ pub fn draw(buffer: &mut Buffer, area: Rect, foot: Rect, state: &State) -> Optio
             let width = (secret.text.width() as u16 + 6).clamp(50, area.width.saturating_sub(2));
             let paragraphs = [&secret.note, "", &secret.text, "", text::SECRET_KEYS];
             paper(buffer, area, width, secret.title, &paragraphs, state);
+            None
+        }
+        Overlay::Picture => {
+            if let Some(room) = super::picture_room(state) {
+                picture::draw_large(buffer, area, room, state);
+            }
             None
         }
         Overlay::Reading(reading) => {
