@@ -126,25 +126,23 @@ impl Writer {
         let _ = reply.send(synced);
     }
 
-    /// One sync for the whole group, then its replies and effects.
+    /// One sync for the whole group, then its effects and replies.
     fn settle(&mut self) {
         let group = std::mem::take(&mut self.group);
         let durable = !group.needs_sync || self.shared.may_write() && self.sync();
         group.works.iter().for_each(|work| crash::reach(Some(work), "synced"));
-        // Who has an answer finds what it did among the events.
+        // Who has an answer finds what it did among the events, and its effects under way.
         if durable {
             self.shared.events.tell(group.events);
-        }
-        for answer in group.answers {
-            answer(durable);
-        }
-        if durable {
             for effect in group.effects {
                 // When the queue is full, the sweep of orphans does what this effect would have done.
                 if let Err(error) = self.effects.try_send(effect) {
                     tracing::debug!(%error, "an effect is left to the sweep");
                 }
             }
+        }
+        for answer in group.answers {
+            answer(durable);
         }
         if group.wakes_workers {
             self.shared.work.notify_waiters();
