@@ -3,10 +3,7 @@
 
 use crate::farm::{Audit, Farm, FarmError};
 use std::time::Duration;
-use tokio::{
-    sync::watch,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How often; the first one is at the start.
@@ -27,13 +24,8 @@ pub async fn pass(farm: &Farm) -> Result<Audit, FarmError> {
 
 /// Passes until `stop` and publishes what the last one found.
 pub async fn run(farm: Farm, found: watch::Sender<Audit>, stop: CancellationToken) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    let mut ticks = super::ticks(EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let started = std::time::Instant::now();
         match pass(&farm).await {
             Ok(audit) => {

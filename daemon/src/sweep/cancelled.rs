@@ -2,7 +2,6 @@
 
 use crate::farm::{Farm, FarmError};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// How often; what is kept is measured in minutes.
@@ -15,13 +14,8 @@ pub async fn pass(farm: &Farm) -> Result<u64, FarmError> {
 
 /// Passes until `stop`.
 pub async fn run(farm: Farm, stop: CancellationToken) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    let mut ticks = super::ticks(EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         match pass(&farm).await {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "cancelled jobs can be undone no longer"),

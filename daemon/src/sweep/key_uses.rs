@@ -2,7 +2,6 @@
 
 use crate::farm::{Farm, FarmError};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// How often; a daemon that is killed forgets this much, at most.
@@ -10,8 +9,7 @@ pub const EVERY: Duration = Duration::from_secs(60);
 
 /// Passes until `stop`, and once more then.
 pub async fn run(farm: Farm, stop: CancellationToken) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = super::ticks(EVERY);
     loop {
         let stopping = tokio::select! {
             () = stop.cancelled() => true,

@@ -2,7 +2,6 @@
 
 use crate::farm::{Farm, FarmError, LeaseSweep};
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// How often: a lost worker is noticed this much later than its deadline, at most.
@@ -14,13 +13,8 @@ pub async fn pass(farm: &Farm) -> Result<LeaseSweep, FarmError> {
 
 /// Passes until `stop`.
 pub async fn run(farm: Farm, stop: CancellationToken) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    let mut ticks = super::ticks(EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         match pass(&farm).await {
             Ok(LeaseSweep { expired: 0, .. }) => {}
             Ok(LeaseSweep { expired, jobs_failed }) => {

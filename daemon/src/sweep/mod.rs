@@ -12,7 +12,15 @@ use crate::{
     farm::Farm,
     model::{About, What},
 };
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+/// When a sweep passes: at once, then this often. After a pass that took longer the next waits as long again.
+fn ticks(every: Duration) -> Interval {
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
 
 /// Says what a pass did. One that found nothing to do is told, too: that it runs is worth knowing.
 fn told(

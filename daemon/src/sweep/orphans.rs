@@ -10,10 +10,7 @@ use crate::{
     model::{JobEnd, JobState, ObjectKey},
 };
 use std::time::Duration;
-use tokio::{
-    sync::mpsc,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tweenfarm_protocol::JobId;
 
@@ -77,15 +74,10 @@ pub async fn clean_up_after(farm: &Farm, blobs: &Blobs, id: JobId) -> Result<u64
 
 /// Passes until `stop`.
 pub async fn run(farm: Farm, blobs: Blobs, stop: CancellationToken) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = super::ticks(EVERY);
     // The first tick comes at once; the pass at the start was done before anything could arrive.
     ticks.tick().await;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         let started = std::time::Instant::now();
         match pass(&farm, &blobs, STAGING_IDLE).await {
             Ok(OrphanSweep { staged, unfinished, objects }) => {

@@ -7,7 +7,6 @@ use crate::{
     retention,
 };
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 /// How often, besides the pass at the start: files live for days.
@@ -102,13 +101,8 @@ async fn read<T: Send + 'static>(
 
 /// Passes until `stop`.
 pub async fn run(farm: Farm, blobs: Blobs, stop: CancellationToken) {
-    let mut ticks = interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
+    let mut ticks = super::ticks(EVERY);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         // What else it did, or why it could not, has been told.
         if let Err(FarmError::Closing) = pass(&farm, &blobs, Mode::Delete).await {
             return;
