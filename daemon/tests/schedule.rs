@@ -11,6 +11,7 @@ use tweenfarm_daemon::{
 };
 use tweenfarm_protocol::{
     AgentId,
+    output::Codec,
     service::{Availability, Condition, Hello, Receipt, Renewal},
     task::{FailureClass, Progress},
 };
@@ -181,4 +182,32 @@ async fn a_job_that_no_worker_can_do_says_what_is_missing() {
     assert_eq!((scene.next(0).await, why()), (None, "no worker has 1 MiB of free disk".to_owned()));
     scene.farm.says(AGENT, condition(1 << 30));
     assert!(scene.next(0).await.is_some());
+}
+
+#[tokio::test]
+async fn who_has_waited_longest_is_served_first_and_who_alone_can_do_it_is_not_passed_over() {
+    let scene = Scene::new();
+    let account = scene.account("ada", 50).await;
+    let clip = scene.clip(&account, 1).await;
+    let agent = |number: u128| AgentId(Uuid::from_u128(0xC0 + number));
+    let mut line = Vec::new();
+    // From the last id to the first; the tenth of those in line encodes HEVC alone.
+    for number in (0..20).rev() {
+        let mut hello = hello(agent(number), 1);
+        hello.workers[0].encoders = vec![if number == 10 { "x265enc" } else { "x264enc" }.to_owned()];
+        scene.farm.hello(hello).await.unwrap();
+        let farm = scene.farm.clone();
+        line.push(tokio::spawn(async move { farm.lease_next(agent(number), 0, Duration::from_secs(3600)).await }));
+        tokio::task::yield_now().await;
+        scene.farm.pulse().await.unwrap();
+    }
+    let mut submission = submission(&clip, 1, 1);
+    for (codec, place) in [(Codec::H264, 0), (Codec::H264, 1), (Codec::Hevc, 9), (Codec::H264, 2)] {
+        submission.format.codec = codec;
+        let job = scene.farm.submit(submission.clone()).await.unwrap().job.id;
+        let work = (&mut line[place]).await.unwrap().unwrap().expect("it is served");
+        assert_eq!(work.job.id, job);
+    }
+    assert_eq!(line.iter().filter(|wait| wait.is_finished()).count(), 4, "the others still wait");
+    assert_eq!(scene.farm.load().workers_idle, 16);
 }

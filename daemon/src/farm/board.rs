@@ -1,31 +1,32 @@
 //! The jobs under way and who holds which lease, in memory: made from the store at start, kept by the writer.
 
-use super::presence::Presence;
+use super::{open_jobs::OpenJobs, presence::Presence};
 use crate::{
-    model::{Account, Controls, Job, JobPlace, JobState, Part, SegmentState, Spot},
+    model::{Account, Controls, Job, Part, SegmentState, Spot},
     schedule::{
         breaker::{Breaker, Breakers, Capability},
         fit::{Candidate, fit},
         outlook::Ahead,
         progress,
-        queue::{Pick, Queue, Surroundings},
+        queue::{self, Pick, Queue, Surroundings},
         share::{Ask, Hand},
         waiting::{self, Waiting},
     },
     store::Write,
 };
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap, HashSet},
-};
-use tweenfarm_protocol::{AccountId, AgentId, FileId, JobId, LeaseId, SlotRange, Timestamp, task::Progress};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use tweenfarm_protocol::{AgentId, FileId, JobId, LeaseId, SlotRange, Timestamp, task::Progress};
 
 #[derive(Debug, Default)]
 pub(super) struct Board {
-    jobs: BTreeMap<JobId, Job>,
+    jobs: OpenJobs,
     /// Cancelled jobs that can be undone.
     kept: BTreeMap<JobId, Job>,
     leases: HashMap<LeaseId, Held>,
+    /// How many leases each worker holds.
+    in_hand: HashMap<(AgentId, u32), u32>,
+    /// Somebody who found nothing may find something now.
+    is_stirred: bool,
     queue: Queue,
     breakers: Breakers,
     controls: Controls,
@@ -76,7 +77,7 @@ impl Board {
             match write {
                 Write::PutJob(job) => self.put(job, now),
                 Write::PutAccount(account) => self.queue.weigh(&account),
-                Write::PutControls(controls) => self.controls = controls,
+                Write::PutControls(controls) => (self.controls, self.is_stirred) = (controls, true),
                 _ => {}
             }
         }
@@ -84,24 +85,38 @@ impl Board {
     }
 
     fn put(&mut self, job: Job, now: Timestamp) {
-        if let Some(before) = self.jobs.remove(&job.id) {
+        if let Some(before) = self.jobs.remove(job.id) {
             let still_held: HashSet<_> = leases_of(&job).into_iter().map(|(lease, _)| lease).collect();
             for (lease, held) in leases_of(&before) {
                 self.leases.remove(&lease);
+                self.lays_down((held.agent, held.worker));
                 // A piece that is being tried stays that.
                 if !still_held.contains(&lease) {
+                    self.is_stirred = true;
                     let work = Capability::of(&before, held.spot);
                     self.breakers.undecided((held.agent, held.worker), work, lease, now);
                 }
             }
         }
-        self.leases.extend(leases_of(&job));
-        self.queue.put(&job);
+        for (lease, held) in leases_of(&job) {
+            self.leases.insert(lease, held);
+            *self.in_hand.entry((held.agent, held.worker)).or_default() += 1;
+        }
+        self.is_stirred |= self.queue.put(&job);
         self.kept.remove(&job.id);
         if !job.has_ended() {
-            self.jobs.insert(job.id, job);
+            self.jobs.insert(job);
         } else if job.kept().is_some() {
             self.kept.insert(job.id, job);
+        }
+    }
+
+    fn lays_down(&mut self, worker: (AgentId, u32)) {
+        if let Some(leases) = self.in_hand.get_mut(&worker) {
+            *leases -= 1;
+            if *leases == 0 {
+                self.in_hand.remove(&worker);
+            }
         }
     }
 
@@ -128,43 +143,74 @@ impl Board {
         self.breakers.leased((held.agent, held.worker), Capability::of(job, held.spot), lease);
     }
 
-    /// The next piece for a worker that is here.
+    /// The next piece for a worker that is here and takes work.
     pub(super) fn next(&self, presence: &Presence, worker: (AgentId, u32), now: Timestamp) -> Option<Pick> {
-        let candidate = self.candidate(presence, presence.candidate(worker)?);
-        let workers = || self.workers(presence);
-        let around = Surroundings { controls: &self.controls, breakers: &self.breakers, workers: &workers, now };
-        self.queue.next(&self.jobs, &candidate, &around)
+        let candidate = self.candidate(presence, presence.ready_candidate(worker)?);
+        self.looked_at(presence, now, |around| self.queue.next(self.jobs.all(), &candidate, around))
     }
 
-    /// What a share of a job is decided by, for the worker that asks: others are those that are idle, and those that
-    /// have a part of this job in hand.
+    /// Whether nobody could be given anything, whoever asks.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.queue.is_empty() || self.controls.is_paused()
+    }
+
+    /// Whether something may be found since this was last asked that was not there before.
+    pub(super) fn take_stirred(&mut self) -> bool {
+        std::mem::take(&mut self.is_stirred)
+    }
+
+    /// What a share of a piece is decided by, for the worker that asks: others are those that are idle and could take a
+    /// part of it, and those that have a part of its job in hand.
     pub(super) fn ask(
         &self,
-        job: JobId,
+        presence: &Presence,
+        (id, spot): (JobId, Spot),
         asking: (AgentId, u32),
-        idle: &[(AgentId, u32)],
-        speeds: &HashMap<(AgentId, u32), u64>,
+        now: Timestamp,
     ) -> Option<Ask> {
-        let job = self.jobs.get(&job)?;
+        let job = self.jobs.get(id)?;
         let frame_pixels = job.output_pixels();
-        let speed = |worker: &(AgentId, u32)| speeds.get(worker).copied().unwrap_or(0);
-        let busy: HashSet<_> = self.leases.values().map(|held| (held.agent, held.worker)).collect();
-        let idle = idle.iter().filter(|worker| **worker != asking && !busy.contains(worker));
-        let mut others: Vec<Hand> =
-            idle.map(|worker| Hand { pixels_per_second: speed(worker), pixels_left: 0 }).collect();
-        let mut slots_ready = 0;
+        let (mut slots_ready, mut others) = (0, Vec::new());
         for (_, piece) in job.state.pieces() {
             match &piece.state {
                 SegmentState::Ready { .. } => slots_ready += piece.slots.len(),
                 SegmentState::Leased { agent, worker, .. } => others.push(Hand {
-                    pixels_per_second: speed(&(*agent, *worker)),
+                    pixels_per_second: presence.speed((*agent, *worker)),
                     pixels_left: frame_pixels.saturating_mul(progress::slots_left_of(piece)),
                 }),
                 SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => {}
             }
         }
-        let (slot_count, pixels_per_second) = (job.slot_count, speed(&asking));
-        Some(Ask { slot_count, slots_ready, frame_pixels, pixels_per_second, others })
+        let pixels_per_second = presence.speed(asking);
+        let mut ask = Ask { slot_count: job.slot_count, slots_ready, frame_pixels, pixels_per_second, others };
+        let idle = presence.asking(now).filter(|worker| *worker != asking && !self.in_hand.contains_key(worker));
+        self.looked_at(presence, now, |around| {
+            let fitting = idle.filter(|worker| self.could_take(presence, (job, spot), *worker, around));
+            ask.add_idle(fitting.map(|worker| presence.speed(worker)));
+        });
+        Some(ask)
+    }
+
+    fn could_take(
+        &self,
+        presence: &Presence,
+        (job, spot): (&Job, Spot),
+        worker: (AgentId, u32),
+        around: &Surroundings,
+    ) -> bool {
+        let candidate = presence.ready_candidate(worker).filter(|_| self.controls.works(worker.0));
+        candidate.is_some_and(|candidate| {
+            fit(job, spot, &self.candidate(presence, candidate), around.is_here).is_ok()
+                && self.breakers.admits(worker, Capability::of(job, spot), around.now).is_ok()
+        })
+    }
+
+    /// Looks at the queue with all that is around it.
+    fn looked_at<T>(&self, presence: &Presence, now: Timestamp, look: impl FnOnce(&Surroundings) -> T) -> T {
+        let workers = || self.workers(presence);
+        let is_here = |engine: &str| presence.with_engine(engine).any(|agent| self.controls.works(agent));
+        let Board { controls, breakers, .. } = self;
+        look(&Surroundings { controls, breakers, workers: &workers, is_here: &is_here, now })
     }
 
     /// All workers that are here and may be given something.
@@ -178,39 +224,30 @@ impl Board {
         if worker.facts.inventory.encoder_sessions.is_empty() {
             return worker;
         }
-        let on_its_device = |held: &&Held| {
-            (held.agent, held.worker) != (worker.agent, worker.worker)
-                && presence
-                    .candidate((held.agent, held.worker))
-                    .is_some_and(|other| other.facts.device_uuid == worker.facts.device_uuid)
-        };
-        let neighbours_busy = self.leases.values().filter(on_its_device).count();
-        Candidate { neighbours_busy: u32::try_from(neighbours_busy).unwrap_or(u32::MAX), ..worker }
+        let neighbours = presence.on_device(&worker.facts.device_uuid);
+        let neighbours = neighbours.filter(|other| *other != (worker.agent, worker.worker));
+        let neighbours_busy = neighbours.filter_map(|other| self.in_hand.get(&other)).sum();
+        Candidate { neighbours_busy, ..worker }
     }
 
     /// Whether an agent besides the holder of a lease is here that could do the same piece.
     pub(super) fn could_another_agent(&self, presence: &Presence, lease: LeaseId, now: Timestamp) -> bool {
         let Some(held) = self.leases.get(&lease) else { return false };
-        let Some(job) = self.jobs.get(&held.job) else { return false };
-        let workers = self.workers(presence);
-        let is_here = |engine: &str| workers.iter().any(|worker| worker.facts.engine == engine);
-        let work = Capability::of(job, held.spot);
-        workers.iter().filter(|other| other.agent != held.agent).any(|other| {
-            fit(job, held.spot, other, is_here).is_ok()
-                && self.breakers.admits((other.agent, other.worker), work, now).is_ok()
+        let Some(job) = self.jobs.get(held.job) else { return false };
+        let mut others = presence.candidates().filter(|other| other.agent != held.agent);
+        self.looked_at(presence, now, |around| {
+            others.any(|other| self.could_take(presence, (job, held.spot), (other.agent, other.worker), around))
         })
     }
 
     /// When something that waits now may be handed out.
     pub(super) fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
-        self.queue.changes_at(now)
+        [self.queue.changes_at(now), self.breakers.changes_at(now)].into_iter().flatten().min()
     }
 
     /// Why nothing of a job is being worked on, where that is not for want of a free worker alone.
     pub(super) fn waiting(&self, presence: &Presence, job: &Job, now: Timestamp) -> Option<Waiting> {
-        let workers = || self.workers(presence);
-        let around = Surroundings { controls: &self.controls, breakers: &self.breakers, workers: &workers, now };
-        waiting::why(job, &around)
+        self.looked_at(presence, now, |around| waiting::why(job, around))
     }
 
     pub(super) fn controls(&self) -> &Controls {
@@ -231,52 +268,45 @@ impl Board {
 
     /// What the jobs under way are made of, and cancelled ones that can be undone.
     pub(super) fn inputs(&self) -> impl Iterator<Item = FileId> {
-        self.jobs.values().chain(self.kept.values()).map(|job| job.input)
+        self.jobs.all().values().chain(self.kept.values()).map(|job| job.input)
     }
 
     /// What a lease is of, at which attempt, and how far it is.
     pub(super) fn in_hand(&self, held: &Held) -> Option<(Part, u32, Progress)> {
-        let piece = self.jobs.get(&held.job)?.state.piece(held.spot)?;
+        let piece = self.jobs.get(held.job)?.state.piece(held.spot)?;
         let SegmentState::Leased { attempt, progress, .. } = piece.state else { return None };
         Some((Part::of(held.spot, piece), attempt, progress))
     }
 
-    /// Newest first, by time and then id; those that come after `after` in that order.
-    pub(super) fn newest(&self, limit: usize, after: Option<JobPlace>) -> Vec<Job> {
-        let behind = self.jobs.values().filter(|job| after.is_none_or(|after| job.place() < after));
-        let mut found: Vec<&Job> = behind.collect();
-        found.sort_by_key(|job| Reverse(job.place()));
-        found.into_iter().take(limit).cloned().collect()
+    pub(super) fn open_jobs(&self) -> &OpenJobs {
+        &self.jobs
     }
 
-    pub(super) fn open_jobs_of(&self, account: AccountId) -> u64 {
-        self.jobs.values().filter(|job| job.account == account).count() as u64
+    /// Workers that hold a lease.
+    pub(super) fn busy(&self) -> &HashMap<(AgentId, u32), u32> {
+        &self.in_hand
     }
 
-    /// What is left of the open jobs, in the order of their making.
-    pub(super) fn ahead(&self) -> Vec<Ahead> {
-        let jobs = self.jobs.values().map(|job| Ahead {
-            job: job.id,
-            account: job.account,
-            weight: self.queue.weight(job.account).get(),
-            pixels_left: progress::slots_left(job).saturating_mul(job.output_pixels()),
-            leased: leases_of(job).len() as u32,
-        });
-        jobs.collect()
-    }
-
-    pub(super) fn open_jobs(&self) -> u64 {
-        self.jobs.len() as u64
-    }
-
-    /// Jobs of which nothing is leased or rendered.
-    pub(super) fn untouched_jobs(&self) -> u64 {
-        self.jobs.values().filter(|job| is_untouched(job)).count() as u64
-    }
-
-    /// Since when the oldest of them waits.
-    pub(super) fn untouched_since(&self) -> Option<Timestamp> {
-        self.jobs.values().filter(|job| is_untouched(job)).map(|job| job.created_at).min()
+    /// What is left of the open jobs, those of an account in the order in which they are worked on.
+    pub(super) fn ahead(&self, presence: &Presence, now: Timestamp) -> Vec<Ahead> {
+        self.looked_at(presence, now, |around| {
+            let met = self.queue.needs_met(&(around.workers)(), around);
+            let goes_on = |job: &Job| {
+                let is_met = self.queue.need_of(job.id).is_none_or(|need| met.contains(need));
+                is_met && job.paused_at.is_none() && !self.controls.is_paused()
+            };
+            let mut jobs: Vec<&Job> = self.jobs.all().values().collect();
+            jobs.sort_by_cached_key(|job| queue::rank(job));
+            let ahead = jobs.into_iter().map(|job| Ahead {
+                job: job.id,
+                account: job.account,
+                weight: self.queue.weight(job.account).get(),
+                pixels_left: progress::slots_left(job).saturating_mul(job.output_pixels()),
+                leased: leases_of(job).len() as u32,
+                goes_on: goes_on(job),
+            });
+            ahead.collect()
+        })
     }
 
     pub(super) fn held(&self, lease: LeaseId) -> Option<Held> {
@@ -300,15 +330,6 @@ impl Board {
         jobs.sort_unstable();
         jobs.dedup();
         jobs
-    }
-}
-
-fn is_untouched(job: &Job) -> bool {
-    match &job.state {
-        JobState::Rendering { segments } => {
-            segments.iter().all(|segment| matches!(segment.state, SegmentState::Ready { .. }))
-        }
-        JobState::Joining { .. } | JobState::Marking { .. } | JobState::Ended { .. } => false,
     }
 }
 

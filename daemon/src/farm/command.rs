@@ -164,9 +164,12 @@ pub(super) enum Command {
     LeaseNext {
         agent: AgentId,
         worker: u32,
-        back: mpsc::WeakSender<Command>,
-        reply: Reply<NextWork>,
+        /// Wants to know at once, and not to wait for what will be there.
+        is_in_haste: bool,
+        reply: Reply<Option<Handed>>,
     },
+    /// Something changed for those that wait for work that no command tells.
+    Look,
     Renew {
         lease: LeaseId,
         progress: Progress,
@@ -251,15 +254,6 @@ pub(super) enum Command {
     },
     Close {
         reply: Reply<()>,
-    },
-}
-
-/// What a worker that asked for work is told.
-pub(super) enum NextWork {
-    Work(Handed),
-    /// Nothing now; a piece that failed may be tried again at this time.
-    Nothing {
-        ready_at: Option<Timestamp>,
     },
 }
 

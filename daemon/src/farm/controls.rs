@@ -121,7 +121,6 @@ pub(super) fn pause_job(tx: &mut Transaction, id: JobId, paused: bool) -> Result
         return Ok(job);
     }
     job.paused_at = paused.then_some(tx.now);
-    tx.wakes_workers |= !paused;
     let (word, text) = match paused {
         true => ("paused", "paused: nothing new of it is handed out"),
         false => ("resumed", "it goes on"),

@@ -4,8 +4,9 @@
 use super::{
     accounts,
     board::Board,
-    command::{Command, NextWork, Reply},
+    command::{Command, Handed, Reply},
     events::Events,
+    hand_out::Lookout,
     presence::Presence,
     stories::Stories,
     transaction::Made,
@@ -23,7 +24,7 @@ pub use super::{
 use crate::{
     model::*,
     retention::Lifetimes,
-    schedule::{RetryRules, outlook::Outlook, queue::Pick},
+    schedule::{RetryRules, outlook::Outlook},
     store::Store,
 };
 use std::{
@@ -105,8 +106,8 @@ pub struct Farm {
 pub(super) struct Shared {
     board: Mutex<Board>,
     presence: Mutex<Presence>,
-    /// Workers that wait for work are woken here.
-    pub(super) work: Notify,
+    /// Those that wait for work are to be looked at for another reason than a command.
+    pub(super) nudged: AtomicBool,
     /// An agent was revoked: whoever serves one looks whether it is theirs.
     pub(super) revoked: Notify,
     pub(super) events: Arc<Events>,
@@ -152,14 +153,6 @@ impl Shared {
         self.key_uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a worker would be given now, and the version of its engine.
-    pub(super) fn pick(&self, worker: (AgentId, u32), now: Timestamp) -> (Option<Pick>, String) {
-        // Whoever takes both takes them in this order.
-        let (presence, board) = (self.presence(), self.board());
-        let engine = presence.candidate(worker).map(|candidate| candidate.facts.engine.clone());
-        (board.next(&presence, worker, now), engine.unwrap_or_default())
-    }
-
     pub(super) fn fail(&self) {
         self.failed.store(true, Ordering::SeqCst);
     }
@@ -183,6 +176,8 @@ impl Farm {
         let (accounts, jobs) = store.totals()?;
         shared.totals.add(Made { accounts, jobs });
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
+        let sleep = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let sleep = sleep.map_err(|error| no_thread(&error))?;
         let writer = Writer {
             store: store.clone(),
             rules,
@@ -190,16 +185,16 @@ impl Farm {
             effects,
             shared: shared.clone(),
             commands: inbox,
+            back: commands.downgrade(),
+            sleep,
+            lookout: Lookout::default(),
             group: Group::default(),
             stories: Stories::default(),
         };
         let (reply, extended) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("farm-writer".into());
         let started = thread.spawn(move || writer.start(reply));
-        started.map_err(|error| {
-            tracing::error!(%error, "the writer's thread could not be started");
-            FarmError::Unavailable
-        })?;
+        started.map_err(|error| no_thread(&error))?;
         extended.recv().unwrap_or(Err(FarmError::Unavailable))?;
         let opened_at = clock.now();
         Ok(Farm { commands, store, rules, clock, shared, opened_at })
@@ -345,6 +340,7 @@ impl Farm {
         let agent = hello.agent;
         let text = format!("{} said hello: release {}, {} workers", hello.name, hello.version, hello.workers.len());
         self.shared.presence().hello(hello, self.now());
+        self.nudge();
         self.tell(What::AgentHello, About { agent: Some(agent), ..About::default() }, text);
         let board = self.shared.board();
         let mut leases: Vec<_> = board.leases().filter(|(_, held)| held.agent == agent).map(|(id, _)| id).collect();
@@ -359,7 +355,15 @@ impl Farm {
 
     /// How an agent says it is.
     pub fn says(&self, agent: AgentId, condition: Condition) {
-        self.shared.presence().says(agent, condition, self.now());
+        if self.shared.presence().says(agent, condition, self.now()) {
+            self.nudge();
+        }
+    }
+
+    /// Something changed for those that wait for work. A writer that has no room for one more command is awake, and looks.
+    fn nudge(&self) {
+        self.shared.nudged.store(true, Ordering::SeqCst);
+        let _ = self.commands.try_send(Command::Look);
     }
 
     /// How fast a worker's last render was.
@@ -371,6 +375,7 @@ impl Farm {
     pub fn agent_gone(&self, agent: AgentId) {
         let mut presence = self.shared.presence();
         presence.gone(agent, self.now());
+        self.nudge();
         if let Some(name) = presence.name(agent).filter(|_| !presence.is_connected(agent)) {
             let text = format!("{name} is gone: its connection closed");
             drop(presence);
@@ -390,37 +395,15 @@ impl Farm {
             return Err(FarmError::NotFound { what: "worker" });
         }
         let _asking = Asking { farm: self, agent, worker };
-        let until = tokio::time::Instant::now() + wait;
-        loop {
-            // Registered before asking, so that work that arrives between the answer and the wait is not missed.
-            let woken = self.shared.work.notified();
-            tokio::pin!(woken);
-            woken.as_mut().enable();
-            self.stored()?;
-            let (back, now) = (self.commands.downgrade(), self.now());
-            // All who wait are woken together: only those who would get something go to the writer.
-            let next = match self.shared.pick((agent, worker), now).0 {
-                Some(_) => self.send(|reply| Command::LeaseNext { agent, worker, back, reply }).await?,
-                None if self.shared.closing.load(Ordering::SeqCst) => return Err(FarmError::Closing),
-                None => NextWork::Nothing { ready_at: self.shared.board().changes_at(now) },
-            };
-            let ready_at = match next {
-                NextWork::Work(handed) => return Ok(Some(handed.take())),
-                // A timer would wait for its next tick, even for no time at all.
-                NextWork::Nothing { .. } if wait.is_zero() => return Ok(None),
-                NextWork::Nothing { ready_at } => ready_at,
-            };
-            let retry_at = ready_at.map(|ready_at| tokio::time::Instant::now() + ready_at.since(self.now()));
-            let sleep_until = retry_at.map_or(until, |retry_at| retry_at.min(until));
-            tokio::select! {
-                () = woken => {}
-                () = tokio::time::sleep_until(sleep_until) => {
-                    if tokio::time::Instant::now() >= until {
-                        return Ok(None);
-                    }
-                }
-            }
-        }
+        self.stored()?;
+        let is_in_haste = wait.is_zero();
+        let handed = self.send(|reply| Command::LeaseNext { agent, worker, is_in_haste, reply });
+        let handed = match is_in_haste {
+            true => handed.await?,
+            // The writer sees that nobody listens any more; what it sent in that very moment is given back.
+            false => tokio::time::timeout(wait, handed).await.unwrap_or(Ok(None))?,
+        };
+        Ok(handed.map(Handed::take))
     }
 
     pub async fn renew(&self, lease: LeaseId, progress: Progress) -> Result<Renewal, FarmError> {
@@ -563,6 +546,11 @@ impl Farm {
     fn gone(&self) -> FarmError {
         if self.shared.closing.load(Ordering::SeqCst) { FarmError::Closing } else { FarmError::Unavailable }
     }
+}
+
+fn no_thread(error: &std::io::Error) -> FarmError {
+    tracing::error!(%error, "the writer's thread could not be started");
+    FarmError::Unavailable
 }
 
 /// A worker that waits for work; it stops waiting when its call is dropped, too.

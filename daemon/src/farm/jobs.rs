@@ -89,7 +89,6 @@ pub(super) fn submit(
         let answer = FirstAnswer { account, route, key, request, job, balance_after: charge.balance_after, at };
         tx.put(Write::PutAnswer(answer));
     }
-    tx.wakes_workers = true;
     Ok(Submitted { job, balance_after: charge.balance_after, replayed: false })
 }
 
@@ -181,7 +180,6 @@ fn begin_again(tx: &mut Transaction, mut job: Job, word: &'static str, text: Str
         webhook.reopen(job.progress_percent);
         tx.put(Write::PutWebhook(webhook));
     }
-    tx.wakes_workers = true;
     tx.tell(Event::new(tx.now, What::JobChanged(word), story::of(&job), text));
     tx.put_job(job)
 }

@@ -192,7 +192,6 @@ fn moved(
     spot: Spot,
     event: SegmentEvent,
 ) -> Result<Option<Job>, FarmError> {
-    let frees_work = !matches!(event, SegmentEvent::Leased { .. } | SegmentEvent::Renewed { .. });
     let Some(segment) = job.state.piece(spot) else { return Ok(None) };
     let held = held(job.id, spot, segment);
     let ended = held.and_then(|_| end_of(&event, &job));
@@ -207,7 +206,6 @@ fn moved(
     if let Some(segment) = job.state.piece_mut(spot) {
         *segment = next;
     }
-    tx.wakes_workers |= frees_work;
     tx.tell(story::moved(&job, spot, &before, &event, tx.now));
     let job = match advance(job.state.clone(), job.watermarked, tx.now) {
         Advance::Go(state) => {

@@ -2,7 +2,7 @@
 
 use crate::schedule::fit::Candidate;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 use tweenfarm_protocol::{
@@ -16,6 +16,12 @@ const ASKED_RECENTLY: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Presence {
     agents: BTreeMap<AgentId, Present>,
+    /// Workers that ask for work or asked a while ago.
+    asking: BTreeMap<(AgentId, u32), Asking>,
+    /// Agents that have a worker with such an engine.
+    engines: HashMap<String, BTreeSet<AgentId>>,
+    /// The workers of each device.
+    devices: HashMap<String, BTreeSet<(AgentId, u32)>>,
 }
 
 #[derive(Debug)]
@@ -26,7 +32,6 @@ pub(super) struct Present {
     pub(super) last_seen: Timestamp,
     /// None until it said so, and of an agent of protocol 2.
     pub(super) condition: Option<Condition>,
-    asking: HashMap<u32, Asking>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +43,10 @@ struct Asking {
 impl Present {
     pub(super) fn is_connected(&self) -> bool {
         self.connections > 0
+    }
+
+    fn is_here(&self) -> bool {
+        self.is_connected() && self.takes_work()
     }
 
     fn takes_work(&self) -> bool {
@@ -54,10 +63,26 @@ impl Present {
 impl Presence {
     pub(super) fn hello(&mut self, hello: Hello, now: Timestamp) {
         let agent = hello.agent;
-        let before = self.agents.remove(&agent);
-        let (connections, asking) = before.map_or_else(Default::default, |before| (before.connections, before.asking));
-        let present = Present { hello, connections: connections + 1, last_seen: now, condition: None, asking };
+        let connections = match self.agents.remove(&agent) {
+            Some(before) => {
+                self.forget_workers(agent, &before.hello.workers);
+                before.connections
+            }
+            None => 0,
+        };
+        for facts in &hello.workers {
+            self.engines.entry(facts.engine.clone()).or_default().insert(agent);
+            self.devices.entry(facts.device_uuid.clone()).or_default().insert((agent, facts.worker));
+        }
+        let present = Present { hello, connections: connections + 1, last_seen: now, condition: None };
         self.agents.insert(agent, present);
+    }
+
+    fn forget_workers(&mut self, agent: AgentId, workers: &[WorkerFacts]) {
+        for facts in workers {
+            remove_from(&mut self.engines, &facts.engine, &agent);
+            remove_from(&mut self.devices, &facts.device_uuid, &(agent, facts.worker));
+        }
     }
 
     /// One of its connections closed.
@@ -65,6 +90,13 @@ impl Presence {
         if let Some(present) = self.agents.get_mut(&agent) {
             present.connections = present.connections.saturating_sub(1);
             present.last_seen = now;
+            if !present.is_connected() {
+                let own: Vec<_> =
+                    self.asking.range((agent, 0)..=(agent, u32::MAX)).map(|(worker, _)| *worker).collect();
+                for worker in own {
+                    self.asking.remove(&worker);
+                }
+            }
         }
     }
 
@@ -89,10 +121,12 @@ impl Presence {
         }
     }
 
-    pub(super) fn says(&mut self, agent: AgentId, condition: Condition, now: Timestamp) {
-        if let Some(present) = self.agents.get_mut(&agent) {
-            (present.condition, present.last_seen) = (Some(condition), now);
-        }
+    /// Tells whether that is news.
+    pub(super) fn says(&mut self, agent: AgentId, condition: Condition, now: Timestamp) -> bool {
+        let Some(present) = self.agents.get_mut(&agent) else { return false };
+        present.last_seen = now;
+        let before = present.condition.replace(condition);
+        before != present.condition
     }
 
     /// A worker of an agent that has been introduced.
@@ -101,10 +135,27 @@ impl Presence {
         present.candidates(agent).find(|candidate| candidate.worker == worker)
     }
 
+    /// The same of an agent that takes work.
+    pub(super) fn ready_candidate(&self, worker: (AgentId, u32)) -> Option<Candidate<'_>> {
+        let takes_work = self.agents.get(&worker.0).is_some_and(Present::takes_work);
+        if takes_work { self.candidate(worker) } else { None }
+    }
+
     /// Workers of all connected agents that take work.
     pub(super) fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
-        let here = self.agents.iter().filter(|(_, present)| present.is_connected() && present.takes_work());
+        let here = self.agents.iter().filter(|(_, present)| present.is_here());
         here.flat_map(|(agent, present)| present.candidates(*agent))
+    }
+
+    /// Connected agents that take work and have a worker with such an engine.
+    pub(super) fn with_engine(&self, engine: &str) -> impl Iterator<Item = AgentId> {
+        let agents = self.engines.get(engine).into_iter().flatten();
+        agents.copied().filter(|agent| self.agents.get(agent).is_some_and(Present::is_here))
+    }
+
+    /// The workers of one device, whosever they are.
+    pub(super) fn on_device(&self, device_uuid: &str) -> impl Iterator<Item = (AgentId, u32)> {
+        self.devices.get(device_uuid).into_iter().flatten().copied()
     }
 
     /// False when the agent, or this worker of it, has not been introduced.
@@ -114,7 +165,7 @@ impl Presence {
             return false;
         }
         present.last_seen = now;
-        let asking = present.asking.entry(worker).or_default();
+        let asking = self.asking.entry((agent, worker)).or_default();
         asking.pending += 1;
         asking.last = now;
         true
@@ -123,7 +174,7 @@ impl Presence {
     pub(super) fn asked(&mut self, agent: AgentId, worker: u32, now: Timestamp) {
         let Some(present) = self.agents.get_mut(&agent) else { return };
         present.last_seen = now;
-        if let Some(asking) = present.asking.get_mut(&worker) {
+        if let Some(asking) = self.asking.get_mut(&(agent, worker)) {
             asking.pending = asking.pending.saturating_sub(1);
             asking.last = now;
         }
@@ -131,12 +182,8 @@ impl Presence {
 
     /// Workers of connected agents that wait for work or asked for it a moment ago.
     pub(super) fn asking(&self, now: Timestamp) -> impl Iterator<Item = (AgentId, u32)> {
-        let connected = self.agents.iter().filter(|(_, present)| present.is_connected());
-        connected.flat_map(move |(agent, present)| {
-            let recent = move |asking: &Asking| asking.pending > 0 || now.since(asking.last) < ASKED_RECENTLY;
-            let workers = present.asking.iter().filter(move |(_, asking)| recent(asking));
-            workers.map(|(worker, _)| (*agent, *worker))
-        })
+        let recent = move |asking: &Asking| asking.pending > 0 || now.since(asking.last) < ASKED_RECENTLY;
+        self.asking.iter().filter(move |(_, asking)| recent(asking)).map(|(worker, _)| *worker)
     }
 
     /// Of all workers that are here, as far as they were measured.
@@ -145,17 +192,21 @@ impl Presence {
         connected.flat_map(|present| &present.hello.workers).map(|facts| facts.inventory.pixels_per_second).sum()
     }
 
-    /// Pixels per second of every worker that was ever measured.
-    pub(super) fn speeds(&self) -> HashMap<(AgentId, u32), u64> {
-        let of_agent = |(agent, present): (&AgentId, &Present)| {
-            let agent = *agent;
-            let measured = |facts: &WorkerFacts| ((agent, facts.worker), facts.inventory.pixels_per_second);
-            present.hello.workers.iter().map(measured).collect::<Vec<_>>()
-        };
-        self.agents.iter().flat_map(of_agent).filter(|(_, speed)| *speed > 0).collect()
+    /// Pixels per second of one worker; 0 where that was never measured.
+    pub(super) fn speed(&self, worker: (AgentId, u32)) -> u64 {
+        self.candidate(worker).map_or(0, |candidate| candidate.facts.inventory.pixels_per_second)
     }
 
     pub(super) fn agents(&self) -> impl Iterator<Item = (&AgentId, &Present)> {
         self.agents.iter()
+    }
+}
+
+fn remove_from<Of: Ord>(sets: &mut HashMap<String, BTreeSet<Of>>, key: &str, what: &Of) {
+    if let Some(set) = sets.get_mut(key) {
+        set.remove(what);
+        if set.is_empty() {
+            sets.remove(key);
+        }
     }
 }

@@ -207,20 +207,20 @@ impl Farm {
 
     /// The same of jobs that have not ended; asks no disk.
     pub fn jobs_open(&self, limit: usize, after: Option<JobPlace>) -> Vec<Job> {
-        self.shared.board().newest(limit, after)
+        self.shared.board().open_jobs().newest(limit, after)
     }
 
     pub fn jobs_open_count(&self) -> u64 {
-        self.shared.board().open_jobs()
+        self.shared.board().open_jobs().count()
     }
 
     /// Since when the oldest job waits of which nothing is leased or rendered.
     pub fn queue_since(&self) -> Option<Timestamp> {
-        self.shared.board().untouched_since()
+        self.shared.board().open_jobs().untouched_since()
     }
 
     pub fn jobs_open_of(&self, account: AccountId) -> u64 {
-        self.shared.board().open_jobs_of(account)
+        self.shared.board().open_jobs().count_of(account)
     }
 
     /// When the jobs under way will be done; a second old, at most.
@@ -230,21 +230,21 @@ impl Farm {
         if let Some((_, outlook)) = kept.as_ref().filter(|(at, _)| *at <= now && now.since(*at) < OUTLOOK_FOR) {
             return outlook.clone();
         }
-        let speed = self.shared.presence().pixels_per_second();
-        let outlook = Arc::new(Outlook::of(&self.shared.board().ahead(), speed));
+        let (presence, board) = (self.shared.presence(), self.shared.board());
+        let outlook = Arc::new(Outlook::of(&board.ahead(&presence, now), presence.pixels_per_second()));
+        drop((presence, board));
         *kept = Some((now, outlook.clone()));
         outlook
     }
 
     pub fn load(&self) -> Load {
-        let asking: Vec<(AgentId, u32)> = self.shared.presence().asking(self.now()).collect();
-        let board = self.shared.board();
-        let busy: HashSet<(AgentId, u32)> = board.leases().map(|(_, held)| (held.agent, held.worker)).collect();
+        let (presence, board) = (self.shared.presence(), self.shared.board());
+        let busy = board.busy();
         let count = |workers: usize| u32::try_from(workers).unwrap_or(u32::MAX);
         Load {
-            workers_idle: count(asking.iter().filter(|worker| !busy.contains(worker)).count()),
+            workers_idle: count(presence.asking(self.now()).filter(|worker| !busy.contains_key(worker)).count()),
             workers_running: count(busy.len()),
-            queue_depth: board.untouched_jobs(),
+            queue_depth: board.open_jobs().count_untouched(),
         }
     }
 

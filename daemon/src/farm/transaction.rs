@@ -29,8 +29,6 @@ pub(super) struct Transaction<'a> {
     pub(super) verdicts: Vec<Verdict>,
     /// Told once the writes are durable.
     pub(super) events: Vec<Event>,
-    /// Work may have become ready: waiting workers should ask again.
-    pub(super) wakes_workers: bool,
     pub(super) made: Made,
     pub(super) now: Timestamp,
 }
@@ -45,7 +43,6 @@ impl<'a> Transaction<'a> {
             effects: Vec::new(),
             verdicts: Vec::new(),
             events: Vec::new(),
-            wakes_workers: false,
             made: Made::default(),
             now: clock.now(),
         }
@@ -94,9 +91,7 @@ impl<'a> Transaction<'a> {
         Ok(self.written.controls().map_or_else(|| self.store.controls(), Ok)?)
     }
 
-    /// What goes on again is to be had at once.
     pub(super) fn put_controls(&mut self, controls: Controls) {
-        self.wakes_workers = true;
         self.put(Write::PutControls(controls));
     }
 

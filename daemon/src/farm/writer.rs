@@ -4,10 +4,11 @@ use super::{
     accounts, agents,
     board::Held,
     clock::Clock,
-    command::{Command, Handed, NextWork, Reply},
+    command::{Command, Reply},
     controls::{self, Order},
     crash,
     error::FarmError,
+    hand_out::Lookout,
     handle::{Effect, FarmRules, Shared},
     jobs, leases, money, operators, projects,
     stories::Stories,
@@ -19,14 +20,17 @@ use super::{
 use crate::{
     backup,
     model::{Agent, Duty, Event, Spot},
-    schedule::share::{self, Share},
     store::{Store, Write},
 };
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 use tweenfarm_protocol::{
     AgentId, JobId, LeaseId,
     service::{Receipt, Renewal},
+    task::{FailureClass, Outcome},
 };
 
 /// Commands made durable by one sync, at most: keeps the first one's wait short when many arrive.
@@ -39,6 +43,11 @@ pub(super) struct Writer {
     pub(super) effects: mpsc::Sender<Effect>,
     pub(super) shared: Arc<Shared>,
     pub(super) commands: mpsc::Receiver<Command>,
+    /// The way back for a lease that nobody takes.
+    pub(super) back: mpsc::WeakSender<Command>,
+    /// Waits for the next command or the next moment at which there is something to do.
+    pub(super) sleep: tokio::runtime::Runtime,
+    pub(super) lookout: Lookout,
     pub(super) group: Group,
     pub(super) stories: Stories,
 }
@@ -50,16 +59,22 @@ pub(super) struct Group {
     effects: Vec<Effect>,
     events: Vec<Event>,
     needs_sync: bool,
-    wakes_workers: bool,
     works: Vec<&'static str>,
 }
 
 /// Sends a reply that has waited for the sync; told whether the sync succeeded.
 type Answer = Box<dyn FnOnce(bool) + Send>;
 
+enum Next {
+    Command(Command),
+    /// Not yet, but a moment that was waited for is there.
+    Nothing,
+    End,
+}
+
 /// Whether the reply to a command is a promise that a power cut may not break.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Promise {
+pub(super) enum Promise {
     Durable,
     /// Losing it costs nothing: leases get their full time again after a restart, and when a key was last used is known
     /// to the minute.
@@ -85,8 +100,15 @@ impl Writer {
     }
 
     fn run(mut self) {
-        while let Some(first) = self.commands.blocking_recv() {
-            let mut waiting = vec![first];
+        let mut is_busy = false;
+        loop {
+            let first = match self.next_command(is_busy) {
+                Next::Command(command) => Some(command),
+                Next::Nothing => None,
+                // Every handle is gone.
+                Next::End => return self.close(oneshot::channel().0),
+            };
+            let mut waiting: Vec<Command> = first.into_iter().collect();
             while waiting.len() < GROUP_MAX
                 && let Ok(next) = self.commands.try_recv()
             {
@@ -104,23 +126,38 @@ impl Writer {
                     command => self.apply(command),
                 }
             }
+            is_busy = closed.is_none() && self.hand_out();
             self.settle();
             if let Some(reply) = closed {
-                self.close(reply);
-                return;
+                return self.close(reply);
             }
         }
-        // Every handle is gone.
-        self.close(oneshot::channel().0);
+    }
+
+    /// Waits for it, but not past the moment at which something may be handed out; not at all while work is left over.
+    fn next_command(&mut self, is_busy: bool) -> Next {
+        let alarm = if is_busy { Some(Duration::ZERO) } else { self.alarm() };
+        let commands = &mut self.commands;
+        let received = self.sleep.block_on(async {
+            match alarm {
+                Some(alarm) => tokio::time::timeout(alarm, commands.recv()).await.ok(),
+                None => Some(commands.recv().await),
+            }
+        });
+        match received {
+            Some(Some(command)) => Next::Command(command),
+            Some(None) => Next::End,
+            None => Next::Nothing,
+        }
     }
 
     fn close(mut self, reply: Reply<()>) {
         self.commands.close();
         let synced = self.store.sync().map_err(FarmError::from);
-        // Whoever waits for work asks again, and hears that the farm is closed.
+        // Whoever waits for work hears that the farm is closed.
         self.shared.closing.store(true, Ordering::SeqCst);
         drop(self.commands);
-        self.shared.work.notify_waiters();
+        drop(self.lookout);
         drop(self.store);
         // Who asked may have given up waiting; the store is closed either way.
         let _ = reply.send(synced);
@@ -143,9 +180,6 @@ impl Writer {
         }
         for answer in group.answers {
             answer(durable);
-        }
-        if group.wakes_workers {
-            self.shared.work.notify_waiters();
         }
         group.works.iter().for_each(|work| crash::reach(Some(work), "answered"));
     }
@@ -192,14 +226,14 @@ impl Writer {
                     uses.into_iter().for_each(|(key, at)| tx.put(Write::PutKeyUse { key, at }));
                     Ok(())
                 });
-                self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+                self.reply_once_durable(reply, result);
             }
             Command::BackUp { state_folder, reply } => {
                 let made = backup::make(&*self.store, &state_folder).map_err(|error| {
                     tracing::error!(error = &error as &dyn std::error::Error, "no backup could be made");
                     FarmError::Unavailable
                 });
-                self.group.answers.push(Box::new(move |durable| deliver(reply, made, durable)));
+                self.reply_once_durable(reply, made);
             }
             Command::AddProject { account, name, reply } => {
                 self.answer(reply, |tx| projects::add(tx, account, name));
@@ -221,13 +255,13 @@ impl Writer {
                 self.answer(reply, |tx| uploads::remember_facts(tx, file, *facts));
             }
             Command::Submit { submission, reply } => {
-                let open_jobs = self.shared.board().open_jobs();
+                let open_jobs = self.shared.board().open_jobs().count();
                 self.answer(reply, |tx| jobs::submit(tx, &rules, open_jobs, *submission));
             }
             Command::Cancel { job, reply } => self.answer(reply, |tx| jobs::cancel(tx, &rules, job)),
             Command::UndoCancel { job, reply } => self.answer(reply, |tx| jobs::undo_cancel(tx, job)),
             Command::Retry { job, reply } => {
-                let open_jobs = self.shared.board().open_jobs();
+                let open_jobs = self.shared.board().open_jobs().count();
                 self.answer(reply, |tx| jobs::retry(tx, &rules, open_jobs, job));
             }
             Command::ForgetCancelled { reply } => {
@@ -243,31 +277,39 @@ impl Writer {
                 self.answer(reply, |tx| controls::weigh(tx, account, weight));
             }
             Command::Order { agent, order, reply } => self.order(agent, order, reply),
-            Command::LeaseNext { agent, worker, back, reply } => self.lease_next((agent, worker), back, reply),
+            Command::LeaseNext { agent, worker, is_in_haste, reply } => {
+                self.lookout.join((agent, worker), is_in_haste, reply);
+            }
+            // Those that wait are looked at after the commands.
+            Command::Look => {}
             Command::Renew { lease, progress, reply } => {
                 let found = self.find(lease);
                 let result = self.change(Promise::Cheap, |tx| leases::renew(tx, &rules, found, lease, progress));
                 if matches!(result, Ok(Renewal::Lost)) {
                     tracing::debug!(%lease, "a renewal came for a lease that is over");
                 }
-                self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+                self.reply_once_durable(reply, result);
             }
             Command::Report { lease, outcome, reply } => {
                 let found = self.find(lease);
-                let other_agent = self.could_another_agent(lease);
+                let is_of_clip = matches!(&*outcome, Outcome::Failed(failure) if failure.class == FailureClass::Input);
+                let other_agent = is_of_clip && self.could_another_agent(lease);
                 let result =
                     self.change(Promise::Durable, |tx| leases::report(tx, &rules, found, lease, *outcome, other_agent));
                 if matches!(result, Ok(Receipt::Stale)) {
                     self.shared.late_reports.fetch_add(1, Ordering::Relaxed);
                     tracing::info!(%lease, "a report came under a lease that is over: nothing changed");
                 }
-                self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+                self.reply_once_durable(reply, result);
             }
             Command::GiveBack { lease, reply } => {
                 let found = self.find(lease);
                 self.answer(reply, |tx| leases::give_back(tx, &rules, found, lease));
             }
-            Command::ExpireLeases { reply } => self.expire_leases(reply),
+            Command::ExpireLeases { reply } => {
+                self.lookout.forget_gone();
+                self.expire_leases(reply);
+            }
             Command::ExtendLeases { reply } => {
                 let leased = self.shared.board().leased_jobs();
                 self.answer(reply, |tx| leased.into_iter().try_for_each(|job| leases::extend(tx, &rules, job)));
@@ -294,7 +336,7 @@ impl Writer {
             Command::Prove { agent, device, reply } => self.answer(reply, |tx| agents::prove(tx, agent, device)),
             Command::Pulse { reply } => {
                 let result = self.change(Promise::Cheap, |_| Ok(()));
-                self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+                self.reply_once_durable(reply, result);
             }
             Command::Close { .. } => unreachable!("run() ends at a close"),
         }
@@ -302,50 +344,6 @@ impl Writer {
 
     fn find(&self, lease: LeaseId) -> Option<(JobId, Spot)> {
         self.shared.board().held(lease).map(|held| (held.job, held.spot))
-    }
-
-    fn lease_next(&mut self, asking: (AgentId, u32), back: mpsc::WeakSender<Command>, reply: Reply<NextWork>) {
-        let rules = self.rules;
-        // Decided here, where nothing comes between: an agent is given nothing after its revocation.
-        let is_out = match self.store.agent(asking.0) {
-            Ok(agent) => agent.is_some_and(|agent| !agent.is_member()),
-            Err(error) => {
-                let _ = reply.send(Err(error.into()));
-                return;
-            }
-        };
-        if is_out {
-            let _ = reply.send(Ok(NextWork::Nothing { ready_at: None }));
-            return;
-        }
-        let now = self.clock.now();
-        let (picked, engine) = self.shared.pick(asking, now);
-        let result = match picked {
-            None => Ok(NextWork::Nothing { ready_at: self.shared.board().changes_at(now) }),
-            Some(pick) => {
-                let (at, share) = ((pick.job, pick.spot), self.share(pick.job, asking));
-                let leased = self.change(Promise::Durable, |tx| leases::lease(tx, &rules, at, share, asking, &engine));
-                leased.map(|work| match work {
-                    Some(work) => {
-                        self.shared.board().given(&work.job, pick, work.lease);
-                        NextWork::Work(Handed::new(work, back))
-                    }
-                    // The clock went backwards between choosing and leasing.
-                    None => NextWork::Nothing { ready_at: None },
-                })
-            }
-        };
-        self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
-    }
-
-    /// What of a job who asks should take, with all who are there in view.
-    fn share(&self, job: JobId, asking: (AgentId, u32)) -> Share {
-        let (idle, speeds) = {
-            let presence = self.shared.presence();
-            (presence.asking(self.clock.now()).collect::<Vec<_>>(), presence.speeds())
-        };
-        let ask = self.shared.board().ask(job, asking, &idle, &speeds);
-        ask.map_or(Share::About(1), |ask| share::share(&ask))
     }
 
     /// Whether an agent besides the one that holds a lease could do what it is for.
@@ -396,7 +394,7 @@ impl Writer {
             }
         }
         let result = failed.map_or(Ok(sweep), Err);
-        self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
+        self.reply_once_durable(reply, result);
     }
 
     fn answer<T: Send + 'static>(
@@ -405,6 +403,10 @@ impl Writer {
         work: impl FnOnce(&mut Transaction) -> Result<T, FarmError>,
     ) {
         let result = self.change(Promise::Durable, work);
+        self.reply_once_durable(reply, result);
+    }
+
+    pub(super) fn reply_once_durable<T: Send + 'static>(&mut self, reply: Reply<T>, result: Result<T, FarmError>) {
         self.group.answers.push(Box::new(move |durable| deliver(reply, result, durable)));
     }
 
@@ -419,7 +421,7 @@ impl Writer {
     }
 
     /// Runs `work` as one transaction: all of its writes are committed, or none.
-    fn change<T>(
+    pub(super) fn change<T>(
         &mut self,
         promise: Promise,
         work: impl FnOnce(&mut Transaction) -> Result<T, FarmError>,
@@ -429,7 +431,7 @@ impl Writer {
         }
         let mut tx = Transaction::new(self.store.as_ref(), self.clock.as_ref());
         let value = work(&mut tx)?;
-        let Transaction { mut writes, effects, mut events, verdicts, wakes_workers, made, now, .. } = tx;
+        let Transaction { mut writes, effects, mut events, verdicts, made, now, .. } = tx;
         if writes.is_empty() {
             return Ok(value);
         }
@@ -448,7 +450,6 @@ impl Writer {
         self.shared.totals.add(made);
         self.group.effects.extend(effects);
         self.group.events.extend(events);
-        self.group.wakes_workers |= wakes_workers;
         self.group.needs_sync |= promise == Promise::Durable;
         Ok(value)
     }

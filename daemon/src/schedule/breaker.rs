@@ -116,6 +116,15 @@ impl Breakers {
         Some(until)
     }
 
+    /// When somebody's rest is over.
+    pub fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let rests = self.of.values().filter_map(|breaker| match breaker {
+            Breaker::Open { until, .. } => Some(*until),
+            Breaker::Closed { .. } | Breaker::HalfOpen { .. } => None,
+        });
+        rests.filter(|until| *until > now).min()
+    }
+
     /// Every breaker of a worker that is not closed.
     pub fn not_closed(&self, worker: (AgentId, u32)) -> impl Iterator<Item = (Capability, &Breaker)> {
         let own = self.of.iter().filter(move |((agent, number, _), _)| (*agent, *number) == worker);
@@ -171,6 +180,7 @@ mod tests {
         assert_eq!(breakers.admits(ANN, Capability::Join, at(29)), Ok(()));
         assert_eq!(breakers.admits((ANN.0, 1), RENDER, at(29)), Ok(()));
         assert_eq!(breakers.not_closed(ANN).count(), 1);
+        assert_eq!((breakers.changes_at(at(29)), breakers.changes_at(at(30))), (Some(at(30)), None));
         let mut breakers = Breakers::default();
         for number in 0..9 {
             assert_eq!(breakers.failed(ANN, RENDER, piece(number), at(0)), None);

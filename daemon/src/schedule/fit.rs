@@ -5,6 +5,7 @@ use std::fmt;
 use tweenfarm_protocol::{
     AgentId,
     encoders::{can, element_of},
+    output::Codec,
     service::WorkerFacts,
     task::EncoderClass,
 };
@@ -64,35 +65,47 @@ const MEMORY_BYTES_PER_PIXEL: u64 = 32;
 /// `is_here` says whether any worker that is here has an engine of this version: where nobody has a job's engine any more,
 /// another one does.
 pub fn fit(job: &Job, spot: Spot, worker: &Candidate, is_here: impl Fn(&str) -> bool) -> Result<(), Misfit> {
-    let facts = worker.facts;
-    let encodes = !matches!(spot, Spot::Join);
-    if encodes {
-        let element = element_of(job.encoder, job.format.codec, &facts.encoders);
-        let element = element.filter(|_| can(job.encoder, job.format, job.encode));
-        let Some(element) = element else {
+    if !matches!(spot, Spot::Join) {
+        if !can(job.encoder, job.format, job.encode) {
             return Err(Misfit::Encoder { class: job.encoder, codec: job.format.codec.name() });
-        };
-        let streams = facts.inventory.encoder_sessions.get(element);
-        if streams.is_some_and(|streams| worker.neighbours_busy >= *streams) {
-            return Err(Misfit::Sessions(job.encoder));
         }
+        encodes(job.encoder, job.format.codec, worker)?;
     }
     if matches!(spot, Spot::Segment(_)) {
-        let version = job.engine_version.as_str();
-        if !version.is_empty() && version != facts.engine && is_here(version) {
-            return Err(Misfit::Engine(version.to_owned()));
-        }
-        let pixels = job.source_pixels().max(job.output_pixels());
-        let needed_bytes = pixels.saturating_mul(MEMORY_BYTES_PER_PIXEL);
-        if facts.inventory.memory_bytes > 0 && facts.inventory.memory_bytes < needed_bytes {
-            return Err(Misfit::Memory { needed_bytes });
-        }
+        renders(&job.engine_version, worker, is_here)?;
+        has_memory(memory_bytes(job), worker)?;
     }
-    let needed_bytes = disk_bytes(job, spot);
-    if worker.room_bytes.is_some_and(|room| room < needed_bytes) {
-        return Err(Misfit::Disk { needed_bytes });
-    }
-    Ok(())
+    has_room(disk_bytes(job, spot), worker)
+}
+
+/// Whether the worker has an encoder of this kind, and the encoder a stream left.
+pub(super) fn encodes(class: EncoderClass, codec: Codec, worker: &Candidate) -> Result<(), Misfit> {
+    let element = element_of(class, codec, &worker.facts.encoders);
+    let element = element.ok_or(Misfit::Encoder { class, codec: codec.name() })?;
+    let streams = worker.facts.inventory.encoder_sessions.get(element);
+    let is_full = streams.is_some_and(|streams| worker.neighbours_busy >= *streams);
+    if is_full { Err(Misfit::Sessions(class)) } else { Ok(()) }
+}
+
+/// Whether the worker may go on with what an engine of this version began; empty where nothing has begun.
+pub(super) fn renders(version: &str, worker: &Candidate, is_here: impl Fn(&str) -> bool) -> Result<(), Misfit> {
+    let is_of_another = !version.is_empty() && version != worker.facts.engine && is_here(version);
+    if is_of_another { Err(Misfit::Engine(version.to_owned())) } else { Ok(()) }
+}
+
+pub(super) fn has_memory(needed_bytes: u64, worker: &Candidate) -> Result<(), Misfit> {
+    let memory = worker.facts.inventory.memory_bytes;
+    if memory > 0 && memory < needed_bytes { Err(Misfit::Memory { needed_bytes }) } else { Ok(()) }
+}
+
+pub(super) fn has_room(needed_bytes: u64, worker: &Candidate) -> Result<(), Misfit> {
+    let is_short = worker.room_bytes.is_some_and(|room| room < needed_bytes);
+    if is_short { Err(Misfit::Disk { needed_bytes }) } else { Ok(()) }
+}
+
+/// Device memory that a segment needs.
+pub(super) fn memory_bytes(job: &Job) -> u64 {
+    job.source_pixels().max(job.output_pixels()).saturating_mul(MEMORY_BYTES_PER_PIXEL)
 }
 
 /// Disk that a task needs: its source, and a result of at most half a byte for each pixel, which is ten times what is usual.

@@ -3,6 +3,7 @@
 pub mod advance;
 pub mod breaker;
 pub mod fit;
+pub mod need;
 pub mod order;
 pub mod outlook;
 pub mod plan;

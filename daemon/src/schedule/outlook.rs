@@ -1,12 +1,13 @@
 //! When jobs will be done, guessed: what is left of each, what is before it, and how fast the farm is.
 //!
-//! Accounts share the farm, each works its own jobs one after another. Where nobody idles, the moment a job is done
+//! Accounts share the farm by weight, each works its own jobs one after another, by rank. What is paused, and what nobody
+//! here can do, is before nobody and has no end to be guessed. Where nobody idles, the moment a job is done
 //! follows from the shares alone (generalised processor sharing, in virtual time); what joins take is left out.
 
 use std::{collections::HashMap, time::Duration};
 use tweenfarm_protocol::{AccountId, JobId};
 
-/// What a guess needs of one open job; in the order in which its account's jobs are worked on.
+/// What a guess needs of one open job; in the order in which the jobs of an account are worked on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ahead {
     pub job: JobId,
@@ -17,6 +18,8 @@ pub struct Ahead {
     pub pixels_left: u64,
     /// Pieces of it that are leased.
     pub leased: u32,
+    /// Nothing keeps it from being worked on but what is before it.
+    pub goes_on: bool,
 }
 
 /// How far every open job is from its end.
@@ -51,7 +54,7 @@ fn guess(ahead: &[Ahead], pixels_per_second: u64) -> HashMap<JobId, Duration> {
     // The virtual time at which each job is done: its account's work up to it, over the account's weight.
     let mut of_account: HashMap<AccountId, (f64, f64)> = HashMap::new();
     let mut done_at: Vec<(f64, &Ahead)> = Vec::with_capacity(ahead.len());
-    for job in ahead {
+    for job in ahead.iter().filter(|job| job.goes_on) {
         let weight = f64::from(job.weight.max(1));
         let (virtual_time, of) = of_account.entry(job.account).or_insert((0.0, weight));
         *virtual_time += job.pixels_left as f64 / *of;
@@ -83,7 +86,7 @@ mod tests {
 
     fn ahead(job: u8, account: u8, weight: u32, pixels_left: u64) -> Ahead {
         let (job, account) = (JobId(samples::id(job.into())), AccountId(samples::id(account.into())));
-        Ahead { job, account, weight, pixels_left, leased: 0 }
+        Ahead { job, account, weight, pixels_left, leased: 0, goes_on: true }
     }
 
     fn check(jobs: &[Ahead], expected: &[u64]) {
@@ -104,6 +107,14 @@ mod tests {
         check(&[ahead(1, 1, 3, 300), ahead(2, 2, 1, 300)], &[40, 60]);
         // All the work is done at the same time, whoever's it is.
         check(&[ahead(1, 1, 1, 50), ahead(2, 2, 2, 70), ahead(3, 1, 1, 30), ahead(4, 3, 1, 50)], &[17, 14, 20, 17]);
+    }
+
+    #[test]
+    fn what_is_held_up_has_no_end_to_be_guessed_and_holds_nobody_up() {
+        let jobs = [Ahead { goes_on: false, ..ahead(1, 1, 1, 100) }, ahead(2, 1, 1, 100), ahead(3, 2, 1, 100)];
+        let outlook = Outlook::of(&jobs, 10);
+        let seconds = jobs.map(|job| outlook.eta(job.job).map(|eta| eta.as_secs_f64().round() as u64));
+        assert_eq!(seconds, [None, Some(20), Some(20)]);
     }
 
     #[test]

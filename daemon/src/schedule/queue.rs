@@ -6,11 +6,12 @@
 use super::{
     breaker::{Breakers, Capability},
     fit::{Candidate, fit},
+    need::Need,
     order,
     turns::Turns,
     work,
 };
-use crate::model::{Account, Controls, FailedAttempt, Job, Segment, SegmentState, Spot, Weight};
+use crate::model::{Account, Controls, FailedAttempt, Job, JobPlace, Segment, SegmentState, Spot, Weight};
 use std::{
     cell::OnceCell,
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -25,13 +26,15 @@ const HEAD_START: Duration = Duration::from_secs(15 * 60);
 const ELSEWHERE_FOR: Duration = Duration::from_secs(60);
 
 /// A job's place within its account: the least is next.
-type Rank = (i64, JobId);
+pub type Rank = (i64, JobId);
 
-/// The jobs that have something to hand out, by account.
+/// The jobs that have something to hand out, by account and by what they ask of a worker.
 #[derive(Clone, Debug, Default)]
 pub struct Queue {
-    lines: BTreeMap<AccountId, BTreeSet<Rank>>,
+    lines: HashMap<AccountId, Line>,
     places: HashMap<JobId, Place>,
+    /// Everything that is asked for, by how many jobs.
+    needs: BTreeMap<Need, usize>,
     /// Moments at which a piece that failed may be handed out, or to more workers than before.
     retries: BTreeSet<(Timestamp, JobId)>,
     turns: Turns,
@@ -39,10 +42,15 @@ pub struct Queue {
     weights: HashMap<AccountId, Weight>,
 }
 
+/// Of one account.
+type Line = BTreeMap<Need, BTreeSet<Rank>>;
+
 #[derive(Clone, Debug)]
 struct Place {
     account: AccountId,
+    need: Need,
     rank: Rank,
+    among_equals: JobPlace,
     retries: Vec<Timestamp>,
 }
 
@@ -52,6 +60,8 @@ pub struct Surroundings<'a> {
     pub breakers: &'a Breakers,
     /// All workers that are here and take work; asked for where that matters only.
     pub workers: &'a dyn Fn() -> Vec<Candidate<'a>>,
+    /// Whether any of them has an engine of this version.
+    pub is_here: &'a dyn Fn(&str) -> bool,
     pub now: Timestamp,
 }
 
@@ -64,39 +74,62 @@ pub struct Pick {
 }
 
 impl Queue {
-    /// A job changed.
-    pub fn put(&mut self, job: &Job) {
-        self.remove(job.id);
-        if job.paused_at.is_some() {
-            return;
-        }
-        let (mut any, mut retries) = (false, Vec::new());
-        for (_, piece) in job.state.pieces() {
+    /// A job changed. Says whether it had nothing to hand out before and has now.
+    pub fn put(&mut self, job: &Job) -> bool {
+        let was_there = self.remove(job.id);
+        let (mut first, mut retries) = (None, Vec::new());
+        for (spot, piece) in job.state.pieces() {
             let SegmentState::Ready { not_before, .. } = piece.state else { continue };
-            any = true;
+            first = first.or(Some(spot));
             if !piece.failures.is_empty() {
                 retries.extend([not_before, not_before.plus(ELSEWHERE_FOR)]);
             }
         }
-        if any {
-            let (account, rank) = (job.account, rank(job));
+        let first = first.filter(|_| job.paused_at.is_none());
+        if let Some(spot) = first {
+            let (account, need, rank) = (job.account, Need::of(job, spot), rank(job));
             self.retries.extend(retries.iter().map(|at| (*at, job.id)));
-            self.lines.entry(account).or_default().insert(rank);
-            self.places.insert(job.id, Place { account, rank, retries });
+            *self.needs.entry(need.clone()).or_default() += 1;
+            self.lines.entry(account).or_default().entry(need.clone()).or_default().insert(rank);
+            self.places.insert(job.id, Place { account, need, rank, among_equals: job.place(), retries });
+            self.stand(account);
         }
+        first.is_some() && !was_there
     }
 
-    fn remove(&mut self, job: JobId) {
-        let Some(place) = self.places.remove(&job) else { return };
-        for at in place.retries {
+    fn remove(&mut self, job: JobId) -> bool {
+        let Some(Place { account, need, rank, retries, .. }) = self.places.remove(&job) else { return false };
+        for at in retries {
             self.retries.remove(&(at, job));
         }
-        if let Some(line) = self.lines.get_mut(&place.account) {
-            line.remove(&place.rank);
-            if line.is_empty() {
-                self.lines.remove(&place.account);
+        if let Some(count) = self.needs.get_mut(&need) {
+            *count -= 1;
+            if *count == 0 {
+                self.needs.remove(&need);
             }
         }
+        if let Some(line) = self.lines.get_mut(&account) {
+            if let Some(ranks) = line.get_mut(&need) {
+                ranks.remove(&rank);
+                if ranks.is_empty() {
+                    line.remove(&need);
+                }
+            }
+            if line.is_empty() {
+                self.lines.remove(&account);
+            }
+        }
+        self.stand(account);
+        true
+    }
+
+    /// The line of an account changed. Among equals whose next job is the oldest comes first: priority counts within an
+    /// account only.
+    fn stand(&mut self, account: AccountId) {
+        let firsts = self.lines.get(&account).into_iter().flat_map(BTreeMap::values);
+        let next = firsts.filter_map(BTreeSet::first).min();
+        let place = next.and_then(|(_, job)| self.places.get(job)).map(|place| place.among_equals);
+        self.turns.has_work(account, place);
     }
 
     /// An account changed.
@@ -112,21 +145,27 @@ impl Queue {
         self.weights.get(&account).copied().unwrap_or_default()
     }
 
-    /// The next piece for a worker, of all `jobs` that have not ended.
+    /// Whether there is nothing to hand out, to whomever.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The next piece for a worker, of all `jobs` that have not ended. Costs about as much as there are accounts before
+    /// the one whose job it is, times kinds of things that jobs ask for; not more where there are more jobs.
     pub fn next(&self, jobs: &BTreeMap<JobId, Job>, worker: &Candidate, around: &Surroundings) -> Option<Pick> {
         if around.controls.is_paused() || !around.controls.works(worker.agent) {
             return None;
         }
-        let mut lines: Vec<_> = self.lines.iter().map(|(account, line)| (self.turns.of(*account), line)).collect();
-        // Among equals whose next job is the oldest: priority counts within an account only.
-        lines.sort_by_cached_key(|(stands, line)| {
-            let next = line.first().and_then(|(_, job)| jobs.get(job));
-            (*stands, next.map(Job::place))
-        });
-        let least = lines.first()?.0;
+        let is_met = |need: &&Need| need.is_met(worker, around.is_here, around.breakers, around.now);
+        let met: Vec<&Need> = self.needs.keys().filter(is_met).collect();
+        if met.is_empty() {
+            return None;
+        }
+        let mut accounts = self.turns.in_turn().peekable();
+        let (least, _) = *accounts.peek()?;
         let workers = Workers { around, list: OnceCell::new() };
-        let ranks = lines.into_iter().flat_map(|(_, line)| line);
-        let mut jobs = ranks.filter_map(|(_, job)| jobs.get(job));
+        let lines = accounts.filter_map(|(_, account)| self.lines.get(&account));
+        let mut jobs = lines.flat_map(|line| ranked(line, &met)).filter_map(|job| jobs.get(&job));
         jobs.find_map(|job| Some(Pick { job: job.id, spot: ready(job, worker, &workers)?, least }))
     }
 
@@ -142,6 +181,23 @@ impl Queue {
         self.turns.given_back(job.account, weight, work::of(job, spot));
     }
 
+    /// Of what jobs ask for, that which one of these workers has; what keeps it from being had just now does not count.
+    pub fn needs_met(&self, workers: &[Candidate], around: &Surroundings) -> BTreeSet<&Need> {
+        let no_rests = Breakers::default();
+        let is_met = |need: &&Need| {
+            workers.iter().any(|worker| {
+                let idle = Candidate { neighbours_busy: 0, ..*worker };
+                need.is_met(&idle, around.is_here, &no_rests, around.now)
+            })
+        };
+        self.needs.keys().filter(is_met).collect()
+    }
+
+    /// What the pieces of a job ask for that are to be handed out; none where there are none.
+    pub fn need_of(&self, job: JobId) -> Option<&Need> {
+        self.places.get(&job).map(|place| &place.need)
+    }
+
     /// When something that waits now may be handed out.
     pub fn changes_at(&self, now: Timestamp) -> Option<Timestamp> {
         let later = (Timestamp(now.0.saturating_add(1)), JobId(uuid::Uuid::nil()));
@@ -149,9 +205,20 @@ impl Queue {
     }
 }
 
-fn rank(job: &Job) -> Rank {
+/// Where a job stands among those of its account.
+pub fn rank(job: &Job) -> Rank {
     let head_start = i64::try_from(HEAD_START.as_micros()).unwrap_or(i64::MAX);
     (job.created_at.0.saturating_sub(head_start.saturating_mul(i64::from(job.priority.get()))), job.id)
+}
+
+/// Those jobs of a line that ask for any of what is `met`, by rank.
+fn ranked<'a>(line: &'a Line, met: &[&Need]) -> impl Iterator<Item = JobId> + use<'a> {
+    let sets = met.iter().filter_map(|need| line.get(*need));
+    let mut heads: Vec<_> = sets.map(|ranks| ranks.iter()).map(|mut ranks| (ranks.next(), ranks)).collect();
+    std::iter::from_fn(move || {
+        let (head, behind) = heads.iter_mut().filter(|(head, _)| head.is_some()).min_by_key(|(head, _)| *head)?;
+        std::mem::replace(head, behind.next()).map(|(_, job)| *job)
+    })
 }
 
 /// The workers around, listed when first asked for.
@@ -166,8 +233,7 @@ impl<'a> Workers<'a, '_> {
     }
 
     fn can(&self, job: &Job, spot: Spot, worker: &Candidate) -> bool {
-        let Surroundings { breakers, now, .. } = *self.around;
-        let is_here = |engine: &str| self.list().iter().any(|other| other.facts.engine == engine);
+        let Surroundings { breakers, is_here, now, .. } = *self.around;
         fit(job, spot, worker, is_here).is_ok()
             && breakers.admits((worker.agent, worker.worker), Capability::of(job, spot), now).is_ok()
     }

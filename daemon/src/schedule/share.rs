@@ -34,6 +34,23 @@ pub struct Ask {
     pub others: Vec<Hand>,
 }
 
+impl Ask {
+    /// Adds idle workers by their speeds (0 where never measured), as many as could have all that is left done in the
+    /// least time that is worth while: how many more there are makes no difference.
+    pub fn add_idle(&mut self, speeds: impl Iterator<Item = u64>) {
+        let usual = speed_or(self.pixels_per_second, UNKNOWN_SPEED);
+        let left = u128::from(self.slots_ready) * u128::from(self.frame_pixels);
+        let mut missing = 1000 * left / u128::from(SEGMENT_MS_MIN);
+        for pixels_per_second in speeds {
+            if missing == 0 {
+                break;
+            }
+            self.others.push(Hand { pixels_per_second, pixels_left: 0 });
+            missing = missing.saturating_sub(u128::from(speed_or(pixels_per_second, usual)));
+        }
+    }
+}
+
 /// What a worker should take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
@@ -116,6 +133,20 @@ mod tests {
         check(ask(500, &[Hand { pixels_left: 1000, ..IDLE }]), Exactly(300));
         // Two seconds at least.
         check(ask(1000, &[IDLE; 50]), Exactly(200));
+    }
+
+    #[test]
+    fn more_hands_than_enough_are_not_looked_at() {
+        // Five make 500 slots a second, and 1000 are left.
+        let check = |idle: usize, expected| {
+            let mut ask = ask(1000, &[]);
+            ask.add_idle(std::iter::repeat_n(1000, idle));
+            assert_eq!((ask.others.len(), share(&ask)), expected, "{idle}");
+        };
+        check(0, (0, Share::About(1000)));
+        check(4, (4, Share::Exactly(200)));
+        check(5, (5, Share::Exactly(200)));
+        check(500, (5, share(&ask(1000, &[IDLE; 500]))));
     }
 
     #[test]

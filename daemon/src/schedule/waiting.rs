@@ -56,10 +56,9 @@ pub fn why(job: &Job, around: &Surroundings) -> Option<Waiting> {
         return Some(Waiting::QueuePaused);
     }
     let workers = (around.workers)();
-    let is_here = |engine: &str| workers.iter().any(|worker| worker.facts.engine == engine);
     let (mut misfits, mut rests) = (Vec::new(), Vec::new());
     for worker in &workers {
-        match fit(job, spot, worker, is_here) {
+        match fit(job, spot, worker, around.is_here) {
             // Streams of a card are free again when a neighbour is done.
             Err(Misfit::Sessions(_)) => return None,
             Err(misfit) => misfits.push(misfit),

@@ -8,6 +8,7 @@ mod dice;
 mod operator;
 #[path = "../scene/mod.rs"]
 mod scene;
+mod waiting;
 mod world;
 
 use std::collections::BTreeMap;
@@ -150,4 +151,16 @@ async fn accounts_share_a_busy_farm_by_their_weights() {
             assert!((share - due).abs() < 0.08, "seed {seed}: {name} got {share:.3} where {due:.3} was due");
         }
     }
+}
+
+#[tokio::test]
+async fn nobody_in_line_waits_for_what_is_to_be_had() {
+    let mut handed = 0;
+    for seed in seeds(60) {
+        println!("seed {seed}");
+        let mut waiting = waiting::Waiting::new(seed).await;
+        waiting.play(150).await;
+        handed += waiting.handed;
+    }
+    assert!(std::env::var("SEED").is_ok() || handed > 500, "{handed}");
 }

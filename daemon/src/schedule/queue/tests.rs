@@ -103,7 +103,9 @@ impl Scene {
 
     fn pick(&self, worker: (AgentId, u32), now: Timestamp) -> Option<Pick> {
         let workers = || self.workers.iter().map(|worker| self.candidate(*worker)).collect();
-        let around = Surroundings { controls: &self.controls, breakers: &self.breakers, workers: &workers, now };
+        let is_here = |engine: &str| engine == self.facts.engine;
+        let Scene { controls, breakers, .. } = self;
+        let around = Surroundings { controls, breakers, workers: &workers, is_here: &is_here, now };
         self.queue.next(&self.jobs, &self.candidate(worker), &around)
     }
 
