@@ -3,13 +3,15 @@
 //! Reads nothing but the sources it is given; finding devices or touching folders is others' work.
 
 use crate::availability::{Yielding, hours::Hours};
-use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
 use tweenfarm_protocol::join::is_host_and_port;
+pub use tweenfarm_settings::SettingsError as ConfigError;
+use tweenfarm_settings::{Effective, Flag, Layers, Written};
 
 /// Every environment variable of the agent starts with this, such as `TWEENFARM_AGENT__DAEMON`.
 pub const ENVIRONMENT_PREFIX: &str = "TWEENFARM_AGENT";
@@ -34,6 +36,8 @@ pub struct Config {
     /// To whom it yields the machine.
     pub yielding: Yielding,
     pub log: LogSettings,
+    /// All of that as it was read: what a reload compares.
+    pub effective: Effective,
 }
 
 /// Where the daemon is looked for.
@@ -79,80 +83,43 @@ pub struct Flags {
     pub log_level: Option<String>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("read the configuration file {path}: check the path and its permissions")]
-    Unreadable {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("{path} is not valid TOML: {detail}")]
-    Syntax { path: PathBuf, detail: String },
-    #[error("{origin}: unknown key '{key}'; known keys are {known}", known = known_keys())]
-    UnknownKey { origin: String, key: String },
-    #[error("{origin}: {key} = {value} is not accepted; it takes {accepted}")]
-    Wrong { origin: String, key: &'static str, value: String, accepted: &'static str },
-    #[error("the configuration is inconsistent")]
-    Inconsistent(#[source] config::ConfigError),
-}
-
 /// What a key takes, for the checks here and for what an error says.
-struct Key {
-    name: &'static str,
-    takes: Takes,
-    accepted: &'static str,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Takes {
-    Text,
-    WholeNumber,
-    TextOrList,
-}
-
-const KEYS: [Key; 14] = [
-    Key {
-        name: "daemon",
-        takes: Takes::Text,
-        accepted: "a host and a port, such as \"farm.example.org:8090\", or the absolute path of the daemon's socket",
-    },
-    Key { name: "name", takes: Takes::Text, accepted: "a text of at most 64 characters; empty takes the host's name" },
-    Key { name: "state", takes: Takes::Text, accepted: "an absolute path of a folder" },
-    Key {
-        name: "devices",
-        takes: Takes::TextOrList,
-        accepted: "\"all\" or a list of Vulkan device UUIDs of 32 hex digits (`tweenfarm-agent doctor` shows them)",
-    },
-    Key { name: "cache_bytes_max", takes: Takes::WholeNumber, accepted: "a whole number of bytes, 268435456 or more" },
-    Key { name: "disk_reserve_bytes", takes: Takes::WholeNumber, accepted: "a whole number of bytes, 0 or more" },
-    Key { name: "stall_seconds", takes: Takes::WholeNumber, accepted: "a whole number of seconds from 5 to 86400" },
-    Key { name: "drain_seconds", takes: Takes::WholeNumber, accepted: "a whole number of seconds from 0 to 86400" },
-    Key {
-        name: "work_hours",
-        takes: Takes::TextOrList,
-        accepted: "\"always\", or a list of days and local times, such as [\"mon-fri 18:00-08:00\", \"sat,sun 00:00-24:00\"]",
-    },
-    Key {
-        name: "yield_load_percent",
-        takes: Takes::WholeNumber,
-        accepted: "a whole number from 0 to 100; 0 yields to no load",
-    },
-    Key { name: "yield_file", takes: Takes::Text, accepted: "an absolute path of a file, or nothing" },
-    Key { name: "yield_command", takes: Takes::Text, accepted: "a command for the shell, or nothing" },
-    Key { name: "log_format", takes: Takes::Text, accepted: "\"text\" or \"json\"" },
-    Key {
-        name: "log_level",
-        takes: Takes::Text,
-        accepted: "error, warn, info, debug, trace, or directives such as \"info,tweenfarm_agent=debug\"",
-    },
+const ACCEPTED: [(&str, &str); 14] = [
+    (
+        "daemon",
+        "it takes a host and a port, such as \"farm.example.org:8090\", or the absolute path of the daemon's socket",
+    ),
+    ("name", "it takes a text of at most 64 characters; empty takes the host's name"),
+    ("state", "it takes an absolute path of a folder"),
+    (
+        "devices",
+        "it takes \"all\" or a list of Vulkan device UUIDs of 32 hex digits (`tweenfarm-agent doctor` shows them)",
+    ),
+    ("cache_bytes_max", "it takes a whole number of bytes, 268435456 or more"),
+    ("disk_reserve_bytes", "it takes a whole number of bytes, 0 or more"),
+    ("stall_seconds", "it takes a whole number of seconds from 5 to 86400"),
+    ("drain_seconds", "it takes a whole number of seconds from 0 to 86400"),
+    (
+        "work_hours",
+        "it takes \"always\", or a list of days and local times, such as [\"mon-fri 18:00-08:00\", \"sat,sun 00:00-24:00\"]",
+    ),
+    ("yield_load_percent", "it takes a whole number from 0 to 100; 0 yields to no load"),
+    ("yield_file", "it takes an absolute path of a file, or nothing"),
+    ("yield_command", "it takes a command for the shell, or nothing"),
+    ("log_format", "it takes \"text\" or \"json\""),
+    ("log_level", "it takes error, warn, info, debug, trace, or directives such as \"info,tweenfarm_agent=debug\""),
 ];
+
+/// What a running agent takes over when it reads its configuration again.
+pub const LIVE: [&str; 6] =
+    ["work_hours", "yield_load_percent", "yield_file", "yield_command", "drain_seconds", "log_level"];
 
 /// A source of the largest allowed upload must fit, or every task would go around the cache.
 const CACHE_BYTES_MIN: u64 = 256 * 1024 * 1024;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Reasons stand in config/agent.toml, beside each key.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
 struct Raw {
     daemon: String,
     name: String,
@@ -170,7 +137,28 @@ struct Raw {
     log_level: String,
 }
 
-#[derive(Deserialize)]
+impl Default for Raw {
+    fn default() -> Raw {
+        Raw {
+            daemon: String::new(),
+            name: String::new(),
+            state: "/var/lib/tweenfarm-agent".into(),
+            devices: TextOrList::Text("all".into()),
+            cache_bytes_max: 50 << 30,
+            disk_reserve_bytes: 5 << 30,
+            stall_seconds: 300,
+            drain_seconds: 600,
+            work_hours: TextOrList::Text("always".into()),
+            yield_load_percent: 0,
+            yield_file: String::new(),
+            yield_command: String::new(),
+            log_format: "text".into(),
+            log_level: "info".into(),
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
 #[serde(untagged)]
 enum TextOrList {
     Text(String),
@@ -180,120 +168,36 @@ enum TextOrList {
 /// Layers the sources and checks the result. `environment` stands for the process environment in tests.
 pub fn load(
     file: Option<&Path>,
-    environment: Option<Map<String, String>>,
+    environment: Option<BTreeMap<String, String>>,
     flags: &Flags,
 ) -> Result<Config, ConfigError> {
-    let layered = layer(file, environment, flags)?;
-    let table = layered.collect().map_err(ConfigError::Inconsistent)?;
-    check_keys(&table)?;
-    let raw: Raw = layered.try_deserialize().map_err(|cause| wrong_type(cause, &table))?;
-    check(raw, &table)
+    let flag = |key, name, value: &Option<String>| Flag { key, name, value: value.clone() };
+    let layers = Layers {
+        file: file.map(Path::to_owned),
+        prefix: ENVIRONMENT_PREFIX,
+        environment: environment.unwrap_or_else(|| Layers::environment(ENVIRONMENT_PREFIX)),
+        flags: vec![
+            flag("daemon", "--daemon", &flags.daemon),
+            flag("name", "--name", &flags.name),
+            flag("state", "--state", &flags.state),
+            flag("log_format", "--log-format", &flags.log_format),
+            flag("log_level", "--log-level", &flags.log_level),
+        ],
+        lists: &[],
+        accepted: |key| ACCEPTED.iter().find(|(name, _)| *name == key).map(|(_, accepted)| *accepted),
+    };
+    let (raw, written) = layers.read()?;
+    check(raw, &written)
 }
 
-fn layer(
-    file: Option<&Path>,
-    environment: Option<Map<String, String>>,
-    flags: &Flags,
-) -> Result<config::Config, ConfigError> {
-    let inconsistent = ConfigError::Inconsistent;
-    let mut builder = config::Config::builder();
-    for (key, value) in defaults() {
-        builder = builder.set_default(key, value).map_err(inconsistent)?;
-    }
-    if let Some(path) = file {
-        // Read here rather than by the crate, which guesses formats and extensions.
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let source = FileText { path: path.to_owned(), text };
-        source.collect().map_err(|cause| ConfigError::Syntax { path: path.to_owned(), detail: cause.to_string() })?;
-        builder = builder.add_source(source);
-    }
-    let variables =
-        Environment::with_prefix(ENVIRONMENT_PREFIX).prefix_separator("__").separator("__").source(environment);
-    builder = builder.add_source(variables);
-    let flag_values = [
-        ("daemon", &flags.daemon),
-        ("name", &flags.name),
-        ("state", &flags.state),
-        ("log_format", &flags.log_format),
-        ("log_level", &flags.log_level),
-    ];
-    for (key, value) in flag_values {
-        builder = builder.set_override_option(key, value.clone()).map_err(inconsistent)?;
-    }
-    builder.build().map_err(inconsistent)
-}
-
-/// A TOML text whose values remember the file they came from.
-#[derive(Clone, Debug)]
-struct FileText {
-    path: PathBuf,
-    text: String,
-}
-
-impl Source for FileText {
-    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
-        let mut table = File::from_str(&self.text, FileFormat::Toml).collect()?;
-        let origin = self.path.display().to_string();
-        for value in table.values_mut() {
-            *value = Value::new(Some(&origin), value.kind.clone());
-        }
-        Ok(table)
-    }
-}
-
-/// Reasons stand in config/agent.toml, beside each key.
-fn defaults() -> Vec<(&'static str, ValueKind)> {
-    vec![
-        ("daemon", "".into()),
-        ("name", "".into()),
-        ("state", "/var/lib/tweenfarm-agent".into()),
-        ("devices", "all".into()),
-        ("cache_bytes_max", ValueKind::U64(50 * 1024 * 1024 * 1024)),
-        ("disk_reserve_bytes", ValueKind::U64(5 * 1024 * 1024 * 1024)),
-        ("stall_seconds", ValueKind::U64(300)),
-        ("drain_seconds", ValueKind::U64(600)),
-        ("work_hours", "always".into()),
-        ("yield_load_percent", ValueKind::U64(0)),
-        ("yield_file", "".into()),
-        ("yield_command", "".into()),
-        ("log_format", "text".into()),
-        ("log_level", "info".into()),
-    ]
-}
-
-fn known_keys() -> String {
-    KEYS.map(|key| key.name).join(", ")
-}
-
-fn check_keys(table: &Map<String, Value>) -> Result<(), ConfigError> {
-    let mut names: Vec<&String> = table.keys().collect();
-    names.sort();
-    for name in names {
-        let value = &table[name];
-        let Some(key) = KEYS.iter().find(|key| key.name == name) else {
-            return Err(ConfigError::UnknownKey { origin: origin(value), key: name.clone() });
-        };
-        // The crate would read `true` as 1 and 1.5 as 2; a person who wrote that meant something else.
-        let fits = match (key.takes, &value.kind) {
-            (Takes::Text | Takes::TextOrList, ValueKind::String(_)) => true,
-            (Takes::TextOrList, ValueKind::Array(_)) => true,
-            (Takes::WholeNumber, ValueKind::I64(_) | ValueKind::U64(_) | ValueKind::String(_)) => true,
-            (Takes::Text | Takes::TextOrList | Takes::WholeNumber, _) => false,
-        };
-        if !fits {
-            return Err(wrong(key.name, table));
-        }
-    }
-    Ok(())
-}
-
-fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
-    let refuse_unless = |accepted: bool, key| if accepted { Ok(()) } else { Err(wrong(key, table)) };
+fn check(raw: Raw, written: &Written) -> Result<Config, ConfigError> {
+    let effective = Effective::of(&raw);
+    let wrong = |key: &str| {
+        let accepted =
+            ACCEPTED.iter().find(|(name, _)| *name == key).map_or("another value", |(_, accepted)| *accepted);
+        written.wrong(key, written.value(key), accepted)
+    };
+    let refuse_unless = |accepted: bool, key| if accepted { Ok(()) } else { Err(wrong(key)) };
     refuse_unless(raw.name.chars().count() <= 64 && !raw.name.chars().any(char::is_control), "name")?;
     refuse_unless(Path::new(&raw.state).is_absolute(), "state")?;
     refuse_unless(raw.cache_bytes_max >= CACHE_BYTES_MIN, "cache_bytes_max")?;
@@ -302,7 +206,7 @@ fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
     refuse_unless(raw.log_level.parse::<tracing_subscriber::filter::Targets>().is_ok(), "log_level")?;
     refuse_unless(raw.yield_load_percent <= 100, "yield_load_percent")?;
     refuse_unless(raw.yield_file.is_empty() || Path::new(&raw.yield_file).is_absolute(), "yield_file")?;
-    let hours = work_hours(&raw.work_hours).ok_or_else(|| wrong("work_hours", table))?;
+    let hours = work_hours(&raw.work_hours).ok_or_else(|| wrong("work_hours"))?;
     let yielding = Yielding {
         load_percent_max: u32::try_from(raw.yield_load_percent).ok().filter(|percent| *percent > 0),
         file: Some(raw.yield_file).filter(|path| !path.is_empty()).map(PathBuf::from),
@@ -311,13 +215,13 @@ fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
     let format = match raw.log_format.as_str() {
         "text" => LogFormat::Text,
         "json" => LogFormat::Json,
-        _ => return Err(wrong("log_format", table)),
+        _ => return Err(wrong("log_format")),
     };
     Ok(Config {
-        daemon: daemon_at(raw.daemon).ok_or_else(|| wrong("daemon", table))?,
+        daemon: daemon_at(raw.daemon).ok_or_else(|| wrong("daemon"))?,
         name: if raw.name.is_empty() { host_name() } else { raw.name },
         state: PathBuf::from(raw.state),
-        devices: device_choice(raw.devices).ok_or_else(|| wrong("devices", table))?,
+        devices: device_choice(raw.devices).ok_or_else(|| wrong("devices"))?,
         cache_bytes_max: raw.cache_bytes_max,
         disk_reserve_bytes: raw.disk_reserve_bytes,
         stall: Duration::from_secs(raw.stall_seconds),
@@ -325,6 +229,7 @@ fn check(raw: Raw, table: &Map<String, Value>) -> Result<Config, ConfigError> {
         hours,
         yielding,
         log: LogSettings { format, level: raw.log_level },
+        effective,
     })
 }
 
@@ -367,46 +272,6 @@ fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "agent".to_owned() } else { name.to_owned() }
-}
-
-fn origin(value: &Value) -> String {
-    match value.origin() {
-        Some("the environment") => format!("environment ({ENVIRONMENT_PREFIX}__…)"),
-        Some(origin) => origin.to_owned(),
-        None => "command line".to_owned(),
-    }
-}
-
-fn wrong(name: &str, table: &Map<String, Value>) -> ConfigError {
-    let key = KEYS.iter().find(|key| key.name == name).expect("only keys of the table are checked");
-    let (origin, value) = match table.get(name) {
-        Some(value) => (origin(value), shown(&value.kind)),
-        None => ("defaults".to_owned(), "nothing".to_owned()),
-    };
-    ConfigError::Wrong { origin, key: key.name, value, accepted: key.accepted }
-}
-
-fn shown(kind: &ValueKind) -> String {
-    match kind {
-        ValueKind::String(text) => format!("{text:?}"),
-        other => other.to_string(),
-    }
-}
-
-/// Finds the key a type error of the config crate speaks of.
-fn wrong_type(cause: config::ConfigError, table: &Map<String, Value>) -> ConfigError {
-    let named = match &cause {
-        config::ConfigError::Type { key: Some(key), .. } | config::ConfigError::At { key: Some(key), .. } => {
-            // An element of a list is `devices[0]`: the list is what a person looks for.
-            let head = key.split(['[', '.']).next().unwrap_or_default();
-            KEYS.iter().find(|known| known.name == head)
-        }
-        _ => None,
-    };
-    match named {
-        Some(key) => wrong(key.name, table),
-        None => ConfigError::Inconsistent(cause),
-    }
 }
 
 #[cfg(test)]

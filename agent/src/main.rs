@@ -58,6 +58,9 @@ struct RunFlags {
     /// Configuration file; config/agent.toml shows every key.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Check the configuration and stop.
+    #[arg(long)]
+    check_config: bool,
     /// Where the daemon is: its socket, or host and port of the one it joined.
     #[arg(long, value_name = "SOCKET|HOST:PORT")]
     daemon: Option<String>,
@@ -218,7 +221,12 @@ async fn main() -> ExitCode {
 }
 
 async fn work(flags: RunFlags) -> anyhow::Result<ExitCode> {
+    let checks_only = flags.check_config;
     let config = configuration(flags)?;
+    if checks_only {
+        println!("the configuration is good");
+        return Ok(ExitCode::SUCCESS);
+    }
     log::start(&config.log);
     let halt = Halt::default();
     halt.on_signals(config.drain_for)?;
@@ -256,7 +264,7 @@ async fn discover() -> anyhow::Result<ExitCode> {
 }
 
 fn configuration(flags: RunFlags) -> Result<Config, config::ConfigError> {
-    let RunFlags { config, daemon, name, state, log_format, log_level } = flags;
+    let RunFlags { config, check_config: _, daemon, name, state, log_format, log_level } = flags;
     config::load(config.as_deref(), None, &Flags { daemon, name, state, log_format, log_level })
 }
 

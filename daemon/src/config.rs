@@ -1,6 +1,6 @@
 //! Configuration: raw text in layers (defaults, file, environment, flags), then one checked `Config`.
 //!
-//! An error names where the value came from, the key, the value and what would be accepted. Nothing else in the
+//! An error names where the value was written, the key, the value and what would be accepted. Nothing else in the
 //! daemon reads the environment or knows a default.
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     net::SocketAddr,
     ops::RangeInclusive,
@@ -25,6 +26,8 @@ use tweenfarm_protocol::{
     join::is_host_and_port,
     task::{EncodeSettings, EngineSettings},
 };
+pub use tweenfarm_settings::SettingsError as ConfigError;
+use tweenfarm_settings::{Effective, Flag, Layers, Written};
 use url::Url;
 
 /// A section of the file with its defaults: `config/daemon.toml` says what each key means.
@@ -65,8 +68,23 @@ const ROUTE_NAMES: [&str; 16] = [
     "operator",
     "internal",
 ];
+/// Keys and sections (with their point) that a running daemon takes over when it reads its configuration again.
+pub const LIVE: [&str; 10] = [
+    "intake.accounts",
+    "intake.upload_bytes_max",
+    "intake.duration_seconds_max",
+    "limits.",
+    "work.",
+    "render.",
+    "retention.",
+    "outbound.",
+    "webhooks.",
+    "log.level",
+];
 /// `sun_path` of Linux holds 108 bytes with the closing zero.
 const SOCKET_BYTES_MAX: usize = 107;
+/// Variables are `TWEENFARMD__SECTION__KEY`.
+const PREFIX: &str = "TWEENFARMD";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything the daemon is told, checked.
@@ -115,6 +133,8 @@ pub struct Config {
     pub outbound: OutboundRules,
     pub webhooks: WebhookRules,
     pub log: LogConfig,
+    /// All of that as it was read: what a reload compares.
+    pub effective: Effective,
 }
 
 /// The operator API over TLS.
@@ -137,20 +157,6 @@ pub struct LogConfig {
 pub enum LogFormat {
     Text,
     Json,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{origin} cannot be used")]
-    Unreadable {
-        origin: String,
-        #[source]
-        source: config::ConfigError,
-    },
-    #[error("{origin}: {key} = {value}: {accepted}")]
-    Value { origin: String, key: &'static str, value: String, accepted: String },
-    #[error("{origin}: {key}: {needed}")]
-    Missing { origin: String, key: &'static str, needed: &'static str },
 }
 
 /// What flags of the command line set; they win over everything.
@@ -262,51 +268,48 @@ section!(RawLog { level: String = "info".into(), format: String = "text".into() 
 impl Config {
     /// Reads all layers: defaults, `file`, the environment's `TWEENFARMD__…`, `flags`.
     pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Config, ConfigError> {
-        let environment = config::Environment::with_prefix("TWEENFARMD").separator("__").try_parsing(true);
-        Config::from_layers(file, environment, flags)
+        Config::from_layers(file, Layers::environment(PREFIX), flags)
     }
 
     fn from_layers(
         file: Option<&Path>,
-        environment: config::Environment,
+        environment: BTreeMap<String, String>,
         flags: &Flags,
     ) -> Result<Config, ConfigError> {
-        let origin = file.map_or("the configuration".to_owned(), |path| path.display().to_string());
-        let unreadable = |source| ConfigError::Unreadable { origin: origin.clone(), source };
-        let mut layers = config::Config::builder();
-        if let Some(path) = file {
-            layers = layers.add_source(config::File::from(path).format(config::FileFormat::Toml));
-        }
-        layers = layers.add_source(environment);
-        for (key, value) in [
-            ("http.listen", &flags.http_listen),
-            ("http.public_url", &flags.public_url),
-            ("rpc.listen", &flags.rpc_listen),
-            ("state.folder", &flags.state_folder),
-            ("log.level", &flags.log_level),
-        ] {
-            layers = layers.set_override_option(key, value.clone()).map_err(unreadable)?;
-        }
-        let raw: Raw = layers.build().and_then(config::Config::try_deserialize).map_err(unreadable)?;
-        Check { origin: &origin }.check(raw)
+        let flag = |key, name, value: &Option<String>| Flag { key, name, value: value.clone() };
+        let layers = Layers {
+            file: file.map(Path::to_owned),
+            prefix: PREFIX,
+            environment,
+            flags: vec![
+                flag("http.listen", "--http-listen", &flags.http_listen),
+                flag("http.public_url", "--public-url", &flags.public_url),
+                flag("rpc.listen", "--rpc-listen", &flags.rpc_listen),
+                flag("state.folder", "--state-folder", &flags.state_folder),
+                flag("log.level", "--log-level", &flags.log_level),
+            ],
+            lists: &[("intake.accounts", ','), ("outbound.networks", ',')],
+            accepted: |_| None,
+        };
+        let (raw, written) = layers.read::<Raw>()?;
+        Check { written: &written }.check(raw)
     }
 }
 
 /// Turns raw values into checked ones; every refusal says what would be accepted.
 struct Check<'a> {
-    origin: &'a str,
+    written: &'a Written,
 }
 
 impl Check<'_> {
     fn check(&self, raw: Raw) -> Result<Config, ConfigError> {
+        let effective = Effective::of(&raw);
         let http_listen = self.address("http.listen", &raw.http.listen)?;
         let public_url = raw.http.public_url.map(|text| self.origin_url("http.public_url", &text)).transpose()?;
         if http_listen.ip().is_unspecified() && public_url.is_none() {
-            return Err(ConfigError::Missing {
-                origin: self.origin.to_owned(),
-                key: "http.public_url",
-                needed: "needed when http.listen is all addresses, because those name no host that clients could reach",
-            });
+            let needed =
+                "needed when http.listen is all addresses, because those name no host that clients could reach";
+            return Err(self.written.missing("http.public_url", "http.listen", needed));
         }
         let studio_origin =
             raw.http.studio_origin.map(|text| self.origin_url("http.studio_origin", &text)).transpose()?;
@@ -315,12 +318,9 @@ impl Check<'_> {
         let blobs = self.blobs(raw.blobs)?;
         let serves_objects = matches!(blobs, BlobsConfig::Disk { .. });
         if serves_objects && !rpc_listen.ip().is_loopback() && http_listen.ip().is_loopback() && public_url.is_none() {
-            return Err(ConfigError::Missing {
-                origin: self.origin.to_owned(),
-                key: "http.public_url",
-                needed: "needed when rpc.listen lets agents of other machines in, because they fetch clips and \
-                         deliver results there, and http.listen is on loopback",
-            });
+            let needed = "needed when rpc.listen lets agents of other machines in, because they fetch clips and \
+                          deliver results there, and http.listen is on loopback";
+            return Err(self.written.missing("http.public_url", "rpc.listen", needed));
         }
         let rpc_public_address =
             raw.rpc.public_address.map(|text| self.host_and_port("rpc.public_address", text)).transpose()?;
@@ -400,7 +400,8 @@ impl Check<'_> {
                 attempts_max: self.within("webhooks.attempts_max", raw.webhooks.attempts_max, 1..=20)? as u32,
                 keep_log: raw.webhooks.keep_log,
             },
-            log: log_config(self.origin, &raw.log.level, &raw.log.format)?,
+            log: log_config(self.written, &raw.log.level, &raw.log.format)?,
+            effective,
         })
     }
 
@@ -429,8 +430,8 @@ impl Check<'_> {
         Ok(EngineSettings { quality, scene_cuts, dedupe, nearest: false })
     }
 
-    fn wrong(&self, key: &'static str, value: impl Display, accepted: impl Into<String>) -> ConfigError {
-        ConfigError::Value { origin: self.origin.to_owned(), key, value: value.to_string(), accepted: accepted.into() }
+    fn wrong(&self, key: &str, value: impl Display, accepted: impl Into<String>) -> ConfigError {
+        self.written.wrong(key, value, accepted)
     }
 
     fn within(&self, key: &'static str, value: u64, accepted: RangeInclusive<u64>) -> Result<u64, ConfigError> {
@@ -445,12 +446,17 @@ impl Check<'_> {
     }
 
     fn operator_secure(&self, raw: &RawOperator) -> Result<Option<OperatorSecure>, ConfigError> {
-        let missing = |key, needed| ConfigError::Missing { origin: self.origin.to_owned(), key, needed };
         let files = match (&raw.certificate, &raw.key) {
             (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
             (None, None) => None,
-            (Some(_), None) => return Err(missing("operator.key", "needed beside operator.certificate")),
-            (None, Some(_)) => return Err(missing("operator.certificate", "needed beside operator.key")),
+            (Some(_), None) => {
+                let needed = "needed beside operator.certificate";
+                return Err(self.written.missing("operator.key", "operator.certificate", needed));
+            }
+            (None, Some(_)) => {
+                let needed = "needed beside operator.key";
+                return Err(self.written.missing("operator.certificate", "operator.key", needed));
+            }
         };
         let public_address = raw.public_address.clone();
         let public_address =
@@ -460,7 +466,7 @@ impl Check<'_> {
         if listen.ip().is_unspecified() && public_address.is_none() {
             let needed =
                 "needed when operator.listen is all addresses, because those name no host that could be reached";
-            return Err(missing("operator.public_address", needed));
+            return Err(self.written.missing("operator.public_address", "operator.listen", needed));
         }
         Ok(Some(OperatorSecure { listen, public_address, files }))
     }
@@ -515,11 +521,8 @@ impl Check<'_> {
             return Err(self.wrong("auth.issuer", "\"\"", accepted));
         }
         if issuer.is_some() && keys.is_none() && raw.jwt_secret_file.is_none() {
-            return Err(ConfigError::Missing {
-                origin: self.origin.to_owned(),
-                key: "auth.issuer",
-                needed: "needs jwt_secret_file, jwks_file or jwks_url: without keys no token is taken",
-            });
+            let needed = "needs jwt_secret_file, jwks_file or jwks_url: without keys no token is taken";
+            return Err(self.written.missing("auth.issuer", "auth.issuer", needed));
         }
         Ok(TokenSettings { secret_file: raw.jwt_secret_file, keys, issuer })
     }
@@ -550,13 +553,8 @@ impl Check<'_> {
 }
 
 /// How a program of this package logs.
-pub fn log_config(origin: &str, level: &str, format: &str) -> Result<LogConfig, ConfigError> {
-    let wrong = |key, value: &str, accepted: &str| ConfigError::Value {
-        origin: origin.to_owned(),
-        key,
-        value: format!("{value:?}"),
-        accepted: accepted.to_owned(),
-    };
+pub fn log_config(written: &Written, level: &str, format: &str) -> Result<LogConfig, ConfigError> {
+    let wrong = |key, value: &str, accepted: &str| written.wrong(key, format!("{value:?}"), accepted);
     if level.trim().is_empty() || tracing_subscriber::EnvFilter::try_new(level).is_err() {
         let accepted = "error, warn, info, debug, trace, or a filter such as info,tweenfarm_daemon=debug";
         return Err(wrong("log.level", level, accepted));

@@ -4,7 +4,7 @@ fn repository_folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").join(name)
 }
 
-fn environment(pairs: &[(&str, &str)]) -> Option<Map<String, String>> {
+fn environment(pairs: &[(&str, &str)]) -> Option<BTreeMap<String, String>> {
     Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
 }
 
@@ -15,9 +15,11 @@ fn the_shipped_file_states_the_defaults_and_names_every_key() {
     let defaults = load(None, environment(&[]), &Flags::default()).unwrap();
     assert_eq!(shipped, defaults);
     let text = std::fs::read_to_string(&path).unwrap();
-    for key in KEYS {
-        let stated = text.lines().any(|line| line.starts_with(&format!("{} = ", key.name)));
-        assert!(stated, "config/agent.toml does not state {}", key.name);
+    let raw = serde_json::to_value(Raw::default()).unwrap();
+    for key in raw.as_object().unwrap().keys() {
+        let stated = text.lines().any(|line| line.starts_with(&format!("{key} = ")));
+        assert!(stated, "config/agent.toml does not state {key}");
+        assert!(ACCEPTED.iter().any(|(name, _)| name == key), "nothing is said of what {key} takes");
     }
 }
 
@@ -33,7 +35,8 @@ fn each_broken_file_is_refused_with_the_phrase_in_its_first_line() {
         let phrase = text.lines().next().unwrap().trim_start_matches("# expects: ");
         let error = load(Some(&path), environment(&[]), &Flags::default()).unwrap_err().to_string();
         assert!(error.contains(phrase), "{}: '{phrase}' is not in: {error}", path.display());
-        assert!(error.contains(&path.display().to_string()), "the file is not named in: {error}");
+        // The first line is the phrase, the second one the fault.
+        assert!(error.starts_with(&format!("{}:2: ", path.display())), "file and line are not named in: {error}");
         seen += 1;
     }
     assert!(seen >= 8, "only {seen} broken files were found");
@@ -65,10 +68,14 @@ fn an_error_names_where_the_value_came_from() {
         let error = load(None, environment(variables), &flags).unwrap_err().to_string();
         assert!(error.contains(expected), "'{expected}' is not in: {error}");
     };
-    check(&[("TWEENFARM_AGENT__STALL_SECONDS", "soon")], Flags::default(), "environment (TWEENFARM_AGENT__…)");
+    check(
+        &[("TWEENFARM_AGENT__STALL_SECONDS", "soon")],
+        Flags::default(),
+        "the environment's TWEENFARM_AGENT__STALL_SECONDS",
+    );
     check(&[("TWEENFARM_AGENT__STALL_SECONDS", "soon")], Flags::default(), "\"soon\"");
-    check(&[("TWEENFARM_AGENT__DEAMON", "x:1")], Flags::default(), "unknown key 'deamon'");
-    check(&[], Flags { state: Some("here".to_owned()), ..Flags::default() }, "command line: state = \"here\"");
+    check(&[("TWEENFARM_AGENT__DEAMON", "x:1")], Flags::default(), "unknown key `deamon`");
+    check(&[], Flags { state: Some("here".to_owned()), ..Flags::default() }, "the flag --state: state = \"here\"");
 }
 
 #[test]

@@ -69,17 +69,15 @@ impl Check<'_> {
             ("blobs.part_bytes", raw.part_bytes.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
-            Some((key, _)) => Err(ConfigError::Missing {
-                origin: self.origin.to_owned(),
-                key,
-                needed: "is of an S3 server: it needs kind = \"s3\" beside it",
-            }),
+            Some((key, _)) => {
+                Err(self.written.missing(key, key, "is of an S3 server: it needs kind = \"s3\" beside it"))
+            }
             None => Ok(()),
         }
     }
 
     fn s3(&self, raw: RawBlobs) -> Result<S3Config, ConfigError> {
-        let missing = |key, needed| ConfigError::Missing { origin: self.origin.to_owned(), key, needed };
+        let missing = |key, needed: &str| self.written.missing(key, "blobs.kind", needed);
         let endpoint = raw.endpoint.ok_or_else(|| {
             missing(
                 "blobs.endpoint",

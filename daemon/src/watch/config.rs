@@ -10,11 +10,18 @@ use crate::{
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 use std::{
+    collections::BTreeMap,
     fmt::Display,
     ops::RangeInclusive,
     path::{Component, Path, PathBuf},
     time::Duration,
 };
+use tweenfarm_settings::{Effective, Flag, Layers, Written};
+
+/// Variables are `TWEENFARM_WATCH__SECTION__KEY`.
+const PREFIX: &str = "TWEENFARM_WATCH";
+/// What a running watcher takes over when it reads its configuration again.
+pub const LIVE: [&str; 5] = ["rule", "scan.", "retry.", "daemon.", "log.level"];
 
 /// Everything the watcher is told, checked.
 #[derive(Clone, Debug)]
@@ -27,6 +34,8 @@ pub struct WatchConfig {
     pub retry: RetryRules,
     pub log: LogConfig,
     pub rules: Vec<Rule>,
+    /// All of that as it was read: what a reload compares.
+    pub effective: Effective,
 }
 
 /// One folder and what becomes of its clips.
@@ -142,7 +151,7 @@ pub(super) struct RawRule {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "frames per second as 24 to 240, \"x2\" to \"x10\", or \"next of 60/120\"")]
 enum RawTarget {
     Fps(u32),
     Words(String),
@@ -156,41 +165,45 @@ const INCLUDE: [&str; 13] = [
 impl WatchConfig {
     /// Reads all layers: defaults, `file`, the environment's `TWEENFARM_WATCH__…`, `flags`.
     pub fn load(file: &Path, flags: &WatchFlags) -> Result<WatchConfig, ConfigError> {
-        let environment = config::Environment::with_prefix("TWEENFARM_WATCH").separator("__").try_parsing(true);
-        WatchConfig::from_layers(file, environment, flags)
+        WatchConfig::from_layers(file, Layers::environment(PREFIX), flags)
     }
 
     pub(super) fn from_layers(
         file: &Path,
-        environment: config::Environment,
+        environment: BTreeMap<String, String>,
         flags: &WatchFlags,
     ) -> Result<WatchConfig, ConfigError> {
-        let origin = file.display().to_string();
-        let unreadable = |source| ConfigError::Unreadable { origin: origin.clone(), source };
-        let mut layers = config::Config::builder()
-            .add_source(config::File::from(file).format(config::FileFormat::Toml))
-            .add_source(environment);
-        for (key, value) in
-            [("state.folder", &flags.state_folder), ("daemon.socket", &flags.socket), ("log.level", &flags.log_level)]
-        {
-            layers = layers.set_override_option(key, value.clone()).map_err(unreadable)?;
-        }
-        let raw: Raw = layers.build().and_then(config::Config::try_deserialize).map_err(unreadable)?;
-        check(&origin, raw)
+        let flag = |key, name, value: &Option<String>| Flag { key, name, value: value.clone() };
+        let layers = Layers {
+            file: Some(file.to_owned()),
+            prefix: PREFIX,
+            environment,
+            flags: vec![
+                flag("state.folder", "--state-folder", &flags.state_folder),
+                flag("daemon.socket", "--socket", &flags.socket),
+                flag("log.level", "--log-level", &flags.log_level),
+            ],
+            lists: &[],
+            accepted: |_| None,
+        };
+        let (raw, written) = layers.read::<Raw>()?;
+        check(&written, raw)
     }
 }
 
-fn check(origin: &str, raw: Raw) -> Result<WatchConfig, ConfigError> {
-    let all = Check { origin, rule: None };
+fn check(written: &Written, raw: Raw) -> Result<WatchConfig, ConfigError> {
+    let effective = Effective::of(&raw);
+    let all = Check { written, rule: None };
     let wait_seconds = all.within("retry.wait_seconds", raw.retry.wait_seconds, 1..=86_400)?;
     let wait_seconds_max =
         all.within("retry.wait_seconds_max", raw.retry.wait_seconds_max, wait_seconds..=7 * 86_400)?;
     let mut rules: Vec<Rule> = Vec::new();
-    for raw in raw.rule {
+    for (position, raw) in raw.rule.into_iter().enumerate() {
         let name = raw.name.clone();
-        let rule = Check { origin, rule: Some(&name) }.rule(raw)?;
+        let this = Check { written, rule: Some((position, &name)) };
+        let rule = this.rule(raw)?;
         if rules.iter().any(|other| other.name == rule.name) {
-            return Err(all.wrong("rule.name", format!("{name:?}"), "each rule has a name of its own"));
+            return Err(this.wrong("rule.name", format!("{name:?}"), "each rule has a name of its own"));
         }
         let overlaps = |other: &&Rule| other.folder.starts_with(&rule.folder) || rule.folder.starts_with(&other.folder);
         if let Some(other) = rules.iter().find(overlaps)
@@ -198,7 +211,7 @@ fn check(origin: &str, raw: Raw) -> Result<WatchConfig, ConfigError> {
         {
             let accepted =
                 format!("rule {:?} has the same clips: only rules that all keep their sources may", other.name);
-            return Err(all.wrong("rule.folder", format!("{:?} of rule {name:?}", rule.folder), accepted));
+            return Err(this.wrong("rule.folder", format!("{:?}", rule.folder), accepted));
         }
         rules.push(rule);
     }
@@ -211,15 +224,17 @@ fn check(origin: &str, raw: Raw) -> Result<WatchConfig, ConfigError> {
             wait: Duration::from_secs(wait_seconds),
             wait_max: Duration::from_secs(wait_seconds_max),
         },
-        log: log_config(origin, &raw.log.level, &raw.log.format)?,
+        log: log_config(written, &raw.log.level, &raw.log.format)?,
         rules,
+        effective,
     })
 }
 
 /// Turns raw values into checked ones; a refusal names the rule.
 struct Check<'a> {
-    origin: &'a str,
-    rule: Option<&'a str>,
+    written: &'a Written,
+    /// The which, and its name.
+    rule: Option<(usize, &'a str)>,
 }
 
 impl Check<'_> {
@@ -329,10 +344,11 @@ impl Check<'_> {
         Ok(folder.components().collect())
     }
 
-    fn wrong(&self, key: &'static str, value: impl Display, accepted: impl Into<String>) -> ConfigError {
-        let of_rule = self.rule.map(|rule| format!(" of rule {rule:?}")).unwrap_or_default();
-        let (origin, accepted) = (self.origin.to_owned(), accepted.into());
-        ConfigError::Value { origin, key, value: format!("{value}{of_rule}"), accepted }
+    fn wrong(&self, key: &str, value: impl Display, accepted: impl Into<String>) -> ConfigError {
+        let Some((position, rule)) = self.rule else { return self.written.wrong(key, value, accepted) };
+        let place = self.written.place(&key.replacen("rule.", &format!("rule[{position}]."), 1));
+        let value = if key == "rule.name" { value.to_string() } else { format!("{value} of rule {rule:?}") };
+        ConfigError::Value { place, key: key.to_owned(), value, accepted: accepted.into() }
     }
 
     fn within(&self, key: &'static str, value: u64, accepted: RangeInclusive<u64>) -> Result<u64, ConfigError> {

@@ -4,8 +4,7 @@ use super::*;
 use std::error::Error;
 
 fn load(file: &Path) -> Result<WatchConfig, ConfigError> {
-    let environment = config::Environment::with_prefix("TWEENFARM_WATCH").separator("__").try_parsing(true);
-    WatchConfig::from_layers(file, environment.source(Some(Default::default())), &WatchFlags::default())
+    WatchConfig::from_layers(file, BTreeMap::new(), &WatchFlags::default())
 }
 
 fn folder() -> PathBuf {
@@ -94,6 +93,11 @@ fn each_broken_file_is_refused_with_its_phrase() {
         let phrase = text.lines().next().unwrap().strip_prefix("# expects: ").expect("the first line has a phrase");
         let said = whole_text(&load(&path).expect_err(&format!("{name} is accepted")));
         assert!(said.contains(phrase) && said.contains(&name), "{name}\n  expected: {phrase}\n  said:     {said}");
+        let line =
+            said.split(&format!("{name}:")).nth(1).and_then(|rest| rest.split(':').next()?.parse::<usize>().ok());
+        let line =
+            line.and_then(|line| text.lines().nth(line - 1)).unwrap_or_else(|| panic!("no line is named: {said}"));
+        assert!(!line.starts_with('#') && !line.is_empty(), "{said}");
     }
     assert!(seen >= 8, "only {seen} broken files were found");
 }
