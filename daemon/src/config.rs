@@ -69,7 +69,8 @@ const ROUTE_NAMES: [&str; 16] = [
     "internal",
 ];
 /// Keys and sections (with their point) that a running daemon takes over when it reads its configuration again.
-pub const LIVE: [&str; 10] = [
+pub const LIVE: [&str; 11] = [
+    "http.behind_proxy",
     "intake.accounts",
     "intake.upload_bytes_max",
     "intake.duration_seconds_max",

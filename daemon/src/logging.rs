@@ -3,11 +3,20 @@
 
 use crate::config::{LogConfig, LogFormat};
 use std::io::IsTerminal;
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, reload, util::SubscriberInitExt};
+
+/// How much is logged; can be changed while the process runs.
+pub struct Filter(reload::Handle<EnvFilter, Registry>);
+
+impl Filter {
+    pub fn set(&self, filter: &str) -> anyhow::Result<()> {
+        Ok(self.0.reload(EnvFilter::try_new(filter)?)?)
+    }
+}
 
 /// Starts logging for the whole process. Called once, by `main`.
-pub fn start(config: &LogConfig) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&config.filter)?;
+pub fn start(config: &LogConfig) -> anyhow::Result<Filter> {
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.filter)?);
     // Colours are for a terminal: in a file or a journal they are noise.
     let coloured = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(coloured);
@@ -16,5 +25,5 @@ pub fn start(config: &LogConfig) -> anyhow::Result<()> {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
-    Ok(())
+    Ok(Filter(handle))
 }

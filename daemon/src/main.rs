@@ -25,11 +25,11 @@ use tweenfarm_daemon::{
         self, BlobError, Blobs, DiskStore, Signer,
         s3::{S3Settings, S3Store},
     },
-    config::{BlobsConfig, Config, Flags},
+    config::{BlobsConfig, Config, ConfigError, Flags},
     farm::{Audit, Effect, Farm, FarmRules, SystemClock},
     history::{self, Recorder},
     http::{
-        self, Door, HttpParts, HttpState,
+        self, Door, HttpParts, HttpState, LiveRules,
         apiframe::rates::PlanRules,
         auth::tokens::Tokens,
         limits::RateRules,
@@ -44,6 +44,7 @@ use tweenfarm_daemon::{
     outbound::Outbound,
     private_socket::{self, SocketFile},
     probation::Probation,
+    reload::Reloader,
     rpc::{self, Office, RpcSettings},
     store,
     sweep::{audit, cancelled, key_uses, leases, orphans, retention},
@@ -53,6 +54,9 @@ use tweenfarm_daemon::{
 
 use tweenfarm_protocol::Timestamp;
 use url::Url;
+
+/// Reads the configuration as at the start.
+type ReadAgain = Box<dyn Fn() -> Result<Config, ConfigError> + Send>;
 
 /// How long running requests and transfers get after a stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -115,7 +119,9 @@ fn main() -> ExitCode {
     if let Some(point) = cli.die_at {
         tweenfarm_daemon::farm::crash::die_at(point);
     }
-    match start(config) {
+    let Cli { config: file, flags, .. } = cli;
+    let read = move || Config::load(file.as_deref(), &flags);
+    match start(config, Box::new(read)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, 1),
     }
@@ -127,8 +133,8 @@ fn complain(error: &anyhow::Error, status: u8) -> ExitCode {
     ExitCode::from(status)
 }
 
-fn start(config: Config) -> anyhow::Result<()> {
-    logging::start(&config.log)?;
+fn start(config: Config, read: ReadAgain) -> anyhow::Result<()> {
+    let filter = logging::start(&config.log)?;
     open_files::raise(config.http_connections_max);
     let state_folder = &config.state_folder;
     fs::DirBuilder::new()
@@ -145,7 +151,7 @@ fn start(config: Config) -> anyhow::Result<()> {
     // Opening waits for the disk, so it comes before the runtime.
     let farm = Farm::open(Arc::new(store), rules(&config), Arc::new(SystemClock), effects)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(config, farm, (key, Arc::new(authority)), effects_due));
+    let served = runtime.block_on(serve(config, (read, filter), farm, (key, Arc::new(authority)), effects_due));
     runtime.shutdown_timeout(RUNTIME_GRACE);
     served
 }
@@ -163,6 +169,24 @@ fn rules(config: &Config) -> FarmRules {
         keep: config.keep,
         webhooks: config.webhooks,
         undo_for: config.undo_for,
+    }
+}
+
+/// What the HTTP surfaces go by, as far as it can change while they run.
+fn live_rules(config: &Config) -> LiveRules {
+    LiveRules {
+        upload_bytes_max: config.upload_bytes_max,
+        intake: config.intake.clone(),
+        outbound: config.outbound.clone(),
+        rates: RateRules {
+            per_second_address: config.requests_per_second_address,
+            per_second_key: config.requests_per_second_key,
+            behind_proxy: config.behind_proxy,
+        },
+        plans: PlanRules {
+            per_minute_free: config.v2_requests_per_minute_free,
+            per_minute_paid: config.v2_requests_per_minute_paid,
+        },
     }
 }
 
@@ -206,6 +230,7 @@ async fn sweep_at_start(farm: &Farm, blobs: &Blobs) -> anyhow::Result<()> {
 
 async fn serve(
     config: Config,
+    (read, filter): (ReadAgain, logging::Filter),
     farm: Farm,
     (key, authority): (blobs::SigningKey, Arc<Authority>),
     effects_due: mpsc::Receiver<Effect>,
@@ -213,6 +238,7 @@ async fn serve(
     let tokens = Tokens::open(&config.tokens)?;
     let payments = config.payments_secret_file.as_deref().map(PaymentSecret::read).transpose()?;
     let mut stop_signals = StopSignals::new()?;
+    let hangups = signal(SignalKind::hangup())?;
     let mut handed = systemd::sockets::take()?;
     let http_listener = listen(&mut handed, config.http_listen, "http.listen").await?;
     let rpc_listener = listen(&mut handed, config.rpc_listen, "rpc.listen").await?;
@@ -238,6 +264,7 @@ async fn serve(
     let probation = Probation::new(farm.clone(), blobs.clone());
 
     let stop = CancellationToken::new();
+    let LiveRules { upload_bytes_max, intake, rates, plans, .. } = live_rules(&config);
     let history = Recorder::default();
     let (audited, audit) = watch::channel(Audit::default());
     let state = HttpState::new(HttpParts {
@@ -245,22 +272,15 @@ async fn serve(
         blobs: blobs.clone(),
         marks,
         look: tweenfarm_media::probe,
-        upload_bytes_max: config.upload_bytes_max,
+        upload_bytes_max,
         state_folder: config.state_folder.clone(),
-        intake: config.intake.clone(),
+        intake,
         outbound: outbound.clone(),
         audit,
         tokens,
         payments,
-        rates: RateRules {
-            per_second_address: config.requests_per_second_address,
-            per_second_key: config.requests_per_second_key,
-            behind_proxy: config.behind_proxy,
-        },
-        plans: PlanRules {
-            per_minute_free: config.v2_requests_per_minute_free,
-            per_minute_paid: config.v2_requests_per_minute_paid,
-        },
+        rates,
+        plans,
         probation: probation.clone(),
         history: history.clone(),
         secure_door: secure.as_ref().map(|(_, _, door)| door.clone()),
@@ -280,7 +300,20 @@ async fn serve(
     let tasks = TaskTracker::new();
     let public = http::router(state.clone());
     tasks.spawn(systemd::liveness::run(farm.clone(), public.clone(), stop.clone()));
-    tasks.spawn(systemd::status::run(farm.clone(), stop.clone()));
+    let (remark, remarked) = watch::channel(None);
+    tasks.spawn(systemd::status::run(farm.clone(), remarked, stop.clone()));
+    let reloader = Reloader {
+        read,
+        rules,
+        live_rules,
+        farm: farm.clone(),
+        http: state.clone(),
+        blobs: blobs.clone(),
+        filter,
+        started: config.effective.clone(),
+        running: config.effective.clone(),
+        remark,
+    };
     tasks.spawn(http::serve::serve(http_listener, public, config.http_connections_max, stop.clone()));
     let intake = http::intake_router(state.clone());
     tasks.spawn(http::serve::serve(intake_listener, intake, INTAKE_CONNECTIONS_MAX, stop.clone()));
@@ -317,6 +350,7 @@ async fn serve(
     addresses.write(&addresses_file)?;
     addresses.announce();
     systemd::ready();
+    tasks.spawn(reloader.run(hangups, stop.clone()));
     let announcement = announce_in_network(&config, addresses.rpc, &authority);
 
     stop_signals.next().await;

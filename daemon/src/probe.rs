@@ -3,6 +3,7 @@
 use crate::{
     blobs::{BlobError, Blobs},
     farm::{Farm, FarmError},
+    live::Live,
     model::{FileKind, FileState, MediaFile},
     pricing,
 };
@@ -56,19 +57,19 @@ pub struct Prober {
     farm: Farm,
     blobs: Blobs,
     look: Look,
-    upload_bytes_max: u64,
+    upload_bytes_max: Live<u64>,
     turns: Arc<Semaphore>,
 }
 
 impl Prober {
-    pub fn new(farm: Farm, blobs: Blobs, look: Look, upload_bytes_max: u64) -> Prober {
+    pub fn new(farm: Farm, blobs: Blobs, look: Look, upload_bytes_max: Live<u64>) -> Prober {
         Prober { farm, blobs, look, upload_bytes_max, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The facts of an upload that may be converted: within the limits of size and duration.
     pub async fn facts(&self, file: &MediaFile) -> Result<SourceFacts, LookError> {
         let limits = match file.kind {
-            FileKind::Input => ClipLimits { bytes_max: self.upload_bytes_max, ..OF_THE_APIS },
+            FileKind::Input => ClipLimits { bytes_max: *self.upload_bytes_max.now(), ..OF_THE_APIS },
             FileKind::Output { .. } => OF_THE_APIS,
         };
         self.facts_within(file, limits).await

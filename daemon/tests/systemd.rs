@@ -12,7 +12,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A daemon that says nothing for so long has failed; busy machines start it within a few seconds.
@@ -65,7 +65,23 @@ impl Stage {
     }
 
     fn wait_until_told(&self, line: &str) {
-        while !self.told().contains(line) {}
+        self.told_until(|told| told.iter().any(|lines| lines.contains(line)));
+    }
+
+    /// All that is told until it is enough. The daemon says so many other things that a wait for the next one says nothing.
+    fn told_until(&self, enough: impl Fn(&[BTreeSet<String>]) -> bool) -> Vec<BTreeSet<String>> {
+        let (mut told, began) = (Vec::new(), Instant::now());
+        while !enough(&told) {
+            assert!(began.elapsed() < PATIENCE, "told only {told:?}; the log:\n{}", self.log());
+            told.push(self.told());
+        }
+        told
+    }
+
+    /// In whatever order it says both.
+    fn wait_until_ready(&self) {
+        let says = |told: &[BTreeSet<String>], start: &str| told.iter().flatten().any(|line| line.starts_with(start));
+        self.told_until(|told| says(told, "READY=1") && says(told, "STATUS="));
     }
 
     fn log(&self) -> String {
@@ -138,6 +154,80 @@ fn no_sign_of_life_is_asked_for_and_none_is_sent() {
             break;
         }
     }
+    assert!(daemon.0.wait().unwrap().success());
+}
+
+impl Stage {
+    fn write_config(&self, text: &str) -> PathBuf {
+        let path = self.folder.path().join("daemon.toml");
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn http(&self) -> String {
+        let addresses: serde_json::Value =
+            serde_json::from_slice(&fs::read(self.state().join("addresses.json")).unwrap()).unwrap();
+        addresses["http"].as_str().unwrap().to_owned()
+    }
+
+    /// What is told of a reload, up to its end and the line that says how the daemon stands.
+    fn reload_told(&self) -> Vec<BTreeSet<String>> {
+        let says = |told: &[BTreeSet<String>], start: &str| told.iter().flatten().any(|line| line.starts_with(start));
+        self.told_until(|told| ["RELOADING=1", "READY=1", "STATUS="].iter().all(|start| says(told, start)))
+    }
+}
+
+#[test]
+fn a_reload_takes_what_can_change_now_and_names_what_needs_a_restart() {
+    let stage = Stage::new();
+    let config = stage.write_config("[log]\nlevel = \"info\"\n");
+    let mut command = stage.command(env!("CARGO_BIN_EXE_tweenfarmd"), "127.0.0.1:0");
+    let daemon = Daemon(command.arg("--config").arg(&config).env("WATCHDOG_USEC", "900000").spawn().unwrap());
+    stage.wait_until_ready();
+    let status = || ask(TcpStream::connect(stage.http()).unwrap(), "/healthz");
+    assert!((0..20).all(|_| status() == "HTTP/1.1 200 OK"));
+
+    stage.write_config("[limits]\nrequests_per_second_address = 1\n[http]\nconnections_max = 7\n");
+    daemon.signal(Signal::HUP);
+    let told = stage.reload_told();
+    let position = |start: &str| told.iter().position(|lines| lines.iter().any(|line| line.starts_with(start)));
+    assert!(position("RELOADING=1") < position("READY=1"), "{told:?}");
+    assert_eq!(position("RELOADING=1"), position("MONOTONIC_USEC="), "{told:?}");
+    let status_line = "STATUS=no worker is here, no job waits; needs a restart: http.connections_max";
+    assert!(told.iter().any(|lines| lines.contains(status_line)), "{told:?}");
+    assert!((0..1000).any(|_| status() == "HTTP/1.1 429 Too Many Requests"), "{}", stage.log());
+
+    // Who asks too often is refused, and the daemon is not taken for dead by that.
+    let mut signs_of_life = 0;
+    while signs_of_life < 3 {
+        while status() == "HTTP/1.1 200 OK" {}
+        signs_of_life += u32::from(stage.told().contains("WATCHDOG=1"));
+    }
+    assert!(!stage.log().contains("no sign of life"), "{}", stage.log());
+}
+
+#[test]
+fn a_reload_of_a_broken_file_changes_nothing_and_names_the_line() {
+    let stage = Stage::new();
+    let config = stage.write_config("");
+    let mut command = stage.command(env!("CARGO_BIN_EXE_tweenfarmd"), "127.0.0.1:0");
+    let mut daemon = Daemon(command.arg("--config").arg(&config).spawn().unwrap());
+    stage.wait_until_ready();
+    stage.write_config("[limits]\nrequests_per_second_address = 1\nqueue_jobs_max = 0\n");
+    daemon.signal(Signal::HUP);
+    let fault = format!("configuration refused: {}:3: limits.queue_jobs_max = 0: 1 to 1000000", config.display());
+    let told = stage.reload_told();
+    assert!(told.iter().flatten().any(|line| line.starts_with("STATUS=") && line.ends_with(&fault)), "{told:?}");
+    let status = || ask(TcpStream::connect(stage.http()).unwrap(), "/healthz");
+    assert!((0..20).all(|_| status() == "HTTP/1.1 200 OK"));
+    assert!(stage.log().contains("everything stays as it was"), "{}", stage.log());
+
+    // As it was at the start again: nothing is left to be said.
+    stage.write_config("");
+    daemon.signal(Signal::HUP);
+    let told = stage.reload_told();
+    assert!(told.iter().any(|lines| lines.contains("STATUS=no worker is here, no job waits")), "{told:?}");
+    daemon.signal(Signal::TERM);
     assert!(daemon.0.wait().unwrap().success());
 }
 

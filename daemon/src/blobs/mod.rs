@@ -319,6 +319,10 @@ impl Blobs {
         self.staging().reserve_bytes()
     }
 
+    pub fn set_reserve_bytes(&self, bytes: u64) {
+        self.staging().set_reserve_bytes(bytes);
+    }
+
     /// Deletes what lies half done on this machine and was not written to for `idle`; the number of files.
     pub async fn clear_staging(&self, idle: Duration) -> Result<u64, BlobError> {
         self.staging().clear(idle).await

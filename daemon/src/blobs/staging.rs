@@ -2,6 +2,7 @@
 //! What lies here is of no worth after a restart.
 
 use super::{BlobError, blocking};
+use crate::live::Live;
 use std::{
     fs,
     os::unix::fs::OpenOptionsExt,
@@ -15,7 +16,7 @@ use std::{
 pub struct Staging {
     folder: Arc<PathBuf>,
     /// Nothing is begun while less than this would stay free.
-    reserve_bytes: u64,
+    reserve_bytes: Live<u64>,
 }
 
 /// A file in the folder; removed when this is dropped, unless it was renamed away.
@@ -40,7 +41,7 @@ impl Drop for StagedFile {
 impl Staging {
     /// `folder` exists.
     pub(super) fn new(folder: PathBuf, reserve_bytes: u64) -> Staging {
-        Staging { folder: Arc::new(folder), reserve_bytes }
+        Staging { folder: Arc::new(folder), reserve_bytes: Live::new(reserve_bytes) }
     }
 
     /// A new empty file, open for writing.
@@ -71,12 +72,16 @@ impl Staging {
     }
 
     pub(super) fn reserve_bytes(&self) -> u64 {
-        self.reserve_bytes
+        *self.reserve_bytes.now()
+    }
+
+    pub(super) fn set_reserve_bytes(&self, bytes: u64) {
+        self.reserve_bytes.set(bytes);
     }
 
     fn check_space_blocking(&self, more_bytes: u64) -> Result<(), BlobError> {
         let free_bytes = self.free_bytes()?;
-        if free_bytes < self.reserve_bytes.saturating_add(more_bytes) { Err(BlobError::Full) } else { Ok(()) }
+        if free_bytes < self.reserve_bytes().saturating_add(more_bytes) { Err(BlobError::Full) } else { Ok(()) }
     }
 
     /// Deletes files that nothing has written to for `idle`; the number of them.

@@ -142,7 +142,7 @@ impl Writer {
     fn hand_to(&mut self, found: Match) {
         let Match { ticket, pick, engine, share } = found;
         let Some(Waiter { worker, reply, .. }) = self.lookout.line.leave(ticket) else { return };
-        let (rules, at) = (self.rules, (pick.job, pick.spot));
+        let (rules, at) = (*self.rules.now(), (pick.job, pick.spot));
         let leased = self.is_out(worker.0).and_then(|is_out| {
             if is_out {
                 return Ok(None);

@@ -22,6 +22,7 @@ pub use super::{
     view::{AgentView, Audit, ClaimedNews, JobView, LeaseSweep, LeasedWork, Load, Piece},
 };
 use crate::{
+    live::Live,
     model::*,
     retention::Lifetimes,
     schedule::{RetryRules, outlook::Outlook},
@@ -95,7 +96,7 @@ pub enum Effect {
 pub struct Farm {
     commands: mpsc::Sender<Command>,
     pub(super) store: Arc<dyn Store>,
-    pub(super) rules: FarmRules,
+    rules: Live<FarmRules>,
     clock: Arc<dyn Clock>,
     pub(super) shared: Arc<Shared>,
     opened_at: Timestamp,
@@ -178,9 +179,10 @@ impl Farm {
         let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
         let sleep = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let sleep = sleep.map_err(|error| no_thread(&error))?;
+        let rules = Live::new(rules);
         let writer = Writer {
             store: store.clone(),
-            rules,
+            rules: rules.clone(),
             clock: clock.clone(),
             effects,
             shared: shared.clone(),
@@ -200,8 +202,14 @@ impl Farm {
         Ok(Farm { commands, store, rules, clock, shared, opened_at })
     }
 
-    pub fn rules(&self) -> &FarmRules {
-        &self.rules
+    /// As they are now.
+    pub fn rules(&self) -> FarmRules {
+        *self.rules.now()
+    }
+
+    /// For every command from now on; leases keep the deadline that they have.
+    pub fn set_rules(&self, rules: FarmRules) {
+        self.rules.set(rules);
     }
 
     /// When this life of the farm began.

@@ -190,7 +190,7 @@ impl Farm {
     pub fn first_answer(&self, account: AccountId, asked: &Idempotency) -> Result<Option<Submitted>, FarmError> {
         let store = self.stored()?;
         let Some(first) = store.answer(account, asked.route, &asked.key)? else { return Ok(None) };
-        if first.at.plus(self.rules.idempotency_for) <= self.now() {
+        if first.at.plus(self.rules().idempotency_for) <= self.now() {
             return Ok(None);
         }
         if first.request != asked.request {
@@ -383,7 +383,7 @@ impl Farm {
         let Some(job) = store.job(held.job)? else { return Ok(None) };
         let Some(input) = store.file(job.input)? else { return Ok(None) };
         let Some(piece) = leases::piece(&job, held.spot) else { return Ok(None) };
-        Ok(Some(LeasedWork { lease, lease_for: self.rules.lease_for, job, input, piece }))
+        Ok(Some(LeasedWork { lease, lease_for: self.rules().lease_for, job, input, piece }))
     }
 
     pub(super) fn stored(&self) -> Result<&dyn Store, FarmError> {

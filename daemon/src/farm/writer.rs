@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     backup,
+    live::Live,
     model::{Agent, Duty, Event, Spot},
     store::{Store, Write},
 };
@@ -38,7 +39,7 @@ const GROUP_MAX: usize = 128;
 
 pub(super) struct Writer {
     pub(super) store: Arc<dyn Store>,
-    pub(super) rules: FarmRules,
+    pub(super) rules: Live<FarmRules>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) effects: mpsc::Sender<Effect>,
     pub(super) shared: Arc<Shared>,
@@ -199,7 +200,7 @@ impl Writer {
     }
 
     fn apply(&mut self, command: Command) {
-        let rules = self.rules;
+        let rules = *self.rules.now();
         match command {
             Command::AddAccount { new, reply } => self.answer(reply, |tx| accounts::add(tx, new)),
             Command::SignIn { user, reply } => self.answer(reply, |tx| accounts::sign_in(tx, user)),
@@ -353,7 +354,7 @@ impl Writer {
     }
 
     fn order(&mut self, agent: AgentId, order: Order, reply: Reply<Option<Duty>>) {
-        let rules = self.rules;
+        let rules = *self.rules.now();
         let held = self.held_by(agent);
         self.answer(reply, |tx| controls::order(tx, &rules, agent, order, held));
     }
@@ -366,7 +367,7 @@ impl Writer {
 
     /// Whoever serves the agent hears of it once it is durable, and ends the connection.
     fn revoke(&mut self, agent: AgentId, reply: Reply<Agent>) {
-        let rules = self.rules;
+        let rules = *self.rules.now();
         let held = self.held_by(agent);
         let result = self.change(Promise::Durable, |tx| agents::revoke(tx, &rules, agent, held));
         let shared = self.shared.clone();
@@ -378,7 +379,7 @@ impl Writer {
 
     /// Each lease in a transaction of its own: a job that cannot be read does not keep the others waiting.
     fn expire_leases(&mut self, reply: Reply<LeaseSweep>) {
-        let rules = self.rules;
+        let rules = *self.rules.now();
         let overdue = self.shared.board().overdue(self.clock.now());
         let mut sweep = LeaseSweep::default();
         let mut failed = None;

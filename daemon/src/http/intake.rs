@@ -10,6 +10,7 @@ pub mod desk;
 use super::{HttpState, body::Strict, error::Failure, idempotency};
 use crate::{
     farm::{FarmError, Home, NewUpload, Submission},
+    live::Live,
     model::{Account, FileKind, FileState, Job, JobEnd, JobState, ObjectKey},
     pricing,
     probe::ClipLimits,
@@ -23,7 +24,7 @@ use axum::{
 };
 use desk::Desk;
 use serde_json::json;
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 use tweenfarm_protocol::{
     JobId, Rational,
     intake::{JobStanding, NewJob, NewJobAnswer, NewUpload as UploadAsked, Orders, Report, UploadPlace},
@@ -52,19 +53,23 @@ pub struct IntakeRules {
 /// The door and what it remembers. Cheap to clone.
 #[derive(Clone)]
 pub struct Intake {
-    rules: Arc<IntakeRules>,
+    rules: Live<IntakeRules>,
     awaited: Awaited,
     pub desk: Desk,
 }
 
 impl Intake {
     pub fn new(rules: IntakeRules) -> Intake {
-        Intake { rules: Arc::new(rules), awaited: Awaited::default(), desk: Desk::default() }
+        Intake { rules: Live::new(rules), awaited: Awaited::default(), desk: Desk::default() }
     }
 
     /// The largest upload under a key that this door gave out.
     pub fn upload_bytes_max(&self, key: &ObjectKey) -> Option<u64> {
-        self.awaited.holds(key).then_some(self.rules.upload_bytes_max)
+        self.awaited.holds(key).then(|| self.rules.now().upload_bytes_max)
+    }
+
+    pub(super) fn set_rules(&self, rules: IntakeRules) {
+        self.rules.set(rules);
     }
 }
 
@@ -78,7 +83,7 @@ pub fn routes() -> Router<HttpState> {
 
 /// One of the accounts that the configuration names.
 fn account(state: &HttpState, email: &str) -> Result<Account, Failure> {
-    if !state.intake.rules.accounts.contains(email) {
+    if !state.intake.rules.now().accounts.contains(email) {
         return Err(Failure::NotTakenIn(email.to_owned()));
     }
     Ok(state.farm.account_with_email(email)?.ok_or(FarmError::NotFound { what: "account" })?)
@@ -89,7 +94,7 @@ async fn upload(
     Strict(asked): Strict<UploadAsked>,
 ) -> Result<Json<UploadPlace>, Failure> {
     let account = account(&state, &asked.account)?;
-    let limit_bytes = state.intake.rules.upload_bytes_max;
+    let limit_bytes = state.intake.rules.now().upload_bytes_max;
     if asked.size_bytes > limit_bytes {
         let sentence =
             format!("the file has {} bytes, the most is {limit_bytes} (intake.upload_bytes_max)", asked.size_bytes);
@@ -139,7 +144,7 @@ async fn accept(state: HttpState, headers: HeaderMap, asked: NewJob) -> Result<N
         let (least, most) = (pricing::TARGET_FPS.start(), pricing::TARGET_FPS.end());
         return Err(Failure::invalid(format!("target_fps must be from {least} to {most}")));
     }
-    let rules = &state.intake.rules;
+    let rules = state.intake.rules.now();
     let limits = ClipLimits { bytes_max: rules.upload_bytes_max, seconds_max: rules.duration_seconds_max };
     let source = state.prober.facts_within(&file, limits).await?;
     let stored = state.farm.file(file.id)?.map(|file| file.state);
@@ -177,7 +182,7 @@ async fn standing(State(state): State<HttpState>, Path(job): Path<String>) -> Re
     let id: JobId = job.parse().map_err(|_| FarmError::NotFound { what: "job" })?;
     let view = state.farm.job(id)?.ok_or(FarmError::NotFound { what: "job" })?;
     let owner = state.farm.account(view.job.account)?.ok_or(FarmError::NotFound { what: "job" })?;
-    if !state.intake.rules.accounts.contains(&owner.email) {
+    if !state.intake.rules.now().accounts.contains(&owner.email) {
         return Err(FarmError::NotFound { what: "job" }.into());
     }
     let JobState::Ended { end, .. } = &view.job.state else {

@@ -1,6 +1,7 @@
 //! How many requests one address and one key may send: counted at the edge, before anything has an effect.
 
 use super::{error::Failure, serve::Peer};
+use crate::live::Live;
 use axum::{
     extract::Request,
     http::{HeaderMap, header},
@@ -16,10 +17,7 @@ use std::{
     hash::Hash,
     net::IpAddr,
     num::NonZeroU32,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -38,29 +36,43 @@ pub struct RateRules {
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct RateLimits(Arc<Counters>);
+pub struct RateLimits(Live<Counters>);
 
 struct Counters {
+    rules: RateRules,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
     /// By hash: no key lies in memory longer than its request.
     keys: DefaultKeyedRateLimiter<[u8; 32]>,
-    behind_proxy: bool,
     until_forgetting: AtomicU32,
+}
+
+impl Counters {
+    fn new(rules: RateRules) -> Counters {
+        Counters {
+            rules,
+            addresses: DefaultKeyedRateLimiter::keyed(quota(rules.per_second_address)),
+            keys: DefaultKeyedRateLimiter::keyed(quota(rules.per_second_key)),
+            until_forgetting: AtomicU32::new(FORGET_EVERY),
+        }
+    }
 }
 
 impl RateLimits {
     pub fn new(rules: RateRules) -> RateLimits {
-        RateLimits(Arc::new(Counters {
-            addresses: DefaultKeyedRateLimiter::keyed(quota(rules.per_second_address)),
-            keys: DefaultKeyedRateLimiter::keyed(quota(rules.per_second_key)),
-            behind_proxy: rules.behind_proxy,
-            until_forgetting: AtomicU32::new(FORGET_EVERY),
-        }))
+        RateLimits(Live::new(Counters::new(rules)))
+    }
+
+    /// Counts from nothing where the rules change, and goes on where they do not.
+    pub fn set(&self, rules: RateRules) {
+        if self.0.now().rules != rules {
+            self.0.set(Counters::new(rules));
+        }
     }
 
     /// Counts a request; how long to wait when it is one too many.
     fn count(&self, address: Option<IpAddr>, key: Option<[u8; 32]>) -> Result<(), Duration> {
-        let Counters { addresses, keys, until_forgetting, .. } = &*self.0;
+        let counters = self.0.now();
+        let Counters { addresses, keys, until_forgetting, .. } = &*counters;
         if until_forgetting.fetch_sub(1, Ordering::Relaxed) == 1 {
             addresses.retain_recent();
             keys.retain_recent();
@@ -83,7 +95,7 @@ fn one<K: Clone + Hash + Eq>(counter: &DefaultKeyedRateLimiter<K>, key: &K) -> R
 /// Lets a request pass, or refuses it before anyone has looked at it.
 pub async fn check(limits: RateLimits, request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let address = client_address(peer, request.headers(), limits.0.behind_proxy);
+    let address = client_address(peer, request.headers(), limits.0.now().rules.behind_proxy);
     let credential = request.headers().get("x-api-key").or_else(|| request.headers().get(header::AUTHORIZATION));
     let key = credential.map(|value| Sha256::digest(value.as_bytes()).into());
     match limits.count(address, key) {
@@ -155,6 +167,6 @@ mod tests {
         for number in 0..FORGET_EVERY * 2 {
             let _ = limits.count(Some(IpAddr::from(number.to_be_bytes())), None);
         }
-        assert!(limits.0.addresses.len() <= FORGET_EVERY as usize + 1, "{}", limits.0.addresses.len());
+        assert!(limits.0.now().addresses.len() <= FORGET_EVERY as usize + 1, "{}", limits.0.now().addresses.len());
     }
 }

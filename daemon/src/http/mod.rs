@@ -30,10 +30,11 @@ use crate::{
     farm::{Audit, Farm, FarmError},
     history::Recorder,
     join::invitation::Inviter,
+    live::Live,
     marks::Marks,
     metrics::Requests,
     model::Job,
-    outbound::Outbound,
+    outbound::{Outbound, OutboundRules},
     preview::Previewer,
     probation::Probation,
     probe::Prober,
@@ -79,7 +80,7 @@ pub struct HttpState {
     pub prober: Prober,
     pub previewer: Previewer,
     pub locks: locks::KeyLocks,
-    pub upload_bytes_max: u64,
+    pub upload_bytes_max: Live<u64>,
     /// Of the store and the farm's keys, for a backup.
     pub state_folder: Arc<Path>,
     pub intake: Intake,
@@ -130,14 +131,15 @@ pub struct HttpParts {
 
 impl HttpState {
     pub fn new(parts: HttpParts) -> HttpState {
+        let upload_bytes_max = Live::new(parts.upload_bytes_max);
         HttpState {
-            prober: Prober::new(parts.farm.clone(), parts.blobs.clone(), parts.look, parts.upload_bytes_max),
+            prober: Prober::new(parts.farm.clone(), parts.blobs.clone(), parts.look, upload_bytes_max.clone()),
             previewer: Previewer::new(parts.blobs.clone()),
             farm: parts.farm,
             blobs: parts.blobs,
             marks: Arc::new(parts.marks),
             locks: locks::KeyLocks::default(),
-            upload_bytes_max: parts.upload_bytes_max,
+            upload_bytes_max,
             state_folder: parts.state_folder.into(),
             intake: Intake::new(parts.intake),
             outbound: parts.outbound,
@@ -156,6 +158,25 @@ impl HttpState {
             studio_origin: parts.studio_origin,
         }
     }
+
+    /// Goes on by these rules. Refused, it goes on by the old ones.
+    pub fn take(&self, rules: LiveRules) -> reqwest::Result<()> {
+        self.outbound.set_rules(rules.outbound)?;
+        self.upload_bytes_max.set(rules.upload_bytes_max);
+        self.intake.set_rules(rules.intake);
+        self.limits.set(rules.rates);
+        self.plans.set(rules.plans);
+        Ok(())
+    }
+}
+
+/// Of `HttpParts`, what a running daemon can be given anew.
+pub struct LiveRules {
+    pub upload_bytes_max: u64,
+    pub intake: IntakeRules,
+    pub outbound: OutboundRules,
+    pub rates: RateRules,
+    pub plans: PlanRules,
 }
 
 /// The public port: both surfaces, the objects, and whether the daemon lives.

@@ -95,7 +95,7 @@ async fn store(State(state): State<HttpState>, request: Request) -> Result<Statu
     let arrived = async {
         verify(store, Method::Put, &key, &parts)?;
         let limit_bytes = match may_be_written(&state, &key)? {
-            Noted::ByTheFarm => state.intake.upload_bytes_max(&key).unwrap_or(state.upload_bytes_max),
+            Noted::ByTheFarm => state.intake.upload_bytes_max(&key).unwrap_or_else(|| *state.upload_bytes_max.now()),
             Noted::ByAReport => DELIVERY_BYTES_MAX,
             Noted::AsAProbe { limit_bytes } => limit_bytes,
         };

@@ -2,7 +2,10 @@
 //! cannot answer one thing to the check and another to the connection. Every redirect is checked like the first URL.
 
 use super::{OutboundRules, Refused};
-use crate::blobs::{BlobError, Upload};
+use crate::{
+    blobs::{BlobError, Upload},
+    live::Live,
+};
 use futures::future::BoxFuture;
 use reqwest::{
     Client, StatusCode,
@@ -45,10 +48,16 @@ type Lookup = Arc<dyn Fn(String) -> BoxFuture<'static, io::Result<Vec<SocketAddr
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct Outbound {
+    /// Made anew with the rules: a connection that is kept open leads where the old ones let it.
+    clients: Live<Clients>,
+    lookup: Lookup,
+    fetches: Arc<Semaphore>,
+}
+
+struct Clients {
     rules: Arc<OutboundRules>,
     fetcher: Client,
     poster: Client,
-    fetches: Arc<Semaphore>,
 }
 
 impl Outbound {
@@ -60,34 +69,32 @@ impl Outbound {
     }
 
     fn resolving(rules: OutboundRules, lookup: Lookup) -> reqwest::Result<Outbound> {
-        let rules = Arc::new(rules);
-        let checked = Arc::new(Checked { rules: rules.clone(), lookup });
-        // A proxy of the environment would be asked in place of the address that was checked.
-        let client = |redirects| {
-            let client = Client::builder().dns_resolver(checked.clone()).no_proxy().connect_timeout(CONNECT_WITHIN);
-            client.user_agent(concat!("tweenfarm/", env!("CARGO_PKG_VERSION"))).redirect(redirects).build()
-        };
-        Ok(Outbound {
-            fetcher: client(checked_redirects(rules.clone()))?,
-            poster: client(redirect::Policy::none())?,
-            fetches: Arc::new(Semaphore::new(FETCHES_MAX)),
-            rules,
-        })
+        let clients = Live::new(Clients::new(rules, lookup.clone())?);
+        Ok(Outbound { clients, lookup, fetches: Arc::new(Semaphore::new(FETCHES_MAX)) })
+    }
+
+    /// What is being asked now is asked by the rules of before.
+    pub fn set_rules(&self, rules: OutboundRules) -> reqwest::Result<()> {
+        if *self.clients.now().rules != rules {
+            self.clients.set(Clients::new(rules, self.lookup.clone())?);
+        }
+        Ok(())
     }
 
     /// A URL that may be asked as far as its text tells; its host is checked when it is asked.
     pub fn accepts(&self, text: &str) -> Result<Url, Refused> {
         let url = Url::parse(text).map_err(|_| Refused::NotAUrl)?;
-        self.rules.check(&url)?;
+        self.clients.now().rules.check(&url)?;
         Ok(url)
     }
 
     /// Writes what the URL holds into `upload`, which limits its size; all of it within `within`.
     pub async fn fetch(&self, url: &Url, upload: &mut Upload, within: Duration) -> Result<(), OutboundError> {
-        self.rules.check(url)?;
+        let clients = self.clients.now();
+        clients.rules.check(url)?;
         let _place = self.fetches.try_acquire().map_err(|_| OutboundError::Busy)?;
         let fetched = async {
-            let mut answer = self.fetcher.get(url.clone()).send().await.map_err(failed)?;
+            let mut answer = clients.fetcher.get(url.clone()).send().await.map_err(failed)?;
             if answer.status() != StatusCode::OK {
                 return Err(OutboundError::Status(answer.status().as_u16()));
             }
@@ -110,10 +117,28 @@ impl Outbound {
         body: Vec<u8>,
         within: Duration,
     ) -> Result<StatusCode, OutboundError> {
-        self.rules.check(url)?;
-        let sent = self.poster.post(url.clone()).headers(headers).body(body).send();
+        let clients = self.clients.now();
+        clients.rules.check(url)?;
+        let sent = clients.poster.post(url.clone()).headers(headers).body(body).send();
         let answer = tokio::time::timeout(within, sent).await.map_err(|_| OutboundError::Late)?;
         Ok(answer.map_err(failed)?.status())
+    }
+}
+
+impl Clients {
+    fn new(rules: OutboundRules, lookup: Lookup) -> reqwest::Result<Clients> {
+        let rules = Arc::new(rules);
+        let checked = Arc::new(Checked { rules: rules.clone(), lookup });
+        // A proxy of the environment would be asked in place of the address that was checked.
+        let client = |redirects| {
+            let client = Client::builder().dns_resolver(checked.clone()).no_proxy().connect_timeout(CONNECT_WITHIN);
+            client.user_agent(concat!("tweenfarm/", env!("CARGO_PKG_VERSION"))).redirect(redirects).build()
+        };
+        Ok(Clients {
+            fetcher: client(checked_redirects(rules.clone()))?,
+            poster: client(redirect::Policy::none())?,
+            rules,
+        })
     }
 }
 

@@ -15,6 +15,19 @@ pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
+/// The configuration is read again; `ready` says that it is over.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "systemd is not told of the reload: there is no clock to tell it by"),
+    }
+}
+
+/// How it stands, in a sentence.
+pub fn say(sentence: &str) {
+    tell(&[NotifyState::Status(sentence)]);
+}
+
 /// Stopping in order takes up to `grace`.
 pub fn stopping(grace: Duration) {
     let micros = u32::try_from(grace.as_micros()).unwrap_or(u32::MAX);

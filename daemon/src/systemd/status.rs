@@ -1,26 +1,33 @@
 //! The line that `systemctl status` shows: what the farm does now, in a sentence.
 
 use crate::farm::{Farm, Load};
-use sd_notify::NotifyState;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// People look at it, nobody counts by it.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Tells until `stop`, when there is something new to tell.
-pub async fn run(farm: Farm, stop: CancellationToken) {
+/// Tells until `stop`, when there is something new to tell; `remark` is what people should know beside it.
+pub async fn run(farm: Farm, mut remark: watch::Receiver<Option<String>>, stop: CancellationToken) {
     let mut told = String::new();
     loop {
-        let now = sentence(&farm.load());
+        let remarked = remark.borrow_and_update().clone();
+        let now = with(sentence(&farm.load()), remarked);
         if now != told {
-            super::tell(&[NotifyState::Status(&now)]);
+            super::say(&now);
             told = now;
         }
-        if stop.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_none() {
-            return;
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            Ok(()) = remark.changed() => {}
+            () = stop.cancelled() => return,
         }
     }
+}
+
+fn with(sentence: String, remark: Option<String>) -> String {
+    remark.map_or(sentence.clone(), |remark| format!("{sentence}; {remark}"))
 }
 
 fn sentence(load: &Load) -> String {

@@ -3,6 +3,7 @@
 
 use crate::{
     http::error::Failure,
+    live::Live,
     model::{KeyHash, Tier},
 };
 use axum::{
@@ -48,9 +49,10 @@ pub enum Caller {
 
 /// Cheap to clone.
 #[derive(Clone)]
-pub struct PlanLimits(Arc<Plans>);
+pub struct PlanLimits(Live<Plans>);
 
 struct Plans {
+    rules: PlanRules,
     free: Counter,
     paid: Counter,
 }
@@ -69,17 +71,30 @@ pub struct Standing {
     pub reset_seconds: u64,
 }
 
+impl Plans {
+    fn new(rules: PlanRules) -> Plans {
+        let PlanRules { per_minute_free, per_minute_paid } = rules;
+        Plans { rules, free: Counter::new(per_minute_free), paid: Counter::new(per_minute_paid) }
+    }
+}
+
 impl PlanLimits {
     pub fn new(rules: PlanRules) -> PlanLimits {
-        let plans = Plans { free: Counter::new(rules.per_minute_free), paid: Counter::new(rules.per_minute_paid) };
-        PlanLimits(Arc::new(plans))
+        PlanLimits(Live::new(Plans::new(rules)))
+    }
+
+    /// Counts from nothing where the rules change, and goes on where they do not.
+    pub fn set(&self, rules: PlanRules) {
+        if self.0.now().rules != rules {
+            self.0.set(Plans::new(rules));
+        }
     }
 
     /// Counts a request; how long to wait when it is one too many.
     pub fn count(&self, caller: Caller, tier: Tier) -> Result<Standing, Duration> {
         match tier {
-            Tier::Free => self.0.free.count(caller),
-            Tier::Paid => self.0.paid.count(caller),
+            Tier::Free => self.0.now().free.count(caller),
+            Tier::Paid => self.0.now().paid.count(caller),
         }
     }
 }

@@ -107,7 +107,7 @@ async fn fetch(state: &HttpState, account: AccountId, url: &Url, path: &str) -> 
     let filename = filename.unwrap_or("source").chars().take(NAME_LETTERS_MAX).collect();
     let new = NewUpload { account, home: Home::Temporary, filename, content_type: CONTENT_TYPE.to_owned() };
     let file = state.farm.new_upload(new).await?;
-    let mut upload = state.blobs.begin(&file.key, CONTENT_TYPE, state.upload_bytes_max).await?;
+    let mut upload = state.blobs.begin(&file.key, CONTENT_TYPE, *state.upload_bytes_max.now()).await?;
     state.outbound.fetch(url, &mut upload, WITHIN).await.map_err(unfetched)?;
     uploads::keep(state, file, upload).await
 }

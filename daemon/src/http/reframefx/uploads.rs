@@ -33,8 +33,8 @@ pub async fn presign(
     let project: Option<ProjectId> = fields.optional_id("project_id")?;
     let size_bytes = match fields.optional_integer("size_bytes")? {
         Some(size) if size < 1 => return Err(Failure::invalid("size_bytes must be greater than 0")),
-        Some(size) if size.unsigned_abs() > state.upload_bytes_max => {
-            let sentence = format!("size_bytes is {size}, the most is {}", state.upload_bytes_max);
+        Some(size) if size.unsigned_abs() > *state.upload_bytes_max.now() => {
+            let sentence = format!("size_bytes is {size}, the most is {}", state.upload_bytes_max.now());
             return Err(Failure::TooLarge(sentence));
         }
         size => size.map(i64::unsigned_abs),
