@@ -1,8 +1,11 @@
 //! How an agent ends: drained, so that what it holds is finished and delivered, or stopped, so that it is handed back.
 
+use crate::config::Config;
 use anyhow::Context;
-use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Cheap to clone.
@@ -22,14 +25,16 @@ impl Default for Halt {
 }
 
 impl Halt {
-    /// SIGTERM drains for `drain_for` and then stops; a second one stops at once, as SIGINT does.
-    pub fn on_signals(&self, drain_for: Duration) -> anyhow::Result<()> {
+    /// SIGTERM drains for as long as the configuration says then, and then stops; a second one stops at once, as SIGINT
+    /// does.
+    pub fn on_signals(&self, config: watch::Receiver<Config>) -> anyhow::Result<()> {
         let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
         let halt = self.clone();
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {
+                    let drain_for = config.borrow().drain_for;
                     tracing::info!(drain_seconds = drain_for.as_secs(), "SIGTERM: finishing what is in hand");
                     halt.drain.cancel();
                     tokio::select! {

@@ -12,6 +12,7 @@ pub mod lease;
 pub mod link;
 pub mod log;
 pub mod outbox;
+pub mod reload;
 pub mod run;
 pub mod slot;
 pub mod state_folder;

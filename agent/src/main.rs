@@ -6,7 +6,10 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use std::{path::PathBuf, process::ExitCode, time::Duration};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 use tweenfarm_agent::{
     command::{doctor, render},
@@ -15,7 +18,7 @@ use tweenfarm_agent::{
     halt::Halt,
     join,
     link::ToDaemon,
-    log, run,
+    log, reload, run,
     state_folder::StateFolder,
     worker::program::Program,
 };
@@ -53,7 +56,7 @@ enum Command {
     Doctor(DoctorFlags),
 }
 
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
 struct RunFlags {
     /// Configuration file; config/agent.toml shows every key.
     #[arg(long, value_name = "FILE")]
@@ -221,17 +224,18 @@ async fn main() -> ExitCode {
 }
 
 async fn work(flags: RunFlags) -> anyhow::Result<ExitCode> {
-    let checks_only = flags.check_config;
-    let config = configuration(flags)?;
-    if checks_only {
+    let config = configuration(&flags)?;
+    if flags.check_config {
         println!("the configuration is good");
         return Ok(ExitCode::SUCCESS);
     }
-    log::start(&config.log);
+    let filter = log::start(&config.log);
     let halt = Halt::default();
-    halt.on_signals(config.drain_for)?;
     let dial = ToDaemon::of(&config)?;
-    run::run(&config, Program::beside_this()?, dial, halt).await?;
+    let (settings, config) = watch::channel(config);
+    halt.on_signals(config.clone())?;
+    reload::on_signals(move || configuration(&flags), settings, filter, halt.drain.clone())?;
+    run::run(config, Program::beside_this()?, dial, halt).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -263,8 +267,8 @@ async fn discover() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn configuration(flags: RunFlags) -> Result<Config, config::ConfigError> {
-    let RunFlags { config, check_config: _, daemon, name, state, log_format, log_level } = flags;
+fn configuration(flags: &RunFlags) -> Result<Config, config::ConfigError> {
+    let RunFlags { config, check_config: _, daemon, name, state, log_format, log_level } = flags.clone();
     config::load(config.as_deref(), None, &Flags { daemon, name, state, log_format, log_level })
 }
 

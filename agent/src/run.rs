@@ -29,6 +29,7 @@ use std::{
     },
     time::Duration,
 };
+use tokio::sync::watch;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tweenfarm_protocol::service::{Hello, PROTOCOL_VERSIONS, WorkerFacts};
 
@@ -57,8 +58,14 @@ pub enum RunError {
     Late,
 }
 
-/// Runs until it is told to halt.
-pub async fn run(config: &Config, program: Program, dial: impl Dial, halt: Halt) -> Result<(), RunError> {
+/// Runs until it is told to halt. Of what `settings` says later, only what a running agent can change counts.
+pub async fn run(
+    settings: watch::Receiver<Config>,
+    program: Program,
+    dial: impl Dial,
+    halt: Halt,
+) -> Result<(), RunError> {
+    let config = settings.borrow().clone();
     let state = StateFolder::open(&config.state)?;
     let member = dial.member();
     let (agent, name) = match &member {
@@ -69,7 +76,7 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, halt: Halt)
     let cache = Cache::open(&state.cache(), config.cache_bytes_max, config.disk_reserve_bytes, transfer.clone())
         .map_err(RunError::Folder)?;
 
-    let starting = start_workers(config, &program, &state);
+    let starting = start_workers(&config, &program, &state);
     let workers = tokio::select! {
         workers = starting => workers?,
         () = halt.drain.cancelled() => return Ok(()),
@@ -94,7 +101,7 @@ pub async fn run(config: &Config, program: Program, dial: impl Dial, halt: Halt)
     let outbox = Outbox::open(&state.outbox(), link.clone(), &leases, transfer, Patience::default())
         .map_err(RunError::Folder)?;
 
-    let (lookout, gate) = Lookout::new(config.hours.clone(), config.yielding.clone());
+    let (lookout, gate) = Lookout::new(settings);
     let looking = AbortOnDropHandle::new(tokio::spawn(lookout.run()));
     let (folder, reserve, cached) = (state.root().to_owned(), config.disk_reserve_bytes, cache.clone());
     let room = move || availability::room_bytes(&folder, reserve, cached.size_bytes());

@@ -3,13 +3,21 @@
 
 use crate::halt::Halt;
 use sd_notify::NotifyState;
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use tokio_util::task::TaskTracker;
 
 /// Signs of life in the time that systemd allows for one: a single slow answer of a disk is no death.
 const SIGNS_PER_LIMIT: u32 = 3;
 /// While the agent drains, systemd is asked for this much more time, again and again; renders take what they take.
 const MORE_TIME: Duration = Duration::from_secs(30);
+
+/// Whoever reads its configuration again while it starts is not ready by that.
+static READY: AtomicBool = AtomicBool::new(false);
 
 #[derive(Debug, thiserror::Error)]
 enum NoSign {
@@ -23,8 +31,27 @@ enum NoSign {
 
 /// The workers are started.
 pub fn ready(workers: usize) {
+    READY.store(true, Ordering::Relaxed);
     let status = format!("{workers} workers are ready");
     tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+}
+
+/// The configuration is read again; `reloaded` says that it is over, and what is left to be done.
+pub fn reloading() {
+    if !READY.load(Ordering::Relaxed) {
+        return;
+    }
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::warn!(%error, "systemd is not told of the reload: there is no clock to tell it by"),
+    }
+}
+
+pub fn reloaded(remark: Option<&str>) {
+    if !READY.load(Ordering::Relaxed) {
+        return;
+    }
+    tell(&[NotifyState::Ready, NotifyState::Status(remark.unwrap_or("at work, the configuration was read again"))]);
 }
 
 /// Says that the agent lives for as long as all `workers` loops of `slots` run and the folder `state` takes a write, and

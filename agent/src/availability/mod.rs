@@ -7,10 +7,11 @@ pub mod hours;
 mod load;
 
 use crate::{
+    config::Config,
     link::{Link, LinkError},
     state_folder::free_bytes,
 };
-use hours::{Hours, MinuteOfWeek};
+use hours::MinuteOfWeek;
 use jiff::{Timestamp as Moment, Zoned, tz::TimeZone};
 use load::Ticks;
 use std::{
@@ -80,8 +81,8 @@ impl Gate {
 
 /// Looks for as long as it is polled; `sleeps` is told by the hours, the rest by looking around.
 pub struct Lookout {
-    hours: Hours,
-    yielding: Yielding,
+    /// As the configuration says now.
+    config: watch::Receiver<Config>,
     ticks: Option<Ticks>,
     /// When that was seen last, and why.
     in_use: Option<(Moment, String)>,
@@ -89,9 +90,9 @@ pub struct Lookout {
 }
 
 impl Lookout {
-    pub fn new(hours: Hours, yielding: Yielding) -> (Lookout, Gate) {
+    pub fn new(config: watch::Receiver<Config>) -> (Lookout, Gate) {
         let (told, gate) = watch::channel(Availability::Ready);
-        (Lookout { hours, yielding, ticks: None, in_use: None, told }, Gate(gate))
+        (Lookout { config, ticks: None, in_use: None, told }, Gate(gate))
     }
 
     /// Looks on until it is dropped.
@@ -114,12 +115,16 @@ impl Lookout {
                     }
                 }
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Ok(()) = self.config.changed() => {}
+            }
         }
     }
 
     async fn look(&mut self, now: &Zoned) -> Availability {
-        if let Some(minutes) = self.hours.asleep_for(minute_of_week(now)) {
+        let asleep_for = self.config.borrow().hours.asleep_for(minute_of_week(now));
+        if let Some(minutes) = asleep_for {
             return Availability::Asleep { until: later(now, minutes) };
         }
         if let Some(reason) = self.who_needs_it().await {
@@ -138,18 +143,18 @@ impl Lookout {
     }
 
     async fn who_needs_it(&mut self) -> Option<String> {
-        let Yielding { load_percent_max, file, command } = &self.yielding;
-        if let Some(file) = file
+        let Yielding { load_percent_max, file, command } = self.config.borrow().yielding.clone();
+        if let Some(file) = &file
             && file.exists()
         {
             return Some(format!("the file {} is there", name_of(file)));
         }
         if let Some(command) = command
-            && succeeds(command).await
+            && succeeds(&command).await
         {
             return Some("the command that is asked says so".to_owned());
         }
-        let most = (*load_percent_max)?;
+        let most = load_percent_max?;
         let now = match load::look() {
             Ok(now) => now,
             Err(cause) => {

@@ -3,8 +3,13 @@
 use super::*;
 use jiff::civil::date;
 
+fn settings(hours: &[&str], yielding: Yielding) -> Config {
+    let defaults = crate::config::load(None, Some(Default::default()), &Default::default()).unwrap();
+    Config { hours: hours::Hours::read(hours.iter().copied()).unwrap(), yielding, ..defaults }
+}
+
 fn lookout(hours: &[&str], yielding: Yielding) -> (Lookout, Gate) {
-    Lookout::new(Hours::read(hours.iter().copied()).unwrap(), yielding)
+    Lookout::new(watch::channel(settings(hours, yielding)).1)
 }
 
 /// A Wednesday noon.
@@ -45,6 +50,17 @@ async fn a_command_that_succeeds_says_that_the_machine_is_in_use() {
     assert!(matches!(says("true").await, Availability::InUse { .. }));
     assert_eq!(says("false").await, Availability::Ready);
     assert_eq!(says("exec /nowhere").await, Availability::Ready);
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_read_again_counts_at_once() {
+    let (config, seen) = watch::channel(settings(&[], Yielding::default()));
+    let (lookout, gate) = Lookout::new(seen);
+    let looking = tokio::spawn(lookout.run());
+    config.send_replace(settings(&[], Yielding { command: Some("true".to_owned()), ..Yielding::default() }));
+    gate.closed().await;
+    assert!(!looking.is_finished());
+    looking.abort();
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ impl Farm {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let running = runtime.spawn({
             let halt = halt.clone();
-            async move { run(&config, program, dial, halt).await }
+            async move { run(watch::channel(config).1, program, dial, halt).await }
         });
         Agent { halt, running, runtime: Some(runtime) }
     }
@@ -357,7 +357,7 @@ async fn a_machine_without_a_device_or_a_working_worker_ends_with_the_remedy() {
     let flags = Flags { state: Some(farm.folder.path().join("other").display().to_string()), ..Flags::default() };
     let config = config::load(None, Some(Default::default()), &flags).unwrap();
     let dial = TcpDial { address: farm.daemon.address.clone() };
-    let error = run(&config, program, dial, Halt::default()).await.unwrap_err().to_string();
+    let error = run(watch::channel(config).1, program, dial, Halt::default()).await.unwrap_err().to_string();
     assert!(error.contains("exit code 3") && error.contains("tweenfarm-agent doctor"), "{error}");
 }
 

@@ -2,15 +2,20 @@
 
 use clap::Parser;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+};
 use tokio_util::sync::CancellationToken;
 use tweenfarm_daemon::{
-    logging,
+    config::ConfigError,
+    logging, systemd,
     watch::{
         self,
-        config::{WatchConfig, WatchFlags},
+        config::{LIVE, WatchConfig, WatchFlags},
     },
 };
+use tweenfarm_settings::{Effective, Reload};
 
 /// What still blocks after a stop (a look into a file) is left behind.
 const RUNTIME_GRACE: Duration = Duration::from_secs(2);
@@ -50,7 +55,8 @@ fn main() -> ExitCode {
     if let Some(point) = cli.die_at {
         watch::crash::die_at(point);
     }
-    match start(config, cli.accept_folders) {
+    let (accept_folders, file, flags) = (cli.accept_folders, cli.config, cli.flags);
+    match start(config, accept_folders, move || WatchConfig::load(&file, &flags)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error, 1),
     }
@@ -62,8 +68,12 @@ fn complain(error: &anyhow::Error, status: u8) -> ExitCode {
     ExitCode::from(status)
 }
 
-fn start(config: WatchConfig, accept_folders: bool) -> anyhow::Result<()> {
-    logging::start(&config.log)?;
+fn start(
+    config: WatchConfig,
+    accept_folders: bool,
+    read: impl Fn() -> Result<WatchConfig, ConfigError> + Send + 'static,
+) -> anyhow::Result<()> {
+    let filter = logging::start(&config.log)?;
     let opened = watch::open(&config, accept_folders)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let watched = runtime.block_on(async {
@@ -84,8 +94,49 @@ fn start(config: WatchConfig, accept_folders: bool) -> anyhow::Result<()> {
             }
             std::process::exit(1);
         });
-        watch::run(config, opened, stop).await
+        let (changes, changed) = mpsc::channel(1);
+        let reloads = Reloads { read, filter, started: config.effective.clone(), changes };
+        tokio::spawn(reloads.run(signal(SignalKind::hangup())?, config.effective.clone(), stop.clone()));
+        watch::run(config, opened, changed, stop).await
     });
     runtime.shutdown_timeout(RUNTIME_GRACE);
     watched
+}
+
+/// SIGHUP: the configuration is read again. One that is refused changes nothing.
+struct Reloads<R> {
+    read: R,
+    filter: logging::Filter,
+    started: Effective,
+    changes: mpsc::Sender<WatchConfig>,
+}
+
+impl<R: Fn() -> Result<WatchConfig, ConfigError>> Reloads<R> {
+    async fn run(self, mut hangups: Signal, mut running: Effective, stop: CancellationToken) {
+        while let Some(Some(())) = stop.run_until_cancelled(hangups.recv()).await {
+            systemd::reloading();
+            let told = match (self.read)().map_err(anyhow::Error::new).and_then(|config| {
+                self.filter.set(&config.log.filter)?;
+                Ok(config)
+            }) {
+                Ok(config) => {
+                    let reload = Reload::between(&self.started, &running, &config.effective, &LIVE);
+                    running = config.effective.clone();
+                    tracing::info!(%reload, "the configuration was read again");
+                    let told = reload.remedy();
+                    if self.changes.send(config).await.is_err() {
+                        return;
+                    }
+                    told.unwrap_or_else(|| "watching, the configuration was read again".to_owned())
+                }
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    tracing::error!(error, "the configuration was not read again: everything stays as it was");
+                    format!("configuration refused: {error}")
+                }
+            };
+            systemd::say(&told);
+            systemd::ready();
+        }
+    }
 }

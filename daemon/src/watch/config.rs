@@ -39,13 +39,13 @@ pub struct WatchConfig {
 }
 
 /// One folder and what becomes of its clips.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     pub name: String,
     pub folder: PathBuf,
     pub recursive: bool,
-    pub include: GlobSet,
-    pub ignore: GlobSet,
+    pub include: Patterns,
+    pub ignore: Patterns,
     pub target: Target,
     /// E-mail address of who pays.
     pub account: String,
@@ -59,6 +59,25 @@ pub struct Rule {
     /// Has to be in the folder, or the folder is taken as not mounted.
     pub marker: Option<PathBuf>,
     pub error_note: bool,
+}
+
+/// Patterns of names and paths, which are the same when their texts are.
+#[derive(Clone, Debug)]
+pub struct Patterns {
+    texts: Vec<String>,
+    set: GlobSet,
+}
+
+impl Patterns {
+    pub fn is_match(&self, path: impl AsRef<Path>) -> bool {
+        self.set.is_match(path)
+    }
+}
+
+impl PartialEq for Patterns {
+    fn eq(&self, other: &Patterns) -> bool {
+        self.texts == other.texts
+    }
 }
 
 /// What becomes of a source whose result is proven.
@@ -295,8 +314,8 @@ impl Check<'_> {
         Ok(Rule {
             folder,
             recursive: raw.recursive.unwrap_or(true),
-            include: self.patterns("rule.include", &include)?,
-            ignore: self.patterns("rule.ignore", &raw.ignore.unwrap_or_default())?,
+            include: self.patterns("rule.include", include)?,
+            ignore: self.patterns("rule.ignore", raw.ignore.unwrap_or_default())?,
             target,
             output,
             result_name,
@@ -321,9 +340,9 @@ impl Check<'_> {
     }
 
     /// A pattern without a slash is of a name in any subfolder; letters of either case are alike.
-    fn patterns(&self, key: &'static str, texts: &[String]) -> Result<GlobSet, ConfigError> {
+    fn patterns(&self, key: &'static str, texts: Vec<String>) -> Result<Patterns, ConfigError> {
         let mut set = GlobSetBuilder::new();
-        for text in texts {
+        for text in &texts {
             let anywhere = if text.contains('/') { text.clone() } else { format!("**/{text}") };
             let glob = GlobBuilder::new(&anywhere).case_insensitive(true).literal_separator(true).build();
             set.add(
@@ -332,7 +351,10 @@ impl Check<'_> {
                 })?,
             );
         }
-        set.build().map_err(|cause| self.wrong(key, format!("{texts:?}"), cause.to_string()))
+        match set.build() {
+            Ok(set) => Ok(Patterns { texts, set }),
+            Err(cause) => Err(self.wrong(key, format!("{texts:?}"), cause.to_string())),
+        }
     }
 
     /// Absolute and plain: what is compared with other folders must have one spelling.

@@ -93,6 +93,9 @@ impl Folder {
                 }
                 told.clone_from(&trouble);
             }
+            if self.stop.is_cancelled() {
+                return;
+            }
             self.tell(&pass, trouble);
             match &hints {
                 None => std::thread::sleep(TICK),
@@ -213,6 +216,10 @@ impl Folder {
         let written = files::open_for_writing();
         let mut taken = 0;
         for (path, before) in due {
+            // What another rule takes its place for is that rule's to take.
+            if self.stop.is_cancelled() {
+                return Ok(());
+            }
             let Ok(Some(stamp)) = files::stamp_at(&self.rule.folder.join(&path)) else {
                 pass.settling.remove(&path);
                 continue;

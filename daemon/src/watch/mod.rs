@@ -16,7 +16,7 @@ mod link;
 mod proof;
 mod report;
 
-use crate::systemd;
+use crate::{intake::RetryRules, systemd};
 use anyhow::Context;
 use board::Board;
 use config::{Rule, WatchConfig};
@@ -25,8 +25,8 @@ use folder::Folder;
 use journal::Journal;
 use link::Link;
 use report::Reporter;
-use std::{fs, os::unix::fs::DirBuilderExt, sync::Arc, time::Duration};
-use tokio::sync::{Notify, Semaphore};
+use std::{collections::BTreeMap, fs, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tweenfarm_protocol::{Timestamp, operator::WatchState};
 
@@ -53,46 +53,142 @@ pub fn open(config: &WatchConfig, accept_folders: bool) -> anyhow::Result<Opened
     Ok(Opened(journal))
 }
 
-/// Watches until `stop`, then ends in order.
-pub async fn run(config: WatchConfig, Opened(journal): Opened, stop: CancellationToken) -> anyhow::Result<()> {
+/// Watches until `stop`, then ends in order. A configuration that comes by `changes` counts from then on: rules that did
+/// not change go on undisturbed, of the others what is under way is gone on with by the new rule.
+pub async fn run(
+    config: WatchConfig,
+    Opened(journal): Opened,
+    mut changes: mpsc::Receiver<WatchConfig>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let (journal, board, waiting) = (Arc::new(journal), Arc::new(Board::default()), Arc::new(Notify::new()));
-    let link = Link::new(&config.socket)?;
-    let looks = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
-    let rules: Vec<Arc<Rule>> = config.rules.iter().cloned().map(Arc::new).collect();
     let tasks = TaskTracker::new();
-    for rule in &rules {
+    tasks.spawn(systemd::alive_while(stop.clone(), {
+        let journal = journal.clone();
+        move || journal.orders_done().is_ok()
+    }));
+    let looks = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
+    let reporting = stop.child_token();
+    let (running, ending) = (BTreeMap::new(), BTreeMap::new());
+    let mut house = House { journal, board, waiting, looks, tasks, stop, shared: None, running, ending, reporting };
+    house.follow(&config)?;
+    systemd::ready();
+    tracing::info!(rules = config.rules.len(), "watching");
+    while let Some(Some(config)) = house.stop.run_until_cancelled(changes.recv()).await {
+        house.follow(&config)?;
+        tracing::info!(rules = config.rules.len(), "watching by the configuration as it is now");
+    }
+    house.stop.cancelled().await;
+    systemd::stopping(GRACE);
+    house.tasks.close();
+    let in_order = tokio::time::timeout(GRACE, house.tasks.wait()).await.is_ok();
+    tracing::info!(in_order, "stopped");
+    Ok(())
+}
+
+/// What works by the configuration of the moment, and what outlives it.
+struct House {
+    journal: Arc<Journal>,
+    board: Arc<Board>,
+    waiting: Arc<Notify>,
+    looks: Arc<Semaphore>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    /// `None` before the first configuration.
+    shared: Option<Shared>,
+    running: BTreeMap<String, Running>,
+    /// Rules that no configuration names any more, and whose last steps may still end.
+    ending: BTreeMap<String, Running>,
+    /// Ends the reports, which name all rules.
+    reporting: CancellationToken,
+}
+
+/// What all rules go by.
+#[derive(PartialEq)]
+struct Shared {
+    socket: PathBuf,
+    scan_every: Duration,
+    retry: RetryRules,
+}
+
+/// A rule at work.
+struct Running {
+    rule: Arc<Rule>,
+    stop: CancellationToken,
+    work: TaskTracker,
+}
+
+impl House {
+    /// Lets rules that are as they were go on, ends the others and begins what is new; a rule in place of one of its name
+    /// begins when that has ended, because both go by one journal.
+    fn follow(&mut self, config: &WatchConfig) -> anyhow::Result<()> {
+        let link = Link::new(&config.socket)?;
+        let shared = Some(Shared { socket: config.socket.clone(), scan_every: config.scan_every, retry: config.retry });
+        let is_shared = self.shared == shared;
+        let rules: Vec<Arc<Rule>> = config.rules.iter().cloned().map(Arc::new).collect();
+        let mut old = std::mem::take(&mut self.running);
+        for rule in &rules {
+            let begun = match old.remove(&rule.name) {
+                Some(same) if is_shared && same.rule == *rule => same,
+                other => {
+                    let other = other.or_else(|| self.ending.remove(&rule.name));
+                    self.begin(rule.clone(), config, link.clone(), other)
+                }
+            };
+            self.running.insert(rule.name.clone(), begun);
+        }
+        for (name, gone) in old {
+            tracing::info!(rule = name, "no rule of this name is left: its folder is not watched any more");
+            gone.stop.cancel();
+            self.ending.insert(name, gone);
+        }
+        self.shared = shared;
+        std::mem::replace(&mut self.reporting, self.stop.child_token()).cancel();
+        let House { journal, board, waiting, .. } = &*self;
+        let (journal, board, waiting) = (journal.clone(), board.clone(), waiting.clone());
+        let reporter = Reporter { rules, journal, board, link, waiting, stop: self.reporting.clone() };
+        self.tasks.spawn(reporter.run());
+        Ok(())
+    }
+
+    fn begin(&self, rule: Arc<Rule>, config: &WatchConfig, link: Link, before: Option<Running>) -> Running {
+        let (stop, work) = (self.stop.child_token(), TaskTracker::new());
         let folder = Folder {
             rule: rule.clone(),
-            journal: journal.clone(),
-            board: board.clone(),
-            waiting: waiting.clone(),
+            journal: self.journal.clone(),
+            board: self.board.clone(),
+            waiting: self.waiting.clone(),
             scan_every: config.scan_every,
             stop: stop.clone(),
         };
-        // Not joined: one that hangs on a dead share must not hold up the end.
-        std::thread::Builder::new().name(format!("folder {}", rule.name)).spawn(move || folder.run())?;
         let tools = Arc::new(Tools {
             rule: rule.clone(),
-            journal: journal.clone(),
-            board: board.clone(),
-            link: link.clone(),
+            journal: self.journal.clone(),
+            board: self.board.clone(),
+            link,
             retry: config.retry,
-            looks: looks.clone(),
+            looks: self.looks.clone(),
             stop: stop.clone(),
         });
-        tasks.spawn(turns(tools, waiting.clone()));
+        let (waiting, name, ends) = (self.waiting.clone(), rule.name.clone(), stop.clone());
+        self.tasks.spawn(work.track_future(async move {
+            if let Some(before) = before {
+                before.stop.cancel();
+                before.work.close();
+                before.work.wait().await;
+            }
+            if ends.is_cancelled() {
+                return;
+            }
+            // Not joined: one that hangs on a dead share must not hold up the end.
+            let thread = std::thread::Builder::new().name(format!("folder {name}"));
+            if let Err(cause) = thread.spawn(move || folder.run()) {
+                tracing::error!(rule = name, %cause, "the folder is not watched: its thread could not be started");
+            }
+            turns(tools, waiting).await;
+        }));
+        Running { rule, stop, work }
     }
-    let reporter = Reporter { rules, journal: journal.clone(), board, link, waiting, stop: stop.clone() };
-    tasks.spawn(reporter.run());
-    tasks.spawn(systemd::alive_while(stop.clone(), move || journal.orders_done().is_ok()));
-    systemd::ready();
-    tracing::info!(rules = config.rules.len(), "watching");
-    stop.cancelled().await;
-    systemd::stopping(GRACE);
-    tasks.close();
-    let in_order = tokio::time::timeout(GRACE, tasks.wait()).await.is_ok();
-    tracing::info!(in_order, "stopped");
-    Ok(())
 }
 
 /// Converts what waits of one rule, in order, so many at once; first what an earlier run left at work.
