@@ -2,10 +2,14 @@
 
 use anyhow::Context;
 use clap::{
-    ArgAction, Args, Parser, Subcommand,
+    ArgAction, Args, CommandFactory, Parser, Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -34,7 +38,13 @@ const LOOK_AROUND: Duration = Duration::from_secs(3);
 
 /// Leases interpolation work from a Tweenfarm daemon and renders it on this machine's GPUs.
 #[derive(Parser)]
-#[command(name = "tweenfarm-agent", version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "tweenfarm-agent",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    after_help = "At work, SIGTERM drains it and a second one hands back what it holds; SIGHUP reads the configuration again."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -54,6 +64,10 @@ enum Command {
     Render(RenderFlags),
     /// Say item by item whether this machine has what the agent needs.
     Doctor(DoctorFlags),
+    /// Print what makes a shell complete this command line.
+    Completions { shell: clap_complete::Shell },
+    /// Write the manual pages, one for each command.
+    Man { folder: PathBuf },
 }
 
 #[derive(Args, Clone, Default)]
@@ -216,11 +230,22 @@ async fn main() -> ExitCode {
         Some(Command::Discover) => discover().await,
         Some(Command::Render(flags)) => render_file(flags).await,
         Some(Command::Doctor(flags)) => examine(flags).await,
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "tweenfarm-agent", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Man { folder }) => write_manual(&folder),
     };
     ended.unwrap_or_else(|cause| {
         eprintln!("tweenfarm-agent: {cause:#}");
         ExitCode::FAILURE
     })
+}
+
+fn write_manual(folder: &Path) -> anyhow::Result<ExitCode> {
+    let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
+    written.with_context(|| format!("write the manual pages to {}", folder.display()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn work(flags: RunFlags) -> anyhow::Result<ExitCode> {

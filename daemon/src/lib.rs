@@ -16,6 +16,7 @@ pub mod join;
 pub mod ledger;
 pub mod live;
 pub mod logging;
+pub mod manual;
 pub mod marks;
 pub mod metrics;
 pub mod model;

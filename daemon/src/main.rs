@@ -1,7 +1,7 @@
 //! tweenfarmd: reads its configuration, opens the store, serves until it is told to stop, and stops in order.
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use std::{
     fs,
@@ -39,6 +39,7 @@ use tweenfarm_daemon::{
     },
     join::{Authority, discovery::Announcement, invitation::Inviter},
     logging,
+    manual::ManualFlags,
     marks::Marks,
     open_files,
     outbound::Outbound,
@@ -77,7 +78,12 @@ const OPERATOR_CONNECTIONS_MAX: usize = 64;
 
 /// The daemon of Tweenfarm: HTTP APIs, accounts, ledger, jobs and files
 #[derive(Parser)]
-#[command(name = "tweenfarmd", version)]
+#[command(
+    name = "tweenfarmd",
+    version,
+    after_help = "SIGTERM ends it in order, a second one at once. SIGHUP reads the configuration again: what can change in a \
+                  running daemon does, the log names what needs a restart."
+)]
 struct Cli {
     /// Configuration file; without one, defaults, environment and flags
     #[arg(long, value_name = "FILE", env = "TWEENFARMD_CONFIG")]
@@ -94,10 +100,17 @@ struct Cli {
     die_at: Option<String>,
     #[command(flatten)]
     flags: Flags,
+    #[command(flatten)]
+    manual: ManualFlags,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    match cli.manual.answer(Cli::command()) {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => {}
+        Err(error) => return complain(&anyhow::Error::new(error).context("write the manual"), 1),
+    }
     let config = match Config::load(cli.config.as_deref(), &cli.flags) {
         Ok(config) => config,
         Err(error) => return complain(&error.into(), 2),

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes the .deb files: systemd/deb/build.sh FOLDER-OF-PROGRAMS OUTPUT-FOLDER
 #
-# A folder here is a package: `control` what it is, `files` what lies where, `units` what is started. The console's manual
-# pages and completions are the program's own words, asked of it here.
+# A folder here is a package: `control` what it is, `files` what lies where, `units` what is started. Manual pages and
+# completions are the programs' own words, asked of them here.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -96,15 +96,19 @@ for package in tweenfarmd tweenfarm-agent tweenfarm-watch tweenfarm; do
     } > "$stage/usr/share/doc/$package/copyright"
     chmod 0644 "$stage/usr/share/doc/$package"/*
 
-    if [ "$package" = tweenfarm ]; then
-        install -d "$stage/usr/share/man/man1" "$stage/usr/share/bash-completion/completions" \
-            "$stage/usr/share/zsh/vendor-completions" "$stage/usr/share/fish/vendor_completions.d"
-        "$programs/tweenfarm" man "$stage/usr/share/man/man1" >/dev/null
-        gzip -9n "$stage"/usr/share/man/man1/*
-        "$programs/tweenfarm" completions bash > "$stage/usr/share/bash-completion/completions/tweenfarm"
-        "$programs/tweenfarm" completions zsh > "$stage/usr/share/zsh/vendor-completions/_tweenfarm"
-        "$programs/tweenfarm" completions fish > "$stage/usr/share/fish/vendor_completions.d/tweenfarm.fish"
-    fi
+    # Programs with commands are asked by commands, daemons by flags; every package is named after its program.
+    case $package in
+        tweenfarm | tweenfarm-agent) section=1 man=(man) completions=(completions) ;;
+        *) section=8 man=(--man) completions=(--completions) ;;
+    esac
+    share=$stage/usr/share
+    install -d "$share/man/man$section" "$share/bash-completion/completions" "$share/zsh/vendor-completions" \
+        "$share/fish/vendor_completions.d"
+    "$programs/$package" "${man[@]}" "$share/man/man$section" >/dev/null
+    gzip -9n "$share/man/man$section"/*
+    "$programs/$package" "${completions[@]}" bash > "$share/bash-completion/completions/$package"
+    "$programs/$package" "${completions[@]}" zsh > "$share/zsh/vendor-completions/_$package"
+    "$programs/$package" "${completions[@]}" fish > "$share/fish/vendor_completions.d/$package.fish"
 
     # dpkg-shlibdeps reads a source package's control file beside it.
     mkdir -p "$stage.source/debian"

@@ -2,7 +2,8 @@
 # Tries the packages as their users do: systemd/deb/try.sh FOLDER-OF-DEBS ROOT-FOLDER, as root.
 #
 # Makes a small Debian in ROOT-FOLDER (kept, so that a second run is quick), boots it with a systemd of its own, installs,
-# asks the services how they are, upgrades, checks that data stayed, removes. Says what it does and stops at the first fault.
+# asks the services how they are, renders, reloads, drops a clip into a watch folder, upgrades and drains, hangs the daemon,
+# checks that data stayed, removes, purges. Says what it does and stops at the first fault.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 debs=$(cd "$1" && pwd)
@@ -39,14 +40,24 @@ boot() {
 inside() { nsenter -t "$leader" -a "$@"; }
 apt() { inside env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0 "$@"; }
 active() { inside systemctl is-active "$1" >/dev/null || { inside systemctl status "$1" --no-pager --lines 20; exit 1; }; }
+main_pid() { inside systemctl show -p MainPID --value "$1"; }
+until_status() { # unit, part of its status line
+    for _ in $(seq 60); do
+        inside systemctl show -p StatusText --value "$1" | grep -qF "$2" && return
+        sleep 0.5
+    done
+    echo "$1 does not say: $2"
+    inside systemctl status "$1" --no-pager --lines 20
+    exit 1
+}
 
 step "boot it"
 boot
 step "install ($(cd "$debs" && ls ./*.deb | tr '\n' ' '))"
 cp "$debs"/*.deb "$root/debs/"
 apt update >/dev/null
-apt purge -y tweenfarmd tweenfarm-agent tweenfarm >/dev/null 2>&1 || true
-rm -rf "$root"/var/lib/tweenfarm*
+apt purge -y tweenfarmd tweenfarm-agent tweenfarm-watch tweenfarm >/dev/null 2>&1 || true
+rm -rf "$root"/var/lib/tweenfarm* "$root"/etc/tweenfarm "$root"/etc/systemd/system/tweenfarm*.d "$root"/srv/in "$root"/srv/out
 inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -y -q /debs/*.deb' >"$root.install" 2>&1 || { tail -20 "$root.install"; exit 1; }
 
 step "daemon and agent run, each as its own user"
@@ -56,24 +67,98 @@ active tweenfarm-agent.service
 inside systemctl show -p StatusText tweenfarmd.service tweenfarm-agent.service
 inside tweenfarm status
 
+step "the packages bring manual pages and completions, and the configuration is checked before it counts"
+for page in man8/tweenfarmd.8 man8/tweenfarm-watch.8 man1/tweenfarm-agent.1 man1/tweenfarm-agent-render.1 man1/tweenfarm.1; do
+    [ -s "$root/usr/share/man/$page.gz" ]
+done
+for program in tweenfarmd tweenfarm-watch tweenfarm-agent tweenfarm; do
+    bash -n "$root/usr/share/bash-completion/completions/$program"
+done
+inside tweenfarmd --config /etc/tweenfarm/daemon.toml --check-config >/dev/null
+inside tweenfarm-agent run --config /etc/tweenfarm/agent.toml --check-config >/dev/null
+inside tweenfarm-watch --config /etc/tweenfarm/watch.toml --check-config >/dev/null
+
 step "a clip goes through"
 api=http://127.0.0.1:8080
 key=$(inside tweenfarm --json users add operator@example.org --xeconds 500 | jq -r .api_key)
 call() { nsenter -t "$leader" -n curl -sf -H "Authorization: Bearer $key" -H 'Content-Type: application/json' "$@"; }
+finished() { # job; leaves its last state in $state
+    for _ in $(seq 300); do
+        state=$(call $api/jobs/$1)
+        case $(jq -r .status <<<"$state") in done) return ;; failed) break ;; esac
+        sleep 1
+    done
+    echo "$state"
+    exit 1
+}
 up=$(call $api/upload/presign -d '{"filename":"clip.mp4","content_type":"video/mp4"}')
 nsenter -t "$leader" -n curl -sf -T "$here/../../tests/media/toy30.mp4" -H 'Content-Type: video/mp4' "$(jq -r .upload_url <<<"$up")"
 job=$(call $api/jobs -d "$(jq '{r2_key: .key, project_id, target_fps: 60}' <<<"$up")" | jq -r .job_id)
-for _ in $(seq 300); do
-    state=$(call $api/jobs/$job)
-    case $(jq -r .status <<<"$state") in done) break ;; failed) echo "$state"; exit 1 ;; esac
-    sleep 1
-done
-[ "$(jq -r .status <<<"$state")" = done ] || { echo "$state"; exit 1; }
+finished "$job"
 nsenter -t "$leader" -n curl -sf -o "$root/tmp/out.mp4" "$(jq -r .output_url <<<"$state")"
 [ "$(inside ffprobe -v error -count_packets -show_entries stream=nb_read_packets -select_streams v -of csv=p=0 /tmp/out.mp4)" = 122 ]
 balance=$(call $api/me | jq .balance_xeconds)
 
-step "upgrade: data stays, what ran runs"
+step "reload: accounts of watch folders come by SIGHUP, a broken file changes nothing"
+cp "$root/etc/tweenfarm/daemon.toml" "$root/etc/tweenfarm/daemon.toml.good"
+pid=$(main_pid tweenfarmd.service)
+sed -i 's/^accounts = \[\]/accounts = ["operator@example.org"]/; s/^connections_max = .*/connections_max = 512/' "$root/etc/tweenfarm/daemon.toml"
+inside systemctl reload tweenfarmd.service
+until_status tweenfarmd.service "needs a restart: http.connections_max"
+active tweenfarmd.service
+printf '[work]\nlease_seconds = 0\n' > "$root/etc/tweenfarm/daemon.toml"
+inside systemctl reload tweenfarmd.service
+until_status tweenfarmd.service "configuration refused: /etc/tweenfarm/daemon.toml:2: work.lease_seconds = 0"
+cp "$root/etc/tweenfarm/daemon.toml.good" "$root/etc/tweenfarm/daemon.toml"
+sed -i 's/^accounts = \[\]/accounts = ["operator@example.org"]/' "$root/etc/tweenfarm/daemon.toml"
+inside systemctl reload tweenfarmd.service
+sed -i 's/^log_level = .*/log_level = "info,tweenfarm_agent=debug"/' "$root/etc/tweenfarm/agent.toml"
+inside systemctl reload tweenfarm-agent.service
+until_status tweenfarm-agent.service "the configuration was read again"
+[ "$(main_pid tweenfarmd.service)" = "$pid" ]
+
+step "watch folders: a rule by reload, a clip dropped comes back; the unit may write nowhere else"
+install -d -m 0777 "$root/srv/in" "$root/srv/out"
+install -d "$root/etc/systemd/system/tweenfarm-watch.service.d"
+printf '[Service]\nReadWritePaths=/srv/in /srv/out\n' > "$root/etc/systemd/system/tweenfarm-watch.service.d/folders.conf"
+inside systemctl daemon-reload
+inside systemctl restart tweenfarm-watch.service
+active tweenfarm-watch.service
+cat >> "$root/etc/tweenfarm/watch.toml" <<'RULE'
+[[rule]]
+name = "in"
+folder = "/srv/in"
+target = 60
+account = "operator@example.org"
+output = "/srv/out"
+settle_seconds = 1
+RULE
+inside systemctl reload tweenfarm-watch.service
+cp "$here/../../tests/media/toy30.mp4" "$root/srv/in/dropped.mp4"
+for _ in $(seq 300); do [ -e "$root/srv/out/dropped.60fps.mp4" ] && break; sleep 1; done
+[ -e "$root/srv/out/dropped.60fps.mp4" ] || { inside tweenfarm watch; inside journalctl -u tweenfarm-watch --no-pager -n 20; exit 1; }
+balance=$(call $api/me | jq .balance_xeconds)
+
+step "a secret comes by LoadCredential, to the daemon alone"
+install -d -m 0700 "$root/etc/tweenfarm/secrets"
+head -c 32 /dev/urandom | base64 > "$root/etc/tweenfarm/secrets/payments-secret"
+chmod 0600 "$root/etc/tweenfarm/secrets/payments-secret"
+install -d "$root/etc/systemd/system/tweenfarmd.service.d"
+printf '[Service]\nLoadCredential=payments-secret:/etc/tweenfarm/secrets/payments-secret\n' \
+    > "$root/etc/systemd/system/tweenfarmd.service.d/secrets.conf"
+sed -i 's|^#secret_file = .*|secret_file = "/run/credentials/tweenfarmd.service/payments-secret"|' "$root/etc/tweenfarm/daemon.toml"
+inside systemctl daemon-reload
+inside systemctl restart tweenfarmd.service
+active tweenfarmd.service
+# A request without a signature is refused by who knows the secret: without one, the route would not exist.
+case $(nsenter -t "$leader" -n curl -s -o /dev/null -w '%{http_code}' -X POST -d '{}' $api/internal/payments) in 400 | 401) ;; *) exit 1 ;; esac
+
+step "upgrade: data stays, what ran runs, the agent finishes what it holds"
+up=$(call $api/upload/presign -d '{"filename":"clip.mp4","content_type":"video/mp4"}')
+nsenter -t "$leader" -n curl -sf -T "$here/../../tests/media/toy30.mp4" -H 'Content-Type: video/mp4' "$(jq -r .upload_url <<<"$up")"
+job=$(call $api/jobs -d "$(jq '{r2_key: .key, project_id, target_fps: 120}' <<<"$up")" | jq -r .job_id)
+for _ in $(seq 60); do [ "$(call $api/jobs/$job | jq -r .status)" = processing ] && break; sleep 0.5; done
+balance=$(call $api/me | jq .balance_xeconds)
 newer=$(mktemp -d)
 for deb in "$debs"/*.deb; do
     dpkg-deb -R "$deb" "$newer/tree"
@@ -88,22 +173,43 @@ active tweenfarmd.service
 active tweenfarm-agent.service
 [ "$(call $api/me | jq .balance_xeconds)" = "$balance" ]
 
+finished "$job"
+inside journalctl -u tweenfarm-agent --no-pager | grep -q "finishing what is in hand"
+
+step "a second SIGTERM ends an agent that drains at once"
+up=$(call $api/upload/presign -d '{"filename":"clip.mp4","content_type":"video/mp4"}')
+nsenter -t "$leader" -n curl -sf -T "$here/../../tests/media/toy30.mp4" -H 'Content-Type: video/mp4' "$(jq -r .upload_url <<<"$up")"
+job=$(call $api/jobs -d "$(jq '{r2_key: .key, project_id, target_fps: 240}' <<<"$up")" | jq -r .job_id)
+for _ in $(seq 60); do [ "$(call $api/jobs/$job | jq -r .status)" = processing ] && break; sleep 0.5; done
+inside systemctl stop --no-block tweenfarm-agent.service
+until_status tweenfarm-agent.service "stopping: what is in hand is finished or handed back"
+inside systemctl kill --kill-who=main -s TERM tweenfarm-agent.service
+for _ in $(seq 30); do [ "$(inside systemctl is-active tweenfarm-agent.service)" = inactive ] && break; sleep 1; done
+inside journalctl -u tweenfarm-agent --no-pager | grep -q "SIGTERM again"
+inside systemctl start tweenfarm-agent.service
+finished "$job"
+balance=$(call $api/me | jq .balance_xeconds)
+
 step "the daemon hangs: systemd notices and starts it again"
-before=$(inside systemctl show -p MainPID --value tweenfarmd.service)
+before=$(main_pid tweenfarmd.service)
 inside systemctl kill -s STOP tweenfarmd.service
 for _ in $(seq 100); do
     sleep 1
-    now=$(inside systemctl show -p MainPID --value tweenfarmd.service)
+    now=$(main_pid tweenfarmd.service)
     [ "$now" != "$before" ] && [ "$now" != 0 ] && inside systemctl is-active tweenfarmd.service >/dev/null && break
 done
 [ "$now" != "$before" ]
 [ "$(call $api/me | jq .balance_xeconds)" = "$balance" ]
 
 step "remove: data stays, nothing runs"
-apt remove -y tweenfarmd tweenfarm-agent tweenfarm >/dev/null
+apt remove -y tweenfarmd tweenfarm-agent tweenfarm-watch tweenfarm >/dev/null
 [ -d "$root/var/lib/tweenfarm/store" ] && [ -e "$root/etc/tweenfarm/daemon.toml" ]
-! inside pgrep -x tweenfarmd >/dev/null
-inside systemctl --failed --no-legend
+! inside pgrep -x 'tweenfarm.*' >/dev/null
+[ -z "$(inside systemctl --failed --no-legend 'tweenfarm*')" ]
+
+step "purge: settings go, accounts and ledger stay"
+apt purge -y tweenfarmd tweenfarm-agent tweenfarm-watch tweenfarm >/dev/null
+[ -d "$root/var/lib/tweenfarm/store" ] && [ ! -e "$root/etc/tweenfarm/daemon.toml" ]
 inside systemctl poweroff || true
 wait $host || true
 trap - EXIT

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod client;
 pub mod clips;
 pub mod farm;
+pub mod folders;
 pub mod inspect;
 pub mod operator;
 pub mod process;

@@ -6,7 +6,9 @@ use crate::{
     programs,
 };
 use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -18,6 +20,8 @@ use tweenfarm_protocol::operator::{WatchFileRow, WatchState, WatchView};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 pub struct Watcher {
+    folder: PathBuf,
+    socket: PathBuf,
     recipe: Recipe,
     program: Program,
     operator: Operator,
@@ -27,7 +31,7 @@ impl Watcher {
     /// `rules` is the text of the configuration's `[[rule]]` sections.
     pub fn start(folder: &Path, socket: &Path, operator: Operator, rules: &str) -> Result<Watcher> {
         let recipe = recipe(folder, socket, rules)?;
-        Ok(Watcher { program: recipe.start()?, recipe, operator })
+        Ok(Watcher { folder: folder.to_owned(), socket: socket.to_owned(), program: recipe.start()?, recipe, operator })
     }
 
     /// With a point at which it dies.
@@ -35,7 +39,24 @@ impl Watcher {
         let recipe = recipe(folder, socket, rules)?;
         let mut doomed = recipe.clone();
         doomed.arguments.extend(["--die-at".into(), point.into()]);
-        Ok(Watcher { program: doomed.start()?, recipe, operator })
+        Ok(Watcher { folder: folder.to_owned(), socket: socket.to_owned(), program: doomed.start()?, recipe, operator })
+    }
+
+    /// As a user who may not read what belongs to others: the superuser of a test could otherwise read everything.
+    pub fn without_rights(folder: &Path, socket: &Path, operator: Operator, rules: &str) -> Result<Watcher> {
+        let mut recipe = recipe(folder, socket, rules)?;
+        let rights = ["--bounding-set", "-dac_override,-dac_read_search"].map(OsString::from);
+        let program = std::mem::replace(&mut recipe.program, "setpriv".into());
+        recipe.arguments.splice(0..0, rights.into_iter().chain([program.into()]));
+        Ok(Watcher { folder: folder.to_owned(), socket: socket.to_owned(), program: recipe.start()?, recipe, operator })
+    }
+
+    /// The most memory that it has used at once.
+    pub fn memory_peak_bytes(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.program.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").trim().parse()?;
+        Ok(kilobytes * 1024)
     }
 
     /// `kill -9`.
@@ -46,6 +67,12 @@ impl Watcher {
     /// SIGTERM, then waits for it to end in order.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         self.program.stop()
+    }
+
+    /// Has it read its configuration again, with other rules.
+    pub fn reload(&self, rules: &str) -> Result<()> {
+        write_config(&self.folder, &self.socket, rules)?;
+        self.program.signal(Signal::HUP)
     }
 
     /// Waits for it to die by itself.
@@ -86,7 +113,7 @@ impl Watcher {
     }
 }
 
-fn recipe(folder: &Path, socket: &Path, rules: &str) -> Result<Recipe> {
+fn write_config(folder: &Path, socket: &Path, rules: &str) -> Result<PathBuf> {
     let config: PathBuf = folder.join("watch.toml");
     let state = folder.join("watch");
     let text = format!(
@@ -94,6 +121,11 @@ fn recipe(folder: &Path, socket: &Path, rules: &str) -> Result<Recipe> {
          [retry]\ntries_max = 3\nwait_seconds = 1\nwait_seconds_max = 2\n\n{rules}"
     );
     fs::write(&config, text).context("write the watcher's configuration")?;
+    Ok(config)
+}
+
+fn recipe(folder: &Path, socket: &Path, rules: &str) -> Result<Recipe> {
+    let config = write_config(folder, socket, rules)?;
     Ok(Recipe {
         name: "tweenfarm-watch".to_owned(),
         program: programs::find("tweenfarm-watch")?,

@@ -6,20 +6,11 @@ use std::{
     fs::{self, File},
     io::Write,
     os::unix::{ffi::OsStrExt, fs::symlink},
-    path::{Path, PathBuf},
     time::Duration,
 };
-use tweenfarm_protocol::{Rational, operator::WatchState};
-use tweenfarm_tests::{
-    client::Client,
-    clips::{self, Recipe},
-    farm::{Farm, Settings},
-    inspect::{broken_promises, inspect},
-    watcher::Watcher,
-};
+use tweenfarm_protocol::operator::WatchState;
+use tweenfarm_tests::folders::{Scene, is_right, names};
 
-const PAYER: &str = "folders@example.org";
-const GRANT: i64 = 100;
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// In the order in which a file comes by them; each is asked for by `--die-at`.
@@ -35,80 +26,6 @@ const POINTS: [&str; 10] = [
     "published",
     "source gone, not noted",
 ];
-
-struct Scene {
-    farm: Farm,
-    client: Client,
-    root: PathBuf,
-}
-
-impl Scene {
-    /// A farm with these folders beside it.
-    async fn new(folders: &[&str]) -> Scene {
-        let settings = Settings { intake_accounts: vec![PAYER.to_owned()], ..Settings::default() };
-        let farm = Farm::with_agent(settings).await.expect("a farm");
-        let client = farm.client(PAYER, GRANT).await.expect("an account");
-        let root = farm.folder().join("media");
-        for folder in folders {
-            fs::create_dir_all(root.join(folder)).expect("a folder");
-        }
-        Scene { farm, client, root }
-    }
-
-    fn rule(&self, name: &str, more: &str) -> String {
-        let folder = self.root.join(name);
-        format!(
-            "[[rule]]\nname = {name:?}\nfolder = {folder:?}\ntarget = 60\naccount = {PAYER:?}\nsettle_seconds = 1\n{more}\n"
-        )
-    }
-
-    fn at(&self, path: &str) -> PathBuf {
-        self.root.join(path)
-    }
-
-    fn watcher(&self, rules: &str) -> Watcher {
-        let operator = self.farm.operator().expect("the operator's socket");
-        Watcher::start(self.farm.folder(), &self.farm.intake_socket(), operator, rules).expect("a watcher")
-    }
-
-    fn doomed(&self, rules: &str, point: &str) -> Watcher {
-        let operator = self.farm.operator().expect("the operator's socket");
-        Watcher::doomed(self.farm.folder(), &self.farm.intake_socket(), operator, rules, point).expect("a watcher")
-    }
-
-    /// A clip of one second, unlike all others of its number of frames.
-    fn clip(&self, name: &str, rate: u32) -> PathBuf {
-        let path = self.farm.folder().join(name);
-        let rate = rate.to_string();
-        clips::make(&path, Recipe { rate: &rate, ..Recipe::default() }).expect("ffmpeg makes a clip");
-        path
-    }
-
-    async fn spent(&self) -> i64 {
-        // A connection that nobody used meanwhile may be closed just now.
-        let me = match self.client.me().await {
-            Ok(me) => Ok(me),
-            Err(_) => self.client.me().await,
-        };
-        GRANT - me.expect("the account").balance_xeconds
-    }
-}
-
-fn is_right(source: &Path, result: &Path) {
-    let broken = broken_promises(
-        &inspect(source).expect("the source"),
-        &inspect(result).expect("the result"),
-        Rational::whole(60),
-    );
-    assert!(broken.is_empty(), "{}: {}", result.display(), broken.join("; "));
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
-    let mut names: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
-}
 
 #[tokio::test]
 async fn what_is_dropped_comes_back_and_what_is_no_whole_clip_is_left_alone() {

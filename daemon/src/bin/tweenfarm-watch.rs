@@ -1,6 +1,6 @@
 //! tweenfarm-watch: reads its rules, opens what it remembers, watches until it is told to stop.
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -9,7 +9,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tweenfarm_daemon::{
     config::ConfigError,
-    logging, systemd,
+    logging,
+    manual::ManualFlags,
+    systemd,
     watch::{
         self,
         config::{LIVE, WatchConfig, WatchFlags},
@@ -22,7 +24,12 @@ const RUNTIME_GRACE: Duration = Duration::from_secs(2);
 
 /// Watch folders of Tweenfarm: drop a clip, get it back at the target rate
 #[derive(Parser)]
-#[command(name = "tweenfarm-watch", version)]
+#[command(
+    name = "tweenfarm-watch",
+    version,
+    after_help = "SIGTERM ends it in order, a second one at once. SIGHUP reads the configuration again: rules that did not \
+                  change go on undisturbed."
+)]
 struct Cli {
     /// Configuration file with the rules
     #[arg(long, value_name = "FILE", env = "TWEENFARM_WATCH_CONFIG", default_value = "/etc/tweenfarm/watch.toml")]
@@ -39,10 +46,17 @@ struct Cli {
     die_at: Option<String>,
     #[command(flatten)]
     flags: WatchFlags,
+    #[command(flatten)]
+    manual: ManualFlags,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    match cli.manual.answer(Cli::command()) {
+        Ok(true) => return ExitCode::SUCCESS,
+        Ok(false) => {}
+        Err(error) => return complain(&anyhow::Error::new(error).context("write the manual"), 1),
+    }
     let config = match WatchConfig::load(&cli.config, &cli.flags) {
         Ok(config) => config,
         Err(error) => return complain(&error.into(), 2),
