@@ -4,6 +4,7 @@
 //!
 //! `SEED=17 cargo test -p tweenfarm-daemon --test histories` plays one history again.
 
+mod attempts;
 mod dice;
 mod operator;
 #[path = "../scene/mod.rs"]

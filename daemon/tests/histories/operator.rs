@@ -18,7 +18,11 @@ impl World {
         };
         match (self.dice.below(9), job) {
             (0, _) => drop(farm.pause_queue(is_calm_soon).await.unwrap()),
-            (1, _) => drop(farm.order(agent, Order::Pause).await.unwrap()),
+            (1, _) => {
+                let held = self.held(|of, _| of == agent);
+                farm.order(agent, Order::Pause).await.unwrap();
+                self.check_costs_nothing(&held);
+            }
             (2, _) => drop(farm.order(agent, Order::Drain).await.unwrap()),
             (3, _) => drop(farm.order(agent, Order::Work).await.unwrap()),
             (4, Some(job)) => ended(farm.pause_job(job, is_calm_soon).await),

@@ -16,7 +16,6 @@ use std::{
 use tweenfarm_daemon::{
     farm::{FarmError, FarmRules, LeasedWork, Order, Piece},
     model::{Account, MediaFile, Weight},
-    schedule::breaker::{Breaker, Capability},
     store::MemoryStore,
 };
 use tweenfarm_protocol::{
@@ -303,18 +302,7 @@ impl World {
         }
         let id = asking.agent();
         let Some(work) = self.scene.farm.lease_next(id, worker, Duration::ZERO).await.unwrap() else { return };
-        // Nobody else talks to the farm: what is so now was so before.
-        let controls = self.scene.farm.controls();
-        assert!(!controls.is_paused(), "handed out while the queue is paused");
-        assert!(controls.works(id), "handed out to an agent that does not work");
-        assert_eq!(work.job.paused_at, None, "a piece of a paused job was handed out");
-        let capability = match work.piece {
-            Piece::Render(_) => Capability::Render(work.job.encoder),
-            Piece::Join(_) => Capability::Join,
-            Piece::Mark(_) => Capability::Mark(work.job.encoder),
-        };
-        let rests = self.rests(id, worker, work.lease);
-        assert!(!rests.contains(&capability), "handed out to a worker that rests from such work");
+        self.check_handed_out(id, worker, &work);
         let earlier = self.past.insert(work.lease, work.clone());
         assert!(earlier.is_none(), "a lease was given twice");
         self.trace.push(format!("{} agent {agent} worker {worker} takes {} of {}", self.now, work.lease, work.job.id));
@@ -325,22 +313,6 @@ impl World {
         if ending != Ending::Silent {
             self.after(micros, Happening::Finish { agent, worker, lease, ending });
         }
-    }
-
-    /// What a worker rests from: it may be given none of it, nor while one piece of it, under another lease, is being tried.
-    fn rests(&self, agent: AgentId, worker: u32, given: LeaseId) -> BTreeSet<Capability> {
-        let now = self.scene.farm.now();
-        let views = self.scene.farm.agents();
-        let view = views.iter().find(|view| view.hello.agent == agent);
-        let rests = view.into_iter().flat_map(|view| &view.rests).filter(|(of, _, _)| *of == worker);
-        rests
-            .filter(|(_, _, breaker)| match breaker {
-                Breaker::Open { until, .. } => *until > now,
-                Breaker::HalfOpen { lease, .. } => *lease != given,
-                Breaker::Closed { .. } => false,
-            })
-            .map(|(_, work, _)| *work)
-            .collect()
     }
 
     fn ending(&mut self, agent: usize, work: &LeasedWork) -> (Ending, u64) {
@@ -401,7 +373,9 @@ impl World {
             Ending::Fails(class) => Outcome::Failed(Failure::new(CLASSES[usize::from(class)], "It broke.".into())),
             Ending::GivenBack if of.is_cut_off => return,
             Ending::GivenBack => {
+                let held = self.held(|_, of| of == lease);
                 self.scene.farm.give_back(lease).await.unwrap();
+                self.check_costs_nothing(&held);
                 return;
             }
             Ending::Silent => return,
