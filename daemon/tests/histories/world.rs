@@ -451,7 +451,10 @@ impl World {
     /// Hello, reports that waited, and leases back that nobody works on.
     async fn says_hello(&mut self, agent: usize) {
         let of = &self.agents[agent];
-        let held = self.scene.farm.hello(hello(of.agent(), of.workers)).await.unwrap();
+        let mut hello = hello(of.agent(), of.workers);
+        // Measured, so that pieces are cut by who is there and how fast, and not all of one length.
+        hello.workers.iter_mut().for_each(|facts| facts.inventory.pixels_per_second = of.pace * 64 * 48);
+        let held = self.scene.farm.hello(hello).await.unwrap();
         let outbox = std::mem::take(&mut self.agents[agent].outbox);
         let kept: BTreeSet<LeaseId> = outbox.iter().map(|(lease, _)| *lease).collect();
         for (lease, outcome) in outbox {

@@ -48,7 +48,7 @@ pub struct Report {
     pub agents: usize,
     pub memory_before_mb: f64,
     pub memory_with_agents_mb: f64,
-    /// From the answer to a submit to its task at an agent.
+    /// From sending a submit to its task at an agent: its answer may come later than that.
     pub handed_out: Load,
     pub history: usize,
     /// Jobs taken in, handed out and ended for good, per second.
@@ -80,10 +80,10 @@ pub fn measure(amount: Amount, said: impl Fn(&str)) -> Result<Report> {
         said("jobs one after the other");
         let mut waits = Vec::with_capacity(amount.watched);
         for _ in 0..amount.watched {
+            let sent = Instant::now();
             client.submit(&key, 60).await?;
-            let submitted = Instant::now();
             let at: Instant = tasks.recv().await.context("an agent has the task")?;
-            waits.push(at.saturating_duration_since(submitted));
+            waits.push(at.saturating_duration_since(sent));
         }
         said(&format!("{} jobs at once", amount.history));
         tokio::spawn(async move { while tasks.recv().await.is_some() {} });

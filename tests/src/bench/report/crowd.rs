@@ -29,7 +29,7 @@ pub fn crowd_table(report: &crowd::Report) -> String {
     line("memory before, MB", cell(Some(report.memory_before_mb), 1));
     line("memory with the agents waiting, MB", format!("{:.1} ({each:.0} kB each)", report.memory_with_agents_mb));
     line(
-        "from a submit to its task at an agent, ms",
+        "from sending a submit to its task at an agent, ms",
         format!("p50 {:.2}, p99 {:.2}", handed_out.p50_ms, handed_out.p99_ms),
     );
     line("jobs submitted, handed out and ended, a second", cell(Some(report.ended_per_second), 0));
