@@ -1,14 +1,12 @@
 #version 450
 // errors: fills holes from the means, and measures for each candidate of a cell how far the two frames disagree along it.
-// in       first, second  u8 x16  planes of the cell level           codes
+// in       first, second  u8 x4   as quads.comp writes them          codes, 2x2
 // in, out  projected      u32 x4  cell rows x columns                as resolve.comp writes it; holes get a vector
 // in       means          u32 x2  all levels, one after the other    as pull.comp writes them
 // in       moment         i32     the output time in 1/16384 of the way from the first frame to the second
 // out      errors         u32     cell rows x columns                three disagreements of at most 40 codes, 10 bits each
 // Source: own; candidates per cell as in FidelityFX and MVTools' masks.
 #extension GL_GOOGLE_include_directive : require
-#extension GL_EXT_control_flow_attributes : require
-#include "planes.glsl"
 #include "vectors.glsl"
 layout(local_size_x = 8, local_size_y = 8) in;
 layout(binding = 0) uniform usamplerBuffer first;
@@ -18,24 +16,18 @@ layout(binding = 3) uniform usamplerBuffer means;
 layout(std430, binding = 4) writeonly buffer Errors { uint list[]; } errors;
 layout(std140, binding = 5) uniform Moment { int time_q14; } moment;
 layout(push_constant) uniform Push {
-    Plane plane;
     ivec2 grid;      // columns, rows
     int cell_shift;  // log2 of a cell's side in px of the vectors' level
     int fill_levels; // coarser levels of means
 } push;
 
-TILE_COLUMN(column2, 2, 2)
-
-int bilinear_q8(usamplerBuffer tiles, ivec2 position) {
-    ivec2 start = clamp_start(push.plane, position >> 4), part = position & 15;
-    int at = tile_at(push.plane, start);
-    uint left[2] = column2(tiles, at, push.plane.tiles_across, start.y);
-    uint right[2] = column2(tiles, at + 1, push.plane.tiles_across, start.y);
-    uint shift = uint(start.x & 3) * 8u;
-    uint upper = bytes_from(left[0], right[0], shift), lower = bytes_from(left[1], right[1], shift);
-    int a = byte_of(upper, 0), b = byte_of(upper, 1), c = byte_of(lower, 0), d = byte_of(lower, 1);
-    int above = (a << 4) + part.x * (b - a), below = (c << 4) + part.x * (d - c);
-    return (above << 4) + part.y * (below - above);
+int bilinear_q8(usamplerBuffer quads, ivec2 position) {
+    // Farther outside there is the edge only.
+    ivec2 start = clamp(position >> 4, ivec2(-1), push.grid - 1) + 1, part = position & 15;
+    uint quad = texelFetch(quads, start.y * (push.grid.x + 1) + start.x).x;
+    ivec4 codes = ivec4(quad, quad >> 8, quad >> 16, quad >> 24) & 255;
+    ivec2 rows = (codes.xz << 4) + part.x * (codes.yw - codes.xz);
+    return (rows.x << 4) + part.y * (rows.y - rows.x);
 }
 
 uint disagreement(ivec2 cell, ivec2 vector) {

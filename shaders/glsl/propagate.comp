@@ -24,6 +24,7 @@ layout(push_constant) uniform Push {
 
 const int NEIGHBOURS = 4;
 const int STEPS = 2;
+const uint ENOUGH = uint(COST_PER_CODE);
 
 uvec2 node_at(int x, int y) {
     ivec2 at = clamp(ivec2(x, y), ivec2(0), push.grid - 1);
@@ -34,11 +35,18 @@ uvec2 node_at(int x, int y) {
 shared uint busy_count;
 shared uint busy[64];
 
-// The neighbours' vectors.
-ivec2[CANDIDATES] neighbours_of(ivec2 node) {
-    return ivec2[](
-        unpack_vector(node_at(node.x - 1, node.y).x), unpack_vector(node_at(node.x + 1, node.y).x),
-        unpack_vector(node_at(node.x, node.y - 1).x), unpack_vector(node_at(node.x, node.y + 1).x), ivec2(0));
+// What is worth a try: the vectors of the neighbours that fit no worse than the node itself by a code. A node that fits to
+// a code has nothing to gain. What is not tried is the node's own vector.
+ivec2[CANDIDATES] neighbours_of(ivec2 node, uvec2 own) {
+    uvec2 neighbours[4] = uvec2[](node_at(node.x - 1, node.y), node_at(node.x + 1, node.y), node_at(node.x, node.y - 1),
+                                  node_at(node.x, node.y + 1));
+    ivec2 vectors[CANDIDATES];
+    vectors[4] = ivec2(0);
+    [[unroll]] for (int one = 0; one < 4; ++one) {
+        bool worth = own.y > ENOUGH && neighbours[one].y < own.y + ENOUGH;
+        vectors[one] = unpack_vector(worth ? neighbours[one].x : own.x);
+    }
+    return vectors;
 }
 
 void main() {
@@ -49,8 +57,8 @@ void main() {
     if (all(lessThan(node, push.grid))) {
         uvec2 own = node_at(node.x, node.y);
         ivec2 own_vector = unpack_vector(own.x);
-        ivec2 neighbours[CANDIDATES] = neighbours_of(node);
-        // Most nodes agree with their neighbours: nothing to load, nothing to try.
+        ivec2 neighbours[CANDIDATES] = neighbours_of(node, own);
+        // Most nodes agree with their neighbours, or fit well enough: nothing to load, nothing to try.
         if (is_near(own_vector, neighbours[0]) && is_near(own_vector, neighbours[1])
             && is_near(own_vector, neighbours[2]) && is_near(own_vector, neighbours[3])) {
             nodes.list[node.y * push.grid.x + node.x] = own;
@@ -65,6 +73,6 @@ void main() {
     load_patch(node);
     ivec2 best = unpack_vector(own.x);
     int best_cost = int(own.y);
-    improve(neighbours_of(node), NEIGHBOURS, STEPS, best, best_cost);
+    improve(neighbours_of(node, own), NEIGHBOURS, STEPS, best, best_cost);
     nodes.list[node.y * push.grid.x + node.x] = uvec2(pack_vector(best), uint(best_cost));
 }

@@ -41,6 +41,7 @@ fn of_group(shader: Shader) -> (u64, u64) {
     let lanes = |bytes: u64, operations: u64| (64 * bytes, 64 * operations);
     match shader {
         Shader::Pyramid => lanes(80, 300),
+        Shader::Quads => lanes(80, 60),
         Shader::Reduce => lanes(48, 80),
         // 289 places of 64 pixels for the one node of a workgroup.
         Shader::Coarse => (40, 289 * 64 * 4),
@@ -62,7 +63,7 @@ fn of_group(shader: Shader) -> (u64, u64) {
         Shader::Splat => lanes(20, 20),
         Shader::Resolve => lanes(48, 70),
         Shader::Pull => lanes(40, 60),
-        Shader::Errors => lanes(26, 150),
+        Shader::Errors => lanes(32, 120),
         Shader::Select => lanes(8 * 28, 8 * 50),
         Shader::Composite => lanes(104, 4 * 1300),
         Shader::CompositeTile => lanes(192, 2 * 2400),
@@ -73,7 +74,7 @@ fn of_group(shader: Shader) -> (u64, u64) {
 /// Passes that the design gives one time for, with that time: milliseconds at 1920x1080 on a card of about 12 TFLOPS and
 /// 350 GB/s, which are estimates and wait for such a card.
 const TARGETS: [(Often, &[&str], f64); 7] = [
-    (Often::Frame, &["pyramid", "reduce"], 0.03),
+    (Often::Frame, &["pyramid", "quads", "reduce"], 0.03),
     (Often::Pair, &["coarse", "rescue", "search", "propagate", "agree"], 1.05),
     (Often::Pair, &["densify", "confidence", "facts", "still", "standing", "overlay"], 0.2),
     (Often::Output, &["splat", "fill"], 0.10),

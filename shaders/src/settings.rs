@@ -1,7 +1,7 @@
 //! What a caller may choose, and the name of the engine that a result is stamped with.
 
 /// Name and version of the engine: any change of a made frame's bytes changes it.
-pub const ENGINE: &str = "flow 6";
+pub const ENGINE: &str = "flow 7";
 
 /// How much work goes into a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

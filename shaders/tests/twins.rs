@@ -33,6 +33,8 @@ fn check_depth(scene: Scene, width_px: u32, height_px: u32, quality: Quality, de
     for (index, side) in Side::BOTH.into_iter().enumerate() {
         let levels: Vec<u32> = sources[index].levels.iter().flat_map(Plane::words).collect();
         same("pyramid", &engine.inspect(Slot::Luma(side)).unwrap(), &levels);
+        let quads = reference::quads(&sources[index].levels[plan.cells]);
+        same("quads", &engine.inspect(Slot::Quads(side)).unwrap(), &quads);
         let nodes: Vec<u32> = pair.nodes[index].iter().flat_map(|node| [pack(node.vector), node.cost as u32]).collect();
         same("nodes", &engine.inspect(Slot::Nodes(side, finest_nodes(&plan))).unwrap(), &nodes);
         let flow: Vec<u32> = pair.flow[index].iter().flat_map(dense_words).collect();

@@ -45,9 +45,17 @@ impl At {
 pub(super) struct Source {
     pub staging: Bytes,
     pub luma: Words,
+    pub quads: Words,
     /// Chroma, or all planes of a frame of 10 bits.
     pub planes: Words,
     pub facts: Bytes,
+}
+
+impl Source {
+    /// On the device.
+    fn size(&self) -> u64 {
+        self.luma.size() + self.quads.size() + self.planes.size()
+    }
 }
 
 /// A made frame's place: its time, where it is made, where the host reads it.
@@ -91,6 +99,7 @@ impl Buffers {
             Ok(Source {
                 staging: host_buffer(shared, plane_bytes.end, Towards::Device)?,
                 luma: local(Slot::Luma(Side::First))?,
+                quads: local(Slot::Quads(Side::First))?,
                 planes: local(planes)?,
                 facts: host_buffer(shared, fact_bytes, Towards::Host)?,
             })
@@ -124,6 +133,7 @@ impl Buffers {
     pub fn of(&self, slot: Slot, at: At) -> &Words {
         match slot {
             Slot::Luma(side) => &self.sources[at.of(side)].luma,
+            Slot::Quads(side) => &self.sources[at.of(side)].quads,
             Slot::Chroma(side) | Slot::Deep(side) => &self.sources[at.of(side)].planes,
             Slot::Made => &self.outputs[at.output].made,
             Slot::Moment => &self.outputs[at.output].moment,
@@ -137,7 +147,7 @@ impl Buffers {
     }
 
     pub fn memory(&self) -> Memory {
-        let sources: u64 = self.sources.iter().map(|source| source.luma.size() + source.planes.size()).sum();
+        let sources: u64 = self.sources.iter().map(Source::size).sum();
         let outputs: u64 = self.outputs.iter().map(|output| output.made.size()).sum();
         let staging: u64 = self.sources.iter().map(|source| source.staging.size() + source.facts.size()).sum();
         let taken: u64 = self.outputs.iter().map(|output| output.taken.size() + output.moment.size()).sum();
@@ -157,6 +167,7 @@ pub(super) fn texel_format(slot: Slot) -> Format {
         Slot::Priorities(_)
         | Slot::Arrived(_)
         | Slot::Errors
+        | Slot::Quads(_)
         | Slot::Facts
         | Slot::Standing
         | Slot::Overlays

@@ -54,6 +54,7 @@ fn code(shader: Shader) -> &'static [u32] {
     match shader {
         Shader::Reduce => spirv::REDUCE,
         Shader::Pyramid => spirv::PYRAMID,
+        Shader::Quads => spirv::QUADS,
         Shader::Coarse => spirv::COARSE,
         Shader::Search => spirv::SEARCH,
         Shader::Propagate => spirv::PROPAGATE,

@@ -14,6 +14,7 @@ mod propagate;
 mod pull;
 mod push;
 mod pyramid;
+mod quads;
 mod reduce;
 mod rescue;
 mod resolve;
@@ -36,6 +37,7 @@ pub use propagate::propagate;
 pub use pull::pull;
 pub use push::{DeepPush, PUSH_WORDS, PlanePush};
 pub use pyramid::pyramid;
+pub use quads::quads;
 pub use reduce::reduce;
 pub use rescue::rescue;
 pub use resolve::resolve;
@@ -68,6 +70,8 @@ impl Side {
 pub enum Slot {
     /// The luma pyramid.
     Luma(Side),
+    /// The 2x2 codes that begin at every pixel of the cells' plane, from one pixel outside on.
+    Quads(Side),
     Chroma(Side),
     /// All planes of a frame of 10 bits.
     Deep(Side),
@@ -96,6 +100,7 @@ pub enum Slot {
 pub enum Shader {
     Reduce,
     Pyramid,
+    Quads,
     Coarse,
     Search,
     Propagate,
@@ -119,9 +124,10 @@ pub enum Shader {
 }
 
 impl Shader {
-    pub const ALL: [Shader; 22] = [
+    pub const ALL: [Shader; 23] = [
         Shader::Reduce,
         Shader::Pyramid,
+        Shader::Quads,
         Shader::Coarse,
         Shader::Search,
         Shader::Propagate,
@@ -149,6 +155,7 @@ impl Shader {
         match self {
             Shader::Reduce => "reduce",
             Shader::Pyramid => "pyramid",
+            Shader::Quads => "quads",
             Shader::Coarse => "coarse",
             Shader::Search => "search",
             Shader::Propagate => "propagate",

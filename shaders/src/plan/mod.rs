@@ -140,6 +140,12 @@ impl Plan {
         Grid { columns: plane.width_px, rows: plane.height_px }
     }
 
+    /// Pixels of the cells' plane at which a 2x2 block begins that shows anything of it: one more each way.
+    pub fn quad_grid(&self) -> Grid {
+        let plane = self.levels[self.cells];
+        Grid { columns: plane.width_px + 1, rows: plane.height_px + 1 }
+    }
+
     /// Tiles of the full size, without border.
     pub fn tile_grid(&self) -> Grid {
         let plane = self.levels[0];

@@ -33,11 +33,12 @@ impl Step {
     }
 }
 
-/// A new source frame: upload and pyramid.
+/// A new source frame: upload, pyramid, and what outputs read of it.
 pub fn frame_steps(plan: &Plan, side: Side) -> Vec<Step> {
     let mut steps = vec![Step::Upload(side)];
     steps.extend(plan.deep.as_ref().map(|deep| Step::Run(pass::reduce(plan, deep, side))));
     steps.extend((1..plan.levels.len()).map(|level| Step::Run(pass::pyramid(plan, side, level))));
+    steps.push(Step::Run(pass::quads(plan, side)));
     steps
 }
 
@@ -122,6 +123,7 @@ pub fn slot_words(plan: &Plan, slot: Slot) -> u32 {
     let cells = plan.cell_grid().count();
     match slot {
         Slot::Luma(_) => plan.levels.last().map_or(0, super::PlaneLayout::end_word),
+        Slot::Quads(_) => plan.quad_grid().count(),
         Slot::Chroma(_) => plan.chroma.words(),
         Slot::Deep(_) => plan.deep.map_or(0, |deep| deep.words()),
         Slot::Nodes(..) => 2 * plan.nodes(plan.finest).count(),

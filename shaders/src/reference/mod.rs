@@ -35,7 +35,7 @@ pub use patch::{Node, Patch};
 pub use plane::{Code, Plane, Planes};
 pub use propagate::propagate;
 pub use pull::{Mean, pull};
-pub use pyramid::{half, pyramid, reduce};
+pub use pyramid::{half, pyramid, quads, reduce};
 pub use rescue::rescue;
 pub use resolve::{Projected, resolve};
 pub use search::search;

@@ -1,8 +1,14 @@
 //! Twin of `propagate.comp`: one round in which every node tries its four neighbours' vectors.
 
-use super::{Node, Patch, Plane, patch::MARGIN};
+use super::{
+    Node, Patch, Plane,
+    patch::{COST_PER_CODE, MARGIN},
+};
 use crate::plan::Grid;
 use rayon::prelude::*;
+
+/// A code: a node that fits better has nothing to gain, nor does one from a neighbour that fits so much worse.
+const ENOUGH: i32 = COST_PER_CODE;
 
 /// Reads one list of nodes and gives another, so the order of nodes does not matter.
 pub fn propagate(source: &Plane, target: &Plane, grid: Grid, nodes: &[Node]) -> Vec<Node> {
@@ -18,7 +24,10 @@ pub fn propagate(source: &Plane, target: &Plane, grid: Grid, nodes: &[Node]) -> 
             let own = at(column, row);
             let mut best = own;
             for (x, y) in [(column - 1, row), (column + 1, row), (column, row - 1), (column, row + 1)] {
-                best = patch.challenge(target, best, at(x, y).vector, MARGIN);
+                let other = at(x, y);
+                if own.cost > ENOUGH && other.cost < own.cost + ENOUGH {
+                    best = patch.challenge(target, best, other.vector, MARGIN);
+                }
             }
             if best.vector == own.vector { own } else { patch.descend(target, best, 2) }
         })

@@ -1,4 +1,5 @@
-//! Twin of `reduce.comp`: luma of 10 bits in 8; and of `pyramid.comp`: one level from the one above it, [1 3 3 1]/8 both ways, rounded once.
+//! Twins of `reduce.comp`: luma of 10 bits in 8; of `pyramid.comp`: one level from the one above it, [1 3 3 1]/8 both ways,
+//! rounded once; and of `quads.comp`: the 2x2 codes that begin at every pixel.
 
 use super::Plane;
 use crate::plan::PlaneLayout;
@@ -30,4 +31,15 @@ pub fn pyramid(levels: &[PlaneLayout], luma: Plane) -> Vec<Plane> {
         planes.push(next);
     }
     planes
+}
+
+/// The 2x2 codes that begin at every pixel, a word each: from one pixel outside on to the last.
+pub fn quads(plane: &Plane) -> Vec<u32> {
+    let places = (-1..plane.height).flat_map(|y| (-1..plane.width).map(move |x| (x, y)));
+    places
+        .map(|(x, y)| {
+            let ([a, b], [c, d]) = (plane.span::<2>(x, y), plane.span::<2>(x, y + 1));
+            [d, c, b, a].into_iter().fold(0, |word, code| word << 8 | code as u32)
+        })
+        .collect()
 }

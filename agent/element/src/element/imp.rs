@@ -9,7 +9,7 @@ use super::{
 use crate::{
     failure,
     interpolator::{MakeInterpolator, Pairs},
-    picture::{Picture, buffer_of, engine_depth},
+    picture::{Picture, SlotBuffers, Spare, engine_depth},
     record::Record,
     retime::{Feed, FrameTimes, Placer, Retimer, Shown, StreamTimes},
 };
@@ -55,6 +55,7 @@ struct Work {
     record: Arc<Record>,
     places: Places,
     feed: Feed<Picture>,
+    spare: Spare,
     segment: gst::FormattedSegment<gst::ClockTime>,
     formats: Option<Formats>,
     made: Option<PlanarFrame>,
@@ -88,7 +89,7 @@ enum Engine {
 #[derive(Clone)]
 struct Formats {
     input: VideoInfo,
-    output: VideoInfo,
+    shown: Arc<SlotBuffers>,
     size: FrameSize,
     depth: Depth,
 }
@@ -116,6 +117,7 @@ impl TweenInterpolate {
             segment: gst::FormattedSegment::new(),
             formats: None,
             made: None,
+            spare: Spare::default(),
             turns: Turns::default(),
             ended: false,
             target_rate,
@@ -139,6 +141,7 @@ impl TweenInterpolate {
                 segment: gst::FormattedSegment::new(),
                 formats: None,
                 made: None,
+                spare: Spare::default(),
                 turns: Turns::default(),
                 ended: false,
                 target_rate,
@@ -230,7 +233,8 @@ impl Work {
         if let Engine::Failed(failure) = &self.engine {
             return Err(failure.clone());
         }
-        self.formats = Some(Formats { input, output, size, depth });
+        let shown = Arc::new(SlotBuffers::new(output).map_err(|_| no_memory())?);
+        self.formats = Some(Formats { input, shown, size, depth });
         Ok(())
     }
 
@@ -255,7 +259,8 @@ impl Work {
             return Ok(());
         };
         if let Some(number) = counted {
-            self.feed.offer(number, Picture::new(buffer, formats.input, formats.size, formats.depth));
+            self.feed
+                .offer(number, Picture::new(buffer, formats.input, formats.size, formats.depth, self.spare.clone()));
         }
         if self.record.slots_shown.get() == 0 {
             self.record.frames_passed.add(1);
@@ -285,7 +290,7 @@ impl Work {
                 Shown::Source(seen) => seen
                     .picture
                     .planar()
-                    .and_then(|planar| buffer_of(planar, &formats.output))
+                    .and_then(|planar| formats.shown.holding(planar))
                     .map_or_else(|_| Turn::Failed(unreadable()), Turn::Ready),
                 Shown::Between { first, second, phase_q16 } => {
                     let phase =
@@ -316,7 +321,7 @@ impl Work {
             Turn::Making => {
                 engine.collect(made).map_err(|error| failure::of_engine(&error))?;
                 self.record.frames_made.add(1);
-                buffer_of(made, &formats.output).map_err(|_| unreadable())?
+                formats.shown.holding(made).map_err(|_| no_memory())?
             }
             Turn::Failed(failure) => return Err(failure),
         };
@@ -335,6 +340,10 @@ impl Work {
         self.record.slots_shown.add(1);
         Ok(Some(buffer))
     }
+}
+
+fn no_memory() -> Failure {
+    failure::resource("There is no memory for a frame to be shown in.")
 }
 
 fn unreadable() -> Failure {
