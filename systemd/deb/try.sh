@@ -25,6 +25,11 @@ cp -r /etc/apt/sources.list* "$root/etc/apt/"
 mkdir -p "$root/debs"
 rm -f "$root"/debs/*.deb
 
+# What an earlier run has left, also half installed; before anything runs, so that nothing of it does.
+for package in tweenfarmd tweenfarm-agent tweenfarm-watch tweenfarm; do
+    chroot "$root" dpkg --purge --force-all "$package" >/dev/null 2>&1 || true
+done
+
 boot() {
     systemd-nspawn -q --register=no --keep-unit -D "$root" --boot </dev/null >"$root.console" 2>&1 &
     host=$!
@@ -56,7 +61,6 @@ boot
 step "install ($(cd "$debs" && ls ./*.deb | tr '\n' ' '))"
 cp "$debs"/*.deb "$root/debs/"
 apt update >/dev/null
-apt purge -y tweenfarmd tweenfarm-agent tweenfarm-watch tweenfarm >/dev/null 2>&1 || true
 rm -rf "$root"/var/lib/tweenfarm* "$root"/etc/tweenfarm "$root"/etc/systemd/system/tweenfarm*.d "$root"/srv/in "$root"/srv/out
 inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get install -y -q /debs/*.deb' >"$root.install" 2>&1 || { tail -20 "$root.install"; exit 1; }
 
