@@ -4,6 +4,7 @@ pub mod availability;
 pub mod cache;
 pub mod command;
 pub mod config;
+mod device_readings;
 pub mod discovery;
 pub mod halt;
 pub mod identity;

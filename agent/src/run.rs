@@ -86,7 +86,7 @@ pub async fn run(
 
     let disk = state.root().to_owned();
     let speeds: Vec<Arc<AtomicU64>> = workers.iter().map(|_| Arc::default()).collect();
-    let said_speeds = speeds.clone();
+    let (said_speeds, measured) = (speeds.clone(), facts.clone());
     let hello = move || Hello {
         protocol: (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end()),
         agent,
@@ -105,7 +105,7 @@ pub async fn run(
     let looking = AbortOnDropHandle::new(tokio::spawn(lookout.run()));
     let (folder, reserve, cached) = (state.root().to_owned(), config.disk_reserve_bytes, cache.clone());
     let room = move || availability::room_bytes(&folder, reserve, cached.size_bytes());
-    let telling = availability::keep_telling(link.clone(), agent, gate.clone(), room);
+    let telling = availability::keep_telling(link.clone(), agent, gate.clone(), measured, room);
     let telling = AbortOnDropHandle::new(tokio::spawn(telling));
 
     let slots = TaskTracker::new();

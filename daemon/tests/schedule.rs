@@ -177,7 +177,7 @@ async fn a_job_that_no_worker_can_do_says_what_is_missing() {
     let why = || scene.farm.waiting(&job).unwrap().to_string();
     assert_eq!(why(), "no worker has an encoder of kind x264 for h264");
     scene.hello(1).await;
-    let condition = |room_bytes| Condition { availability: Availability::Ready, room_bytes };
+    let condition = |room_bytes| Condition { availability: Availability::Ready, room_bytes, devices: vec![] };
     scene.farm.says(AGENT, condition(10));
     assert_eq!((scene.next(0).await, why()), (None, "no worker has 1 MiB of free disk".to_owned()));
     scene.farm.says(AGENT, condition(1 << 30));

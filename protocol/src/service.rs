@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub const PROTOCOL_VERSIONS: std::ops::RangeInclusive<u32> = 2..=3;
 /// From this version on an agent says whether it takes work, and how much room it has.
 pub const CONDITION_SINCE: u32 = 3;
+/// From this version on a condition tells how warm and how busy devices are.
+pub const READINGS_SINCE: u32 = 3;
 /// From this version on a daemon says how a finished result is to be delivered; before, the URL of its task has to do.
 pub const PLACEMENTS_SINCE: u32 = 3;
 
@@ -62,6 +64,18 @@ pub struct Condition {
     pub availability: Availability,
     /// Bytes that one task may use of the state folder's disk: what is free above the reserve, and what the cache can let go.
     pub room_bytes: u64,
+    /// Of its devices, as far as the machine tells; empty of an agent that does not look.
+    #[serde(default)]
+    pub devices: Vec<DeviceReading>,
+}
+
+/// How one device is, of what its machine tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceReading {
+    pub device_uuid: String,
+    pub celsius: Option<u32>,
+    /// 0..=100, whoever keeps it busy.
+    pub busy_percent: Option<u8>,
 }
 
 /// Whether an agent takes work; one that does not has given back what it had.

@@ -8,6 +8,7 @@ mod load;
 
 use crate::{
     config::Config,
+    device_readings,
     link::{Link, LinkError},
     state_folder::free_bytes,
 };
@@ -22,7 +23,7 @@ use std::{
 use tokio::{process::Command, sync::watch};
 use tweenfarm_protocol::{
     AgentId, Timestamp,
-    service::{Availability, CONDITION_SINCE, Condition},
+    service::{Availability, CONDITION_SINCE, Condition, READINGS_SINCE, WorkerFacts},
 };
 
 /// How often it is looked whether the machine is in use.
@@ -31,8 +32,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const COMMAND: Duration = Duration::from_secs(4);
 /// Who has been disturbed once is left alone for this long after the machine seems free again.
 const QUIET: Duration = Duration::from_secs(60);
-/// How often the daemon is told, if nothing has changed.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+/// How often the daemon is told, if nothing has changed; as old as this an operator sees how warm a device is.
+const TELL_EVERY: Duration = Duration::from_secs(20);
 
 /// To whom and what the machine is yielded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -201,7 +202,7 @@ fn later(now: &Zoned, minutes: u32) -> Timestamp {
 
 /// Tells the daemon how this agent is: after each hello, at every change, and now and then. Until it is dropped, or the
 /// link has stopped.
-pub async fn keep_telling(link: Link, agent: AgentId, gate: Gate, room: impl Fn() -> u64) {
+pub async fn keep_telling(link: Link, agent: AgentId, gate: Gate, workers: Vec<WorkerFacts>, room: impl Fn() -> u64) {
     let mut seen = gate.0;
     let mut session = 0;
     loop {
@@ -212,7 +213,9 @@ pub async fn keep_telling(link: Link, agent: AgentId, gate: Gate, room: impl Fn(
         }
         loop {
             let availability = seen.borrow_and_update().clone();
-            let condition = Condition { availability, room_bytes: room() };
+            let devices =
+                if welcome.protocol < READINGS_SINCE { vec![] } else { device_readings::look(&workers).await };
+            let condition = Condition { availability, room_bytes: room(), devices };
             match link.condition(agent, condition).await {
                 Ok(()) => {}
                 Err(LinkError::Stopped) => return,

@@ -66,6 +66,12 @@ pub struct WorkerRow {
     pub engine: String,
     pub encoders: Vec<String>,
     pub inventory: Inventory,
+    /// Of the device, where its machine tells.
+    #[serde(default)]
+    pub celsius: Option<u32>,
+    /// Of the device, whoever keeps it busy: 0..=100.
+    #[serde(default)]
+    pub load_percent: Option<u8>,
     /// The job in hand, if any.
     pub job: Option<JobId>,
     #[serde(default)]

@@ -196,6 +196,8 @@ fn worker(agent: usize, slot: u32) -> WorkerRow {
         engine: "flow 4".to_owned(),
         encoders: vec!["nvh264enc".to_owned(), "x264enc".to_owned()],
         inventory: Inventory { memory_bytes: 16 << 30, encoder_sessions: BTreeMap::new(), ..Inventory::default() },
+        celsius: (agent % 3 < 2).then_some(if busy { 71 + 17 * agent as u32 } else { 44 }),
+        load_percent: (agent % 3 < 2).then_some(if busy { 96 } else { 3 }),
         job: busy.then(|| job_id(37)),
         in_hand: busy.then(|| InHand {
             job: job_id(37),

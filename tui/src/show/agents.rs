@@ -102,6 +102,8 @@ mod tests {
                 encoder_sessions: BTreeMap::from([("nvh264enc".to_owned(), 5)]),
                 ..Inventory::default()
             },
+            celsius: None,
+            load_percent: None,
             job: None,
             in_hand: None,
             counts: Default::default(),

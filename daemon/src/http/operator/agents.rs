@@ -100,6 +100,9 @@ fn row(state: &HttpState, id: AgentId, joined: Option<&Agent>, seen: Option<&Age
 
 fn workers(state: &HttpState, view: &AgentView) -> Vec<WorkerRow> {
     let in_hand = |worker: u32| view.in_hand.iter().find(|held| held.worker == worker);
+    let readings = view.condition.as_ref().map(|condition| condition.devices.as_slice()).unwrap_or_default();
+    // Of an agent that is away, nobody knows how warm it is now.
+    let reading = |uuid: &str| readings.iter().find(|reading| view.connected && reading.device_uuid == uuid);
     let (tally, now) = (state.farm.tally(), state.farm.now());
     let known_for = now.since(state.farm.opened_at());
     let rows = view.hello.workers.iter().map(|facts| WorkerRow {
@@ -109,6 +112,8 @@ fn workers(state: &HttpState, view: &AgentView) -> Vec<WorkerRow> {
         engine: facts.engine.clone(),
         encoders: facts.encoders.clone(),
         inventory: facts.inventory.clone(),
+        celsius: reading(&facts.device_uuid).and_then(|reading| reading.celsius),
+        load_percent: reading(&facts.device_uuid).and_then(|reading| reading.busy_percent),
         job: in_hand(facts.worker).map(|held| held.job),
         in_hand: in_hand(facts.worker).map(row_of_piece),
         counts: tally

@@ -16,8 +16,10 @@ const COLUMNS: &[Column] = &[
     left("DONE", 12, 80),
     right("FAILED", 6, 80),
     right("BUSY", 5, 100),
-    right("MEMORY", 8, 110),
-    left("SEEN", 11, 120),
+    right("LOAD", 5, 120),
+    right("TEMP", 5, 100),
+    right("MEMORY", 8, 132),
+    left("SEEN", 11, 146),
 ];
 
 /// Lines about the worker under the cursor.
@@ -59,9 +61,24 @@ fn cells((agent, worker): (&AgentRow, Option<&WorkerRow>), duty: Option<&DutyRow
         cell(percent.map_or(String::new(), |percent| queue::bar(percent, 6, state)), Tone::Busy),
         cell(failed.to_string(), if failed > 0 { Tone::Warn } else { Tone::Faint }),
         faint(counts.map_or(String::new(), |counts| format!("{} %", counts.busy_percent))),
+        faint(or_dash(worker.and_then(|worker| worker.load_percent).map(|percent| format!("{percent} %")))),
+        celsius(worker.and_then(|worker| worker.celsius)),
         faint(if memory > 0 { text::size(memory) } else { String::new() }),
         faint(agent.last_seen.as_ref().map_or(String::new(), |seen| text::day_and_time(seen, &state.zone))),
     ]
+}
+
+/// Where it is not told, that is said.
+fn or_dash(told: Option<String>) -> String {
+    told.unwrap_or_else(|| "-".to_owned())
+}
+
+/// Cards slow themselves down from about 85 degrees on.
+const HOT_CELSIUS: u32 = 85;
+
+fn celsius(told: Option<u32>) -> Cell {
+    let tone = if told.is_some_and(|celsius| celsius >= HOT_CELSIUS) { Tone::Warn } else { Tone::Faint };
+    cell(or_dash(told.map(|celsius| format!("{celsius} C"))), tone)
 }
 
 fn draw_detail(
@@ -94,8 +111,11 @@ fn draw_detail(
         let counts = &worker.counts;
         lines.push((
             format!(
-                "{} {} {} pieces, {} frames {} encoders {}",
+                "{} {} load {}, {} {} {} pieces, {} frames {} encoders {}",
                 worker.engine,
+                state.glyphs.separator,
+                or_dash(worker.load_percent.map(|percent| format!("{percent} %"))),
+                or_dash(worker.celsius.map(|celsius| format!("{celsius} C"))),
                 state.glyphs.separator,
                 text::count(counts.finished),
                 text::count(counts.frames),
