@@ -125,7 +125,7 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 #[test]
 fn a_terminal_that_says_what_it_can_show_is_not_taken_to_be_typing() {
     let mut console = Console::start("C.UTF-8", &[]);
-    console.shows(b"\x1b[c");
+    // It lies there before it is asked for: how soon it comes is not what is tested.
     console.types(b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?62;4c");
     console.shows("✗ no daemon".as_bytes());
     console.types(b"q");

@@ -147,7 +147,8 @@ pub fn open(state: &mut State, job: JobId) {
     if state.job != Some(job) {
         state.job = Some(job);
         state.job_part = JobPart::Story;
-        state.facts.preview = Default::default();
+        // Why there was no picture of the job before is no reason for this one.
+        state.facts.preview.refused = None;
         state.follow = true;
     }
     show(state, Screen::Job);

@@ -67,60 +67,86 @@ async fn read(
 /// Bytes of server-sent events into events, wherever the bytes are cut.
 #[derive(Default)]
 pub struct Lines {
+    /// Of a line that has not ended.
     rest: Vec<u8>,
-    last_id: Option<String>,
-    event: String,
-    data: String,
+    part: Part,
+}
+
+/// What the lines since the last empty one have said.
+#[derive(Default)]
+struct Part {
+    last_id: Vec<u8>,
+    event: Vec<u8>,
+    data: Vec<u8>,
 }
 
 impl Lines {
     /// Of the last event, to go on after it.
     pub fn last_id(&self) -> Option<&str> {
-        self.last_id.as_deref()
+        std::str::from_utf8(&self.part.last_id).ok().filter(|id| !id.is_empty())
     }
 
+    /// Copies no line that is whole: a busy farm tells fifty events in a millisecond.
     pub fn take(&mut self, bytes: &[u8]) -> (Vec<EventRow>, Option<LostEvents>) {
-        self.rest.extend_from_slice(bytes);
         let (mut events, mut lost) = (Vec::new(), None);
-        let mut taken = 0;
-        while let Some(length) = self.rest[taken..].iter().position(|byte| *byte == b'\n') {
-            let line = String::from_utf8_lossy(&self.rest[taken..taken + length]).trim_end_matches('\r').to_owned();
-            taken += length + 1;
-            if !line.is_empty() {
-                self.field(&line);
-                continue;
-            }
-            let (event, data) = (std::mem::take(&mut self.event), std::mem::take(&mut self.data));
-            if event == "lost" {
-                lost = serde_json::from_str(&data).ok().or(lost);
-            } else if !data.is_empty() {
-                // What cannot be read is of a newer daemon: the rest is still worth showing.
-                events.extend(serde_json::from_str::<EventRow>(&data));
+        let mut left = bytes;
+        while let Some(length) = left.iter().position(|byte| *byte == b'\n') {
+            let line = &left[..length];
+            left = &left[length + 1..];
+            if self.rest.is_empty() {
+                self.part.line(line, &mut events, &mut lost);
+            } else {
+                self.rest.extend_from_slice(line);
+                self.part.line(&self.rest, &mut events, &mut lost);
+                self.rest.clear();
             }
         }
-        self.rest.drain(..taken);
+        self.rest.extend_from_slice(left);
         if self.rest.len() > LINE_BYTES_MAX {
             self.rest.clear();
         }
         (events, lost)
     }
+}
 
-    fn field(&mut self, line: &str) {
-        let (name, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match name {
-            "id" => self.last_id = Some(value.to_owned()),
-            "event" => self.event = value.to_owned(),
-            "data" => {
+impl Part {
+    fn line(&mut self, line: &[u8], events: &mut Vec<EventRow>, lost: &mut Option<LostEvents>) {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if !line.is_empty() {
+            return self.field(line);
+        }
+        if self.event == b"lost" {
+            *lost = serde_json::from_slice(&self.data).ok().or(lost.take());
+        } else if !self.data.is_empty() {
+            // What cannot be read is of a newer daemon: the rest is still worth showing.
+            events.extend(serde_json::from_slice::<EventRow>(&self.data));
+        }
+        self.event.clear();
+        self.data.clear();
+    }
+
+    fn field(&mut self, line: &[u8]) {
+        let end = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
+        let value = line.get(end + 1..).unwrap_or_default();
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match &line[..end] {
+            b"id" => set(&mut self.last_id, value),
+            b"event" => set(&mut self.event, value),
+            b"data" => {
                 if !self.data.is_empty() {
-                    self.data.push('\n');
+                    self.data.push(b'\n');
                 }
-                self.data.push_str(value);
+                self.data.extend_from_slice(value);
             }
             // A comment keeps the connection alive; others are not for us.
             _ => {}
         }
     }
+}
+
+fn set(field: &mut Vec<u8>, value: &[u8]) {
+    field.clear();
+    field.extend_from_slice(value);
 }
 
 #[cfg(test)]
@@ -138,7 +164,7 @@ mod tests {
             let mut lines = Lines::default();
             let events: Vec<EventRow> = text.as_bytes().chunks(size).flat_map(|part| lines.take(part).0).collect();
             assert_eq!(events, rows, "cut every {size} bytes");
-            assert_eq!(lines.last_id.as_deref(), Some(rows[2].id.as_str()));
+            assert_eq!(lines.last_id(), Some(rows[2].id.as_str()));
             assert!(lines.rest.is_empty());
         }
     }

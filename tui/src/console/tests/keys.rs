@@ -184,6 +184,17 @@ fn enter_opens_the_job_and_esc_goes_back_to_where_it_was_opened() {
 }
 
 #[test]
+fn the_picture_of_a_job_is_still_there_when_another_was_opened_in_between() {
+    let mut state = seeded::state(80, 24);
+    script(&mut state, "8i");
+    assert!(matches!(state.overlay, Some(Overlay::Picture)) && state.fitted.is_some());
+    script(&mut state, &format!("<esc>:job {}<enter>i", seeded::job_id(7)));
+    assert!(state.overlay.is_none() && state.fitted.is_none(), "it is not the other one's");
+    script(&mut state, &format!(":job {}<enter>i", seeded::job_id(37)));
+    assert!(matches!(state.overlay, Some(Overlay::Picture)) && state.fitted.is_some());
+}
+
+#[test]
 fn what_is_pasted_is_one_line_and_never_a_command() {
     let mut state = seeded::state(80, 24);
     update::update(&mut state, Event::Paste("2cy\n".to_owned()));

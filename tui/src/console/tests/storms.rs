@@ -4,9 +4,10 @@ use super::keys::{picture, script};
 use crate::console::{
     event::{Event, Told},
     facts::EVENTS_KEPT,
+    link::stream::Lines,
     seeded, update,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn ten_thousand_jobs_and_five_hundred_workers_are_scrolled_filtered_and_marked() {
@@ -65,4 +66,60 @@ fn what_is_told_twice_and_a_clock_that_ticks_draw_nothing() {
         update::update(&mut state, Event::Tick(seeded::NOW.plus(Duration::from_secs(second))));
     }
     assert!(!state.dirty);
+}
+
+/// For docs/benchmarks.md: `cargo test --release -p tweenfarm-tui --bin tweenfarm figures -- --ignored --nocapture`.
+#[test]
+#[ignore = "prints how long things take; it holds for nothing"]
+fn figures_of_a_farm_of_ten_thousand_jobs_and_five_hundred_workers() {
+    let mut state = seeded::sized(120, 40, 10_000, 500);
+    let per = |what: &str, count: u32, work: &mut dyn FnMut(u32)| {
+        let began = Instant::now();
+        (0..count).for_each(&mut *work);
+        println!("{what}: {:.1} us", began.elapsed().as_secs_f64() * 1e6 / f64::from(count));
+    };
+    for (name, keys) in [("Farm", "1"), ("Queue", "2"), ("Workers", "3"), ("Events", "7"), ("Job", "8")] {
+        script(&mut state, keys);
+        per(&format!("a picture of {name}"), 200, &mut |_| drop(picture(&state)));
+    }
+    script(&mut state, "2");
+    per("rows of 10,000 jobs made anew", 50, &mut |_| {
+        state.stale = true;
+        update::settle(&mut state);
+    });
+    script(&mut state, "/failed !ann<enter>");
+    per("the same through a filter", 50, &mut |_| {
+        state.stale = true;
+        update::settle(&mut state);
+    });
+    let rows = seeded::jobs(10_000);
+    per("10,000 jobs read again", 20, &mut |_| {
+        let told = Box::new(Told::Jobs(rows.clone()));
+        update::update(&mut state, Event::Told { at: seeded::NOW, told });
+    });
+    script(&mut state, "<esc>7");
+    let text: String = (0..50_000)
+        .map(|number| {
+            let row = seeded::event(number);
+            format!("id: {}\nevent: {}\ndata: {}\n\n", row.id, row.kind, serde_json::json!(row))
+        })
+        .collect();
+    let (began, mut lines, mut pictures) = (Instant::now(), Lines::default(), 0);
+    let mut drawn = Instant::now();
+    // As they come from the socket, with ten pictures a second drawn meanwhile.
+    for bytes in text.as_bytes().chunks(16_384) {
+        let told = Box::new(Told::Events(lines.take(bytes).0));
+        update::update(&mut state, Event::Told { at: seeded::NOW, told });
+        if drawn.elapsed() >= Duration::from_millis(100) {
+            update::settle(&mut state);
+            picture(&state);
+            (drawn, pictures) = (Instant::now(), pictures + 1);
+        }
+    }
+    let milliseconds = began.elapsed().as_secs_f64() * 1e3;
+    println!(
+        "50,000 events, {} MB: {milliseconds:.0} ms, {pictures} pictures: {:.0} events a millisecond",
+        text.len() / 1_000_000,
+        50_000.0 / milliseconds
+    );
 }

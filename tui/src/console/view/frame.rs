@@ -133,11 +133,12 @@ pub fn foot(buffer: &mut Buffer, area: Rect, state: &State) {
         (format!("asking the daemon: {asked}{}", state.glyphs.ellipsis), state.theme.faint)
     } else if let Link::Lost { why, .. } = &state.link {
         (why.clone(), state.theme.tone(Tone::Bad))
+    } else if let Some(reading) = reading::of_row(state).filter(|reading| reading.tone >= Tone::Warn) {
+        // Why something failed, without a key being pressed for it; it is what failures are filtered for.
+        let filter = if filter.is_empty() { String::new() } else { format!("/{}  ", filter.text()) };
+        (format!("{filter}{}", reading.text), state.theme.tone(reading.tone))
     } else if !filter.is_empty() {
         (format!("/{}", filter.text()), state.theme.accent)
-    } else if let Some(reading) = reading::of_row(state).filter(|reading| reading.tone >= Tone::Warn) {
-        // Why something failed, without a key being pressed for it.
-        (reading.text, state.theme.tone(reading.tone))
     } else {
         return;
     };

@@ -147,7 +147,26 @@ fn facts(detail: &JobDetail, state: &State, width: u16) -> Vec<(String, Tone)> {
         // The reason is why this screen was opened: it is shown whole.
         lines.extend(text::wrap(&format!("{} {error}", glyphs.bad), room).into_iter().map(|line| (line, Tone::Bad)));
     }
+    if width < state.width {
+        // Beside a picture there is less width, and height to spare.
+        return lines.into_iter().flat_map(|(line, tone)| wrapped(line, room).map(move |line| (line, tone))).collect();
+    }
     lines.into_iter().map(|(line, tone)| (text::fit(&line, room, glyphs), tone)).collect()
+}
+
+const LABEL: usize = 9;
+
+/// A line with its label before the first part only.
+fn wrapped(line: String, room: usize) -> impl Iterator<Item = String> {
+    let fits = unicode_width::UnicodeWidthStr::width(line.as_str()) <= room;
+    let (label, text) = line.split_at_checked(LABEL).filter(|_| !fits).unwrap_or(("", &line));
+    let parts = if fits { vec![text.to_owned()] } else { text::wrap(text, room.saturating_sub(LABEL)) };
+    let label = label.to_owned();
+    let part = move |(place, part): (usize, String)| match place {
+        0 => format!("{label}{part}"),
+        _ => format!("{:LABEL$}{part}", ""),
+    };
+    parts.into_iter().enumerate().map(part)
 }
 
 /// What keeps it, and what an operator did about it.
@@ -163,7 +182,7 @@ fn standing(schedule: &JobSchedule, state: &State) -> Vec<(String, Tone)> {
 }
 
 fn label(name: &str, text: &str) -> String {
-    format!("{name:<8} {text}")
+    format!("{name:<width$} {text}", width = LABEL - 1)
 }
 
 fn source(detail: &JobDetail, separator: &str) -> String {

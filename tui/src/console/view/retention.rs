@@ -23,7 +23,7 @@ fn shown(state: &State) -> (u16, u16) {
     let sweeps = state.facts.retention.get().map_or(0, |retention| retention.sweeps.len() as u16);
     match state.height {
         32.. => (prefixes.min(8), sweeps.min(6)),
-        22.. => (prefixes.min(4), sweeps.min(3)),
+        22.. => (prefixes.min(5), sweeps.min(2)),
         _ => (prefixes.min(3), sweeps.min(1)),
     }
 }
@@ -45,8 +45,13 @@ pub fn draw(buffer: &mut Buffer, body: Rect, state: &State) {
         let text = text::fit(text, usize::from(body.width.saturating_sub(2)), state.glyphs);
         put(buffer, body.x + 1, y, body.width, &text, state.theme.tone(tone));
     };
-    line(buffer, y, &titles(), Tone::Faint);
-    for prefix in retention.prefixes.iter().take(usize::from(prefixes)) {
+    line(buffer, y, &titles(state), Tone::Faint);
+    // Where there is no room for all, those that hold something come first.
+    let (held, empty): (Vec<_>, Vec<_>) = retention.prefixes.iter().partition(|prefix| prefix.files > 0);
+    let cut = usize::from(prefixes) < retention.prefixes.len();
+    let listed: Vec<_> =
+        if cut { held.into_iter().chain(empty).collect() } else { retention.prefixes.iter().collect() };
+    for prefix in listed.into_iter().take(usize::from(prefixes)) {
         y += 1;
         line(buffer, y, &prefix_line(prefix, state), if prefix.due_files > 0 { Tone::Warn } else { Tone::Plain });
     }
@@ -73,8 +78,16 @@ pub fn draw(buffer: &mut Buffer, body: Rect, state: &State) {
     });
 }
 
-fn titles() -> String {
-    format!("{:<16} {:>8} {:>8} {:>8}  {:<13} {}", "PREFIX", "KEPT", "FILES", "SIZE", "DUE NOW", "WITHIN A DAY")
+/// Narrower, how long files are kept and how many there are give way to what is due.
+const ALL_COLUMNS_FROM: u16 = 80;
+
+fn columns(state: &State, [prefix, kept, files, size, due, soon]: [&str; 6]) -> String {
+    let more = if state.width < ALL_COLUMNS_FROM { String::new() } else { format!(" {kept:>8} {files:>8}") };
+    format!("{prefix:<16}{more} {size:>8}  {due:<13} {soon}")
+}
+
+fn titles(state: &State) -> String {
+    columns(state, ["PREFIX", "KEPT", "FILES", "SIZE", "DUE NOW", "WITHIN A DAY"])
 }
 
 fn prefix_line(row: &PrefixRow, state: &State) -> String {
@@ -83,15 +96,16 @@ fn prefix_line(row: &PrefixRow, state: &State) -> String {
         files => format!("{files}, {}", text::size(bytes)),
     };
     let pinned = if row.pinned_files > 0 { format!(", {} pinned", row.pinned_files) } else { String::new() };
-    let keep = text::span(row.keep_seconds);
-    format!(
-        "{:<16} {keep:>8} {:>8} {:>8}  {:<13} {}{pinned}",
+    let soon = format!("{}{pinned}", due(row.due_in_a_day_files, row.due_in_a_day_bytes));
+    let cells = [
         text::fit(row.prefix.trim_end_matches('/'), 16, state.glyphs),
+        text::span(row.keep_seconds),
         text::count(row.files),
         text::size(row.bytes),
         due(row.due_files, row.due_bytes),
-        due(row.due_in_a_day_files, row.due_in_a_day_bytes),
-    )
+        soon,
+    ];
+    columns(state, cells.each_ref().map(String::as_str))
 }
 
 fn sweeps_title(retention: &Retention, state: &State) -> String {
