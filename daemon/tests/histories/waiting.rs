@@ -121,7 +121,7 @@ impl Waiting {
                 let asleep = Availability::Asleep { until: self.scene.farm.now() };
                 let availability = if is_on { asleep } else { Availability::Ready };
                 let room_bytes = if self.dice.once_in(3) { 10 } else { ROOM_BYTES };
-                farm.says(agent(number), Condition { availability, room_bytes });
+                farm.says(agent(number), Condition { availability, room_bytes, devices: vec![] });
             }
             (15, ..) => drop(farm.pause_queue(is_on).await.unwrap()),
             (16, ..) => {
