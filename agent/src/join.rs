@@ -7,23 +7,14 @@ use crate::{
     link::{dial, refused},
     state_folder::{StateFolder, write_durably},
 };
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::{
-        Resumption, WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-    version::TLS13,
-};
-use sha2::{Digest, Sha256};
+use rustls::pki_types::CertificateDer;
 use std::{io, sync::Arc, time::Duration};
 use tarpc::{client, context};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tweenfarm_protocol::{
     Timestamp, codec,
     join::{ALPN_JOINING, Fingerprint, Invitation, JoinRefusal, JoinRequest, JoiningClient},
+    pinned,
     service::PROTOCOL_VERSIONS,
 };
 
@@ -59,7 +50,9 @@ pub async fn join(
     address: Option<String>,
 ) -> Result<Membership, JoinError> {
     let key = joining_key(state)?;
-    let (address, stream) = match address.or(invitation.address.clone()) {
+    let address = address.or(invitation.address.clone());
+    let discovered = address.is_none();
+    let (address, stream) = match address {
         Some(address) => {
             let stream = meet(&address, invitation.authority).await;
             let stream = stream.map_err(|sentence| JoinError::Unreachable { address: address.clone(), sentence })?;
@@ -72,7 +65,7 @@ pub async fn join(
         address: address.clone(),
         sentence: "it did not show the authority of the farm".to_owned(),
     })?;
-    let farm = Farm { daemon: address, authority_pem: pem_of(authority) };
+    let farm = Farm { daemon: address, discovered, authority_pem: pinned::certificate_pem(authority) };
 
     let request = JoinRequest {
         protocol: (*PROTOCOL_VERSIONS.start(), *PROTOCOL_VERSIONS.end()),
@@ -124,16 +117,10 @@ async fn look_for(authority: Fingerprint) -> Result<(String, TlsStream<tokio::ne
 
 /// A connection to whoever has the authority with this fingerprint; to anybody else nothing but a greeting is sent.
 async fn meet(address: &str, authority: Fingerprint) -> Result<TlsStream<tokio::net::TcpStream>, String> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(InvitedBy { authority, provider: provider.clone() });
-    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]);
-    let config = config.map_err(|cause| cause.to_string())?;
-    let mut config = config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
-    config.alpn_protocols = vec![ALPN_JOINING.to_vec()];
-    config.resumption = Resumption::disabled();
+    let config = pinned::client_config(authority, None, ALPN_JOINING).map_err(|cause| cause.to_string())?;
     let met = async {
         let stream = dial::connect(address).await?;
-        TlsConnector::from(Arc::new(config)).connect(dial::daemon_name(), stream).await
+        TlsConnector::from(Arc::new(config)).connect(pinned::daemon_name(), stream).await
     };
     let met = tokio::time::timeout(HANDSHAKE, met).await;
     let met = met.map_err(|_| format!("no answer within {} s", HANDSHAKE.as_secs()))?;
@@ -144,63 +131,7 @@ fn authority_among<'a>(
     shown: &'a [CertificateDer<'static>],
     wanted: Fingerprint,
 ) -> Option<&'a CertificateDer<'static>> {
-    shown.iter().find(|certificate| Fingerprint(Sha256::digest(certificate).into()) == wanted)
-}
-
-fn pem_of(certificate: &CertificateDer<'_>) -> String {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let text = STANDARD.encode(certificate);
-    let lines: String = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n").collect();
-    format!("-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n")
-}
-
-/// Believes the authority whose certificate has this fingerprint, which the daemon shows behind its own, and nobody else.
-#[derive(Debug)]
-struct InvitedBy {
-    authority: Fingerprint,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for InvitedBy {
-    fn verify_server_cert(
-        &self,
-        own: &CertificateDer<'_>,
-        behind: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        status: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let matches =
-            |certificate: &&CertificateDer<'_>| Fingerprint(Sha256::digest(certificate).into()) == self.authority;
-        let authority = behind.iter().find(matches).ok_or(CertificateError::ApplicationVerificationFailure)?;
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.clone().into_owned())?;
-        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone()).build();
-        let chain = chain.map_err(|cause| rustls::Error::General(cause.to_string()))?;
-        chain.verify_server_cert(own, &[], name, status, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+    shown.iter().find(|certificate| pinned::fingerprint(certificate) == wanted)
 }
 
 #[cfg(test)]

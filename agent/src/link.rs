@@ -3,10 +3,12 @@
 //! Knows nothing of work: who calls decides what an answer means.
 
 pub mod dial;
+pub mod moved;
 pub mod refused;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 pub use dial::{Dial, NoWay, ToDaemon};
+use moved::Search;
 use std::{
     fmt, io,
     sync::Arc,
@@ -27,6 +29,9 @@ const CALL: Duration = Duration::from_secs(10);
 /// What a long poll may take beyond the time it asked for.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
 const DIAL: Duration = Duration::from_secs(10);
+/// Dials in vain after which the daemon is looked for elsewhere, and again after as many: one that restarts is back by the
+/// first time, and later it is once a minute.
+const DIALS_BEFORE_LOOKING: u32 = 5;
 
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -209,13 +214,13 @@ async fn keep_dialing(
     reset: Arc<Reset>,
     stop: CancellationToken,
 ) {
-    let target = dial.target();
     let mut waits = patience();
-    let mut number = 0;
+    let (mut number, mut in_vain) = (0, 0_u32);
     // What was said last: the same failure once, another one again.
     let mut told = None;
     loop {
         number += 1;
+        let target = dial.target();
         let attempt = tokio::select! {
             attempt = connect(&dial, hello(), number) => attempt,
             () = stop.cancelled() => return,
@@ -223,7 +228,7 @@ async fn keep_dialing(
         match attempt {
             Ok((session, mut connection)) => {
                 tracing::info!(daemon = target, version = session.welcome.daemon_version, "connected to the daemon");
-                told = None;
+                (told, in_vain) = (None, 0);
                 let since = Instant::now();
                 publish.send_replace(Some(session));
                 tokio::select! {
@@ -242,10 +247,27 @@ async fn keep_dialing(
                 }
             }
             Err(cause) => {
+                in_vain = if cause.is_nobody() { in_vain + 1 } else { 0 };
                 let cause = cause.to_string();
                 if told.as_ref() != Some(&cause) {
                     tracing::warn!(daemon = target, cause, "cannot connect to the daemon, trying on");
                     told = Some(cause);
+                }
+                if in_vain > 0 && in_vain.is_multiple_of(DIALS_BEFORE_LOOKING) {
+                    let search = tokio::select! {
+                        search = dial.look_elsewhere() => search,
+                        () = stop.cancelled() => return,
+                    };
+                    match search {
+                        Search::Found(address) => {
+                            tracing::info!(daemon = address, before = target, "the daemon was found elsewhere");
+                            waits = patience();
+                        }
+                        Search::Vain(advice) if in_vain == DIALS_BEFORE_LOOKING => {
+                            tracing::warn!(daemon = target, advice, "the daemon does not answer");
+                        }
+                        Search::Vain(_) | Search::Needless => {}
+                    }
                 }
             }
         }
@@ -264,6 +286,13 @@ enum ConnectError {
     /// The connection broke before hello was answered: why.
     Broke(String),
     Refused(Refusal),
+}
+
+impl ConnectError {
+    /// Whether the daemon may be elsewhere: nobody answered as it does.
+    fn is_nobody(&self) -> bool {
+        matches!(self, ConnectError::Dial(_) | ConnectError::Silent)
+    }
 }
 
 impl fmt::Display for ConnectError {

@@ -9,6 +9,8 @@ pub mod intake;
 pub mod join;
 pub mod operator;
 pub mod output;
+#[cfg(feature = "tls")]
+pub mod pinned;
 pub mod service;
 pub mod task;
 pub mod units;

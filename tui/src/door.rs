@@ -2,17 +2,7 @@
 //! how it is recognised and who comes; to anybody but the daemon it is of, nothing but a greeting is sent.
 
 use crate::client::ClientError;
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-    client::{
-        WebPkiServerVerifier,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
-    crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-    version::TLS13,
-};
-use sha2::{Digest, Sha256};
+use rustls::pki_types::ServerName;
 use std::{
     fmt, io,
     path::{Path, PathBuf},
@@ -24,10 +14,7 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::TlsConnector;
-use tweenfarm_protocol::{
-    join::{DAEMON_NAME, Fingerprint, is_host_and_port},
-    operator::Pass,
-};
+use tweenfarm_protocol::{join::is_host_and_port, operator::Pass, pinned};
 
 /// A daemon that does not shake hands for this long is not there, or not one.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
@@ -116,14 +103,9 @@ impl fmt::Display for Door {
 }
 
 async fn meet(pass: &Pass) -> io::Result<impl Connection + use<>> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
     let host = pass.address.rsplit_once(':').map_or(pass.address.as_str(), |(host, _)| host);
     let host = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
-    let verifier = Arc::new(Recognised { authority: pass.authority, host: host.clone(), provider: provider.clone() });
-    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&TLS13]);
-    let config = config.map_err(io::Error::other)?.dangerous().with_custom_certificate_verifier(verifier);
-    let mut config = config.with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let config = pinned::client_config(pass.authority, Some(host.clone()), b"http/1.1").map_err(io::Error::other)?;
     let stream = TcpStream::connect(&pass.address).await?;
     stream.set_nodelay(true)?;
     TlsConnector::from(Arc::new(config)).connect(host, stream).await
@@ -139,66 +121,10 @@ fn sentence(cause: &io::Error) -> String {
     }
 }
 
-/// Believes the certificate with this fingerprint, and what it vouches for.
-#[derive(Debug)]
-struct Recognised {
-    authority: Fingerprint,
-    host: ServerName<'static>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Recognised {
-    fn verify_server_cert(
-        &self,
-        own: &CertificateDer<'_>,
-        behind: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        status: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let matches =
-            |certificate: &&CertificateDer<'_>| Fingerprint(Sha256::digest(certificate).into()) == self.authority;
-        // One that vouches for itself and is the very one the pass names needs nobody else's word.
-        if matches(&own) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let authority = behind.iter().find(matches).ok_or(CertificateError::ApplicationVerificationFailure)?;
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.clone().into_owned())?;
-        let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone()).build();
-        let chain = chain.map_err(|cause| rustls::Error::General(cause.to_string()))?;
-        // The farm's own authority vouches for one daemon wherever it is; a certificate from files is of a host.
-        let daemon = ServerName::try_from(DAEMON_NAME).map_err(|cause| rustls::Error::General(cause.to_string()))?;
-        let as_daemon = chain.verify_server_cert(own, behind, &daemon, status, now);
-        as_daemon.or_else(|_| chain.verify_server_cert(own, behind, &self.host, status, now))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tweenfarm_protocol::join::Fingerprint;
 
     fn pass() -> Pass {
         let (name, address) = ("ann".into(), "farm.example.org:8091".into());

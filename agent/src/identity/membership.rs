@@ -18,7 +18,8 @@ use std::{
 };
 use tweenfarm_protocol::{
     AgentId, Timestamp,
-    join::{ALPN_AGENTS, Certificate},
+    join::{ALPN_AGENTS, Certificate, Fingerprint},
+    pinned,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +43,11 @@ pub struct Membership {
     pub agent: AgentId,
     /// As it was invited.
     pub name: String,
-    /// Host and port it joined at.
+    /// Host and port where it last was.
     pub daemon: String,
+    /// Whether it was found by looking around in the local network, and may be looked for there again.
+    #[serde(default)]
+    pub discovered: bool,
     authority_pem: String,
     key_pem: String,
     certificate_pem: String,
@@ -60,6 +64,7 @@ impl std::fmt::Debug for Membership {
 /// The farm as an agent that just joined has come to know it.
 pub struct Farm {
     pub daemon: String,
+    pub discovered: bool,
     pub authority_pem: String,
 }
 
@@ -71,9 +76,18 @@ impl Membership {
         certificate: Certificate,
         now: Timestamp,
     ) -> Membership {
-        let Farm { daemon, authority_pem } = farm;
+        let Farm { daemon, discovered, authority_pem } = farm;
         let renew_at = now.plus(certificate.renew_in());
-        Membership { agent, name, daemon, authority_pem, key_pem, certificate_pem: certificate.pem, renew_at }
+        Membership {
+            agent,
+            name,
+            daemon,
+            discovered,
+            authority_pem,
+            key_pem,
+            certificate_pem: certificate.pem,
+            renew_at,
+        }
     }
 
     /// None when the agent never joined.
@@ -111,6 +125,12 @@ impl Membership {
         config.alpn_protocols = vec![ALPN_AGENTS.to_vec()];
         config.resumption = Resumption::disabled();
         Ok(config)
+    }
+
+    /// By which the farm is recognised.
+    pub fn authority(&self) -> Option<Fingerprint> {
+        let authority = CertificateDer::from_pem_slice(self.authority_pem.as_bytes()).ok()?;
+        Some(pinned::fingerprint(&authority))
     }
 
     /// What a fresh certificate is asked for with.
@@ -156,7 +176,18 @@ impl Current {
         let renewed = self.get().renewed(certificate, now);
         renewed.tls()?;
         renewed.write(&self.path)?;
-        *self.membership.lock().unwrap_or_else(PoisonError::into_inner) = renewed;
+        self.replace(renewed);
         Ok(())
+    }
+
+    /// The daemon is at another address from now on. Dialed even where it cannot be written down.
+    pub fn moved(&self, daemon: String) -> Result<(), MembershipError> {
+        let moved = Membership { daemon, ..self.get() };
+        self.replace(moved.clone());
+        moved.write(&self.path)
+    }
+
+    fn replace(&self, membership: Membership) {
+        *self.membership.lock().unwrap_or_else(PoisonError::into_inner) = membership;
     }
 }

@@ -1,11 +1,11 @@
 use super::*;
-use crate::testing::eventually;
+use crate::{discovery::FoundDaemon, link::moved::first_of_ours, testing::eventually};
 use futures::StreamExt;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
     KeyPair,
 };
-use rustls::{ServerConfig, pki_types::PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivatePkcs8KeyDer, version::TLS13};
 use std::sync::Mutex;
 use tarpc::{
     context::Context,
@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tweenfarm_protocol::{
     AgentId,
-    join::{Certificate, DAEMON_NAME, InviteSecret, Joined, Joining},
+    join::{ALPN_AGENTS, Certificate, DAEMON_NAME, InviteSecret, Joined, Joining},
 };
 
 /// A daemon that lets everybody join, and notes who shook hands with it and what they asked.
@@ -78,7 +78,7 @@ impl Host {
                 PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
             )
             .unwrap();
-        config.alpn_protocols = vec![ALPN_JOINING.to_vec()];
+        config.alpn_protocols = vec![ALPN_JOINING.to_vec(), ALPN_AGENTS.to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let noted: Arc<Mutex<Noted>> = Arc::default();
@@ -101,7 +101,7 @@ impl Host {
                 }
             }
         });
-        Host { address, authority: Fingerprint(Sha256::digest(&authority).into()), noted }
+        Host { address, authority: pinned::fingerprint(&authority), noted }
     }
 
     fn invitation(&self, authority: Fingerprint) -> Invitation {
@@ -154,4 +154,43 @@ async fn a_join_whose_answer_was_lost_is_tried_again_with_the_same_key() {
     });
     let keys: Vec<_> = keys.collect();
     assert!(keys.len() == 2 && keys[0] == keys[1], "{} requests", keys.len());
+}
+
+#[tokio::test]
+async fn of_all_that_answer_in_a_network_only_the_farm_that_was_joined_is_found_again() {
+    let (ours, other, folder) = (Host::start().await, Host::start().await, tempfile::tempdir().unwrap());
+    let state = StateFolder::open(folder.path()).unwrap();
+    let joined = join(&state, &ours.invitation(ours.authority), None).await.unwrap();
+    assert!(!joined.discovered, "its address was said: only a person says another one");
+    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let found = |addresses: &[&String], authority: Option<Fingerprint>| FoundDaemon {
+        name: "tweenfarm on host".to_owned(),
+        addresses: addresses.iter().map(|address| (*address).clone()).collect(),
+        authority: authority.map(|authority| authority.to_string()),
+    };
+    // One that is not there, one that lies about its authority, one that says nothing of it.
+    let liars = [found(&[&gone, &other.address], Some(ours.authority)), found(&[&other.address], None)];
+    assert_eq!(first_of_ours(&joined, &liars).await, None);
+    eventually("both tried to shake hands", || other.noted.lock().unwrap().handshakes.len() == 2).await;
+    assert!(other.noted.lock().unwrap().handshakes.iter().all(Result::is_err), "nothing but a greeting was sent");
+    let all = [found(&[&other.address], Some(other.authority)), found(&[&gone, &ours.address], Some(ours.authority))];
+    assert_eq!(first_of_ours(&joined, &all).await, Some(ours.address.clone()));
+}
+
+#[test]
+fn where_the_daemon_is_now_is_kept_and_the_membership_of_an_earlier_release_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("membership.json");
+    let farm = Farm { daemon: "192.0.2.7:8090".into(), discovered: true, authority_pem: String::new() };
+    let certificate = Certificate { pem: String::new(), expires_in_seconds: 900 };
+    let who = (AgentId(uuid::Uuid::from_u128(5)), "gpu-1".to_owned());
+    let membership = Membership::new(who, farm, String::new(), certificate, Timestamp(0));
+    membership.write(&path).unwrap();
+    membership::Current::new(path.clone(), membership).moved("192.0.2.8:8090".into()).unwrap();
+    let kept = Membership::read(&path).unwrap().unwrap();
+    assert_eq!((kept.daemon.as_str(), kept.discovered), ("192.0.2.8:8090", true));
+    let earlier = std::fs::read_to_string(&path).unwrap().replace("  \"discovered\": true,\n", "");
+    assert!(!earlier.contains("discovered"), "{earlier}");
+    std::fs::write(&path, earlier).unwrap();
+    assert!(!Membership::read(&path).unwrap().unwrap().discovered);
 }

@@ -1,11 +1,11 @@
 //! Ways to the daemon: its socket on its own machine, TLS from any other.
 
+use super::moved::{self, Search};
 use crate::{
     config::{Config, DaemonAt},
     identity::membership::{Current, Membership, MembershipError},
     state_folder,
 };
-use rustls::pki_types::ServerName;
 use std::{
     io,
     path::PathBuf,
@@ -18,17 +18,21 @@ use tokio::{
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tweenfarm_protocol::join::DAEMON_NAME;
+use tweenfarm_protocol::pinned::daemon_name;
 
 /// How the agent reaches the daemon.
 pub trait Dial: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
     fn dial(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-    /// Where it dials, for the log.
+    /// Where it dials now, for the log.
     fn target(&self) -> String;
     /// Who the agent is there, when it joined; none where it may call itself what it likes.
     fn member(&self) -> Option<Current> {
         None
+    }
+    /// After dials in vain; where the daemon is found is where the next one goes.
+    fn look_elsewhere(&self) -> impl Future<Output = Search> + Send {
+        std::future::ready(Search::Needless)
     }
 }
 
@@ -50,8 +54,9 @@ pub enum NoWay {
 pub enum ToDaemon {
     /// The daemon's socket: who may open it is its business.
     Local(PathBuf),
-    /// Over TLS, both sides showing who they are. The address is only where to look.
-    Joined { address: String, current: Current },
+    /// Over TLS, both sides showing who they are. The address is only where to look: where the configuration says, or
+    /// where the daemon was last.
+    Joined { address: Option<String>, current: Current },
 }
 
 impl ToDaemon {
@@ -64,11 +69,9 @@ impl ToDaemon {
         match (&config.daemon, membership) {
             (DaemonAt::Address(address), None) => Err(NoWay::NotJoined(address.clone())),
             (DaemonAt::Address(address), Some(membership)) => {
-                Ok(ToDaemon::Joined { address: address.clone(), current: Current::new(path, membership) })
+                Ok(ToDaemon::Joined { address: Some(address.clone()), current: Current::new(path, membership) })
             }
-            (_, Some(membership)) => {
-                Ok(ToDaemon::Joined { address: membership.daemon.clone(), current: Current::new(path, membership) })
-            }
+            (_, Some(membership)) => Ok(ToDaemon::Joined { address: None, current: Current::new(path, membership) }),
             (_, None) => Ok(ToDaemon::Local(LOCAL_SOCKET.into())),
         }
     }
@@ -80,19 +83,14 @@ impl Dial for ToDaemon {
     async fn dial(&self) -> io::Result<Stream> {
         match self {
             ToDaemon::Local(socket) => Ok(Stream::Local(UnixStream::connect(socket).await?)),
-            ToDaemon::Joined { address, current } => {
-                let config = current.get().tls().map_err(io::Error::other)?;
-                let stream = connect(address).await?;
-                let stream = TlsConnector::from(Arc::new(config)).connect(daemon_name(), stream).await?;
-                Ok(Stream::Tls(Box::new(stream)))
-            }
+            ToDaemon::Joined { current, .. } => Ok(Stream::Tls(Box::new(meet(&self.target(), &current.get()).await?))),
         }
     }
 
     fn target(&self) -> String {
         match self {
             ToDaemon::Local(socket) => socket.display().to_string(),
-            ToDaemon::Joined { address, .. } => address.clone(),
+            ToDaemon::Joined { address, current } => address.clone().unwrap_or_else(|| current.get().daemon),
         }
     }
 
@@ -102,6 +100,30 @@ impl Dial for ToDaemon {
             ToDaemon::Joined { current, .. } => Some(current.clone()),
         }
     }
+
+    async fn look_elsewhere(&self) -> Search {
+        let (address, current) = match self {
+            ToDaemon::Local(_) => return Search::Needless,
+            ToDaemon::Joined { address, current } => (address, current),
+        };
+        let membership = current.get();
+        if address.is_some() || !membership.discovered {
+            return moved::not_looked_for();
+        }
+        let search = moved::look_for(&membership).await;
+        if let Search::Found(address) = &search
+            && let Err(cause) = current.moved(address.clone())
+        {
+            tracing::warn!(%cause, "where the daemon is now is forgotten with the next start");
+        }
+        search
+    }
+}
+
+/// A connection to whoever proves to be of the farm that was joined; anybody else learns nothing of this agent.
+pub async fn meet(address: &str, membership: &Membership) -> io::Result<TlsStream<TcpStream>> {
+    let config = membership.tls().map_err(io::Error::other)?;
+    TlsConnector::from(Arc::new(config)).connect(daemon_name(), connect(address).await?).await
 }
 
 /// TCP to a daemon. Calls are small and answered at once, so waiting to fill a packet only delays them; a daemon whose
@@ -110,11 +132,6 @@ pub async fn connect(address: &str) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-/// The farm's authority vouches for one daemon, so that its certificate needs no host name.
-pub fn daemon_name() -> ServerName<'static> {
-    ServerName::try_from(DAEMON_NAME).expect("the daemon's name is a plain word")
 }
 
 pub enum Stream {

@@ -4,7 +4,7 @@ use crate::{
     run::give_back_forgotten,
     testing::{
         daemon::{Daemon, agent},
-        eventually, lease,
+        eventually, job, lease,
     },
 };
 use tweenfarm_protocol::task::{Failure, FailureClass};
@@ -83,9 +83,9 @@ async fn the_last_calls_pass_after_the_stop() {
 async fn a_lease_is_renewed_with_its_progress_until_the_daemon_calls_it_over() {
     let daemon = Daemon::start().await;
     let stop = CancellationToken::new();
-    let leases = Leases::new(daemon.link(&stop));
+    let leases = Leases::new(daemon.link(&stop), agent());
     daemon.book().leased.insert(lease(1));
-    let kept = leases.keep(lease(1));
+    let kept = leases.keep(lease(1), job(1), "segment 0..4", None);
     let progress = Progress { frames_done: 5, frames_total: 9 };
     kept.set_progress(progress);
     eventually("the progress was told", || daemon.book().renewals.contains(&(lease(1), progress))).await;
@@ -98,9 +98,9 @@ async fn a_lease_is_renewed_with_its_progress_until_the_daemon_calls_it_over() {
 async fn a_lease_is_not_lost_while_the_daemon_is_away() {
     let mut daemon = Daemon::start().await;
     let stop = CancellationToken::new();
-    let leases = Leases::new(daemon.link(&stop));
+    let leases = Leases::new(daemon.link(&stop), agent());
     daemon.book().leased.insert(lease(1));
-    let kept = leases.keep(lease(1));
+    let kept = leases.keep(lease(1), job(1), "segment 0..4", None);
     eventually("it was renewed", || !daemon.book().renewals.is_empty()).await;
     daemon.kill();
     let before = daemon.book().renewals.len();
@@ -115,10 +115,45 @@ async fn leases_that_nobody_works_on_are_given_back_after_hello() {
     daemon.book().leased.extend([lease(1), lease(2)]);
     let stop = CancellationToken::new();
     let link = daemon.link(&stop);
-    let leases = Leases::new(link.clone());
-    let _kept = leases.keep(lease(1));
+    let leases = Leases::new(link.clone(), agent());
+    let _kept = leases.keep(lease(1), job(1), "segment 0..4", None);
     let _giving = AbortOnDropHandle::new(tokio::spawn(give_back_forgotten(link, leases.clone())));
     eventually("one came back", || !daemon.book().given_back.is_empty()).await;
     assert_eq!(daemon.book().given_back, [lease(2)]);
     assert!(daemon.book().leased.contains(&lease(1)));
+}
+
+/// Dials nowhere until it has looked around.
+struct Moving {
+    now: std::sync::Mutex<String>,
+    found_at: String,
+}
+
+impl Dial for Moving {
+    type Stream = tokio::net::TcpStream;
+
+    async fn dial(&self) -> io::Result<Self::Stream> {
+        let address = self.target();
+        dial::connect(&address).await
+    }
+
+    fn target(&self) -> String {
+        self.now.lock().unwrap().clone()
+    }
+
+    async fn look_elsewhere(&self) -> Search {
+        self.now.lock().unwrap().clone_from(&self.found_at);
+        Search::Found(self.found_at.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_does_not_answer_is_looked_for_and_dialed_where_it_is_found() {
+    let daemon = Daemon::start().await;
+    let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let stop = CancellationToken::new();
+    let dial = Moving { now: std::sync::Mutex::new(gone), found_at: daemon.address.clone() };
+    let link = Link::start(dial, crate::testing::daemon::hello, stop.clone());
+    assert_eq!(link.next_task(0, NOW, agent()).await.unwrap(), None);
+    stop.cancel();
 }

@@ -5,13 +5,11 @@ use crate::{
     model::Agent,
     private_file::{self, PrivateFileError},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
-use sha2::{Digest, Sha256};
 use std::{
     iter,
     path::{Path, PathBuf},
@@ -20,7 +18,10 @@ use std::{
 use tweenfarm_protocol::{
     Timestamp,
     join::{Certificate, DAEMON_NAME, Fingerprint},
+    pinned,
 };
+
+pub use tweenfarm_protocol::pinned::fingerprint;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Longer than any farm of one authority will stand: every agent has its hash, and a new one means joining anew.
@@ -117,11 +118,13 @@ impl Authority {
         &self.certificate
     }
 
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        ends_at(&self.certificate)
+    }
+
     /// For programs that take certificates as files.
     pub fn certificate_pem(&self) -> String {
-        let text = STANDARD.encode(&self.certificate);
-        let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line) + "\n");
-        format!("-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", lines.collect::<String>())
+        pinned::certificate_pem(&self.certificate)
     }
 
     /// `hosts` are names and addresses that whoever does not know the daemon's one name may call it by.
@@ -191,8 +194,10 @@ fn serial() -> SerialNumber {
     SerialNumber::from_slice(&bytes)
 }
 
-pub fn fingerprint(bytes: &[u8]) -> Fingerprint {
-    Fingerprint(Sha256::digest(bytes).into())
+/// The last moment of a certificate's life; none where it cannot be read.
+pub fn ends_at(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    let (_, read) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    read.validity().not_after.timestamp().checked_mul(1_000_000).map(Timestamp)
 }
 
 /// The fingerprint of the public key in a certificate.
