@@ -9,12 +9,14 @@ use std::{
 };
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tweenfarm_protocol::{LeaseId, service::Renewal, task::Progress};
+use tracing::{Instrument, Span};
+use tweenfarm_protocol::{AgentId, JobId, LeaseId, service::Renewal, task::Progress};
 
 /// All leases this agent works on or has results of; cheap to clone.
 #[derive(Clone)]
 pub struct Leases {
     link: Link,
+    agent: AgentId,
     in_hand: Arc<Mutex<HashSet<LeaseId>>>,
 }
 
@@ -24,22 +26,26 @@ pub struct KeptLease {
     progress: watch::Sender<Progress>,
     lost: CancellationToken,
     leases: Leases,
+    span: Span,
     _renewing: AbortOnDropHandle<()>,
 }
 
 impl Leases {
-    pub fn new(link: Link) -> Leases {
-        Leases { link, in_hand: Arc::default() }
+    pub fn new(link: Link, agent: AgentId) -> Leases {
+        Leases { link, agent, in_hand: Arc::default() }
     }
 
-    /// Takes a lease in hand and renews it from now on.
-    pub fn keep(&self, id: LeaseId) -> KeptLease {
+    /// Takes a lease in hand and renews it from now on. `piece` is the part of the job it is of, in the daemon's words;
+    /// `worker` has it, or a delivery of an earlier run.
+    pub fn keep(&self, id: LeaseId, job: JobId, piece: &str, worker: Option<u32>) -> KeptLease {
         self.in_hand().insert(id);
         let (progress, seen) = watch::channel(Progress::default());
         let lost = CancellationToken::new();
-        let renewing = tokio::spawn(keep_renewing(self.link.clone(), id, seen, lost.clone()));
-        let renewing = AbortOnDropHandle::new(renewing);
-        KeptLease { id, progress, lost, leases: self.clone(), _renewing: renewing }
+        // At any level of the log: a warning needs the ids most.
+        let span = tracing::error_span!("task", agent = %self.agent, worker, %job, segment = %piece, lease = %id);
+        let renewing = keep_renewing(self.link.clone(), id, seen, lost.clone()).instrument(span.clone());
+        let renewing = AbortOnDropHandle::new(tokio::spawn(renewing));
+        KeptLease { id, progress, lost, leases: self.clone(), span, _renewing: renewing }
     }
 
     /// Those of `held` (the daemon's view) that nobody here works on: they are to be given back.
@@ -56,6 +62,11 @@ impl Leases {
 impl KeptLease {
     pub fn id(&self) -> LeaseId {
         self.id
+    }
+
+    /// In it every line of the log has the ids of agent, job, segment and lease.
+    pub fn span(&self) -> Span {
+        self.span.clone()
     }
 
     /// What the next renewal tells.
@@ -87,11 +98,11 @@ async fn keep_renewing(link: Link, lease: LeaseId, progress: watch::Receiver<Pro
         match link.renew(lease, latest).await {
             Ok(Renewal::Kept) => {}
             Ok(Renewal::Lost) => {
-                tracing::info!(%lease, "the lease is over");
+                tracing::info!("the lease is over");
                 lost.cancel();
                 return;
             }
-            Err(cause) => tracing::debug!(%lease, %cause, "a renewal failed, trying on"),
+            Err(cause) => tracing::debug!(%cause, "a renewal failed, trying on"),
         }
     }
 }

@@ -22,7 +22,8 @@ pub fn start(settings: &LogSettings) -> Filter {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colours);
     let lines = match settings.format {
         LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().boxed(),
+        // Ids of a task under way are in `span`.
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
     tracing_subscriber::registry().with(filter).with(lines).init();
     Filter(handle)

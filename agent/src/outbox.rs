@@ -21,6 +21,7 @@ use std::{
 };
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
 use tweenfarm_protocol::{
     JobId, LeaseId,
     service::{Receipt, Refusal},
@@ -53,6 +54,9 @@ enum Record {
 pub struct Entry {
     pub lease: LeaseId,
     pub job: JobId,
+    /// The part of the job it is of, for the log; an earlier release did not say.
+    #[serde(default)]
+    pub piece: String,
     pub outcome: Outcome,
     /// Where the file goes; none for a failure, which has no file.
     pub deliver: Option<Deliver>,
@@ -121,8 +125,8 @@ impl Outbox {
             }),
         };
         for entry in entries {
-            tracing::info!(lease = %entry.lease, job = %entry.job, "delivering what an earlier run finished");
-            let lease = leases.keep(entry.lease);
+            let lease = leases.keep(entry.lease, entry.job, &entry.piece, None);
+            lease.span().in_scope(|| tracing::info!("delivering what an earlier run finished"));
             outbox.start_delivery(entry, lease);
         }
         Ok(outbox)
@@ -168,7 +172,8 @@ impl Outbox {
 
     fn start_delivery(&self, entry: Entry, lease: KeptLease) {
         let inner = self.inner.clone();
-        self.inner.deliveries.spawn(inner.deliver(entry, lease));
+        let span = lease.span();
+        self.inner.deliveries.spawn(inner.deliver(entry, lease).instrument(span));
     }
 }
 
@@ -212,7 +217,7 @@ impl Inner {
             let step = tokio::select! {
                 () = self.stop.cancelled() => return,
                 () = lease.lost() => {
-                    tracing::info!(lease = %entry.lease, "the lease of a finished result is over, deleting it");
+                    tracing::info!("the lease of a finished result is over, deleting it");
                     Step::Settled
                 }
                 step = self.attempt(&entry, &mut delivery) => step,
@@ -224,14 +229,14 @@ impl Inner {
                 }
                 Step::Passing(why) => {
                     tries += 1;
-                    tracing::warn!(lease = %entry.lease, why, tries, "a result is not delivered yet, trying on");
+                    tracing::warn!(why, tries, "a result is not delivered yet, trying on");
                     if tries >= TRIES_MAX && !delivery.is_done {
                         self.give_up(&mut entry, &mut delivery, FailureClass::Resource, why).await;
                     }
                 }
                 Step::Refused(why) => {
                     refusals += 1;
-                    tracing::warn!(lease = %entry.lease, why, refusals, "a result was refused, trying on");
+                    tracing::warn!(why, refusals, "a result was refused, trying on");
                     if refusals >= REFUSALS_MAX {
                         self.give_up(&mut entry, &mut delivery, FailureClass::Resource, why).await;
                     }
@@ -263,11 +268,11 @@ impl Inner {
         }
         match self.link.report(entry.lease, entry.outcome.clone()).await {
             Ok(Receipt::Accepted) => {
-                tracing::info!(lease = %entry.lease, job = %entry.job, "reported");
+                tracing::info!("reported");
                 Step::Settled
             }
             Ok(Receipt::Stale) => {
-                tracing::info!(lease = %entry.lease, job = %entry.job, "the report came too late, deleting its result");
+                tracing::info!("the report came too late, deleting its result");
                 Step::Settled
             }
             Err(LinkError::Refused(refusal @ Refusal::NotDelivered)) if entry.deliver.is_some() => {
@@ -283,7 +288,7 @@ impl Inner {
         if entry.deliver.is_none() {
             return;
         }
-        tracing::error!(lease = %entry.lease, why, "giving up on delivering a result");
+        tracing::error!(why, "giving up on delivering a result");
         let message = format!("the finished frames could not be uploaded: {why}");
         entry.outcome = Outcome::Failed(Failure::new(class, message));
         entry.deliver = None;
@@ -292,7 +297,7 @@ impl Inner {
         let stored = tokio::task::spawn_blocking(move || inner.store(&noted, None)).await;
         if let Err(cause) = stored.expect("writing a record does not panic") {
             // Then a restart tries to deliver again, which is harmless.
-            tracing::warn!(lease = %entry.lease, %cause, "cannot note the failed delivery in the outbox");
+            tracing::warn!(%cause, "cannot note the failed delivery in the outbox");
         }
     }
 

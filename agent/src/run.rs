@@ -97,7 +97,7 @@ pub async fn run(
     };
     let link = Link::start(dial, hello, halt.stop.clone());
     let renewing = member.map(|member| AbortOnDropHandle::new(tokio::spawn(keep_renewing(link.clone(), member))));
-    let leases = Leases::new(link.clone());
+    let leases = Leases::new(link.clone(), agent);
     let outbox = Outbox::open(&state.outbox(), link.clone(), &leases, transfer, Patience::default())
         .map_err(RunError::Folder)?;
 

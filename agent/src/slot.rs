@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use tweenfarm_protocol::{
     AgentId, LeaseId,
     service::{NEXT_TASK_WAIT_MS_MAX, Refusal},
@@ -109,8 +110,10 @@ impl Slot {
             };
             match answer {
                 Ok(Some(task)) => {
-                    let lease = self.leases.keep(task.lease);
-                    self.work(task, lease).await;
+                    let piece = piece_of(&task.work);
+                    let lease = self.leases.keep(task.lease, task.job, &piece, Some(self.index));
+                    let span = lease.span();
+                    self.work(task, piece, lease).instrument(span).await;
                 }
                 Ok(None) => {}
                 Err(LinkError::Stopped) => break,
@@ -160,14 +163,9 @@ impl Slot {
         }
     }
 
-    async fn work(&mut self, task: Task, lease: KeptLease) {
-        let (piece, deliver) = match &task.work {
-            Work::Render(work) => (format!("segment {}", work.slots), &work.deliver),
-            Work::Join(work) => ("join".to_owned(), &work.deliver),
-            Work::Mark(work) => ("mark".to_owned(), &work.deliver),
-        };
-        tracing::info!(worker = self.index, job = %task.job, lease = %task.lease, %piece, "task taken");
-        let output = self.scratch.join(output_name(task.lease, deliver));
+    async fn work(&mut self, task: Task, piece: String, lease: KeptLease) {
+        tracing::info!("task taken");
+        let output = self.scratch.join(output_name(task.lease, deliver_of(&task.work)));
         let (stop, gate) = (self.halt.stop.clone(), self.gate.clone());
         let end = tokio::select! {
             outcome = self.outcome(&task, &lease, &output) => End::Outcome(outcome),
@@ -176,7 +174,7 @@ impl Slot {
             () = gate.closed() => End::Yielded,
         };
         match end {
-            End::Outcome(outcome) => self.hand_over(task, outcome, &output, lease).await,
+            End::Outcome(outcome) => self.hand_over((task, piece), outcome, &output, lease).await,
             End::Lost => self.worker.interrupt().await,
             End::Stopped | End::Yielded => {
                 self.worker.kill().await;
@@ -187,26 +185,30 @@ impl Slot {
         let _ = tokio::fs::remove_file(&output).await;
     }
 
-    async fn hand_over(&self, task: Task, outcome: Outcome, output: &Path, lease: KeptLease) {
+    async fn hand_over(&self, (task, piece): (Task, String), outcome: Outcome, output: &Path, lease: KeptLease) {
         let (deliver, file) = match &outcome {
-            Outcome::Done(_) => (Some(deliver_of(task.work)), Some(output.to_owned())),
+            Outcome::Done(Delivered { size_bytes, facts, .. }) => {
+                let RenderFacts { frames, frames_made, elapsed_ms, device, .. } = facts;
+                tracing::info!(frames, frames_made, size_bytes, elapsed_ms, device, "task done");
+                (Some(deliver_of(&task.work).clone()), Some(output.to_owned()))
+            }
             Outcome::Failed(failure) => {
-                tracing::warn!(job = %task.job, lease = %task.lease, class = ?failure.class, %failure, "task failed");
+                tracing::warn!(class = ?failure.class, %failure, "task failed");
                 (None, None)
             }
         };
-        let entry = Entry { lease: task.lease, job: task.job, outcome, deliver };
+        let entry = Entry { lease: task.lease, job: task.job, piece, outcome, deliver };
         if let Err(cause) = self.outbox.put(entry, file, lease).await {
             // The lease runs out, or is given back after the next hello: the task is done again.
-            tracing::error!(lease = %task.lease, %cause, "a finished result could not be kept");
+            tracing::error!(%cause, "a finished result could not be kept");
         }
     }
 
     async fn give_back(&self, lease: &KeptLease) {
         match tokio::time::timeout(GIVE_BACK, self.link.give_back(lease.id())).await {
-            Ok(Ok(_)) => tracing::info!(lease = %lease.id(), "lease given back"),
-            Ok(Err(cause)) => tracing::warn!(lease = %lease.id(), %cause, "cannot give a lease back, it runs out"),
-            Err(_) => tracing::warn!(lease = %lease.id(), "the daemon does not answer, the lease runs out"),
+            Ok(Ok(_)) => tracing::info!("lease given back"),
+            Ok(Err(cause)) => tracing::warn!(%cause, "cannot give a lease back, it runs out"),
+            Err(_) => tracing::warn!("the daemon does not answer, the lease runs out"),
         }
     }
 
@@ -289,11 +291,20 @@ fn check_frames(work: &Work, facts: &RenderFacts) -> Result<(), Failure> {
     Err(Failure::new(FailureClass::Internal, message))
 }
 
-fn deliver_of(work: Work) -> Deliver {
+fn deliver_of(work: &Work) -> &Deliver {
     match work {
-        Work::Render(work) => work.deliver,
-        Work::Join(work) => work.deliver,
-        Work::Mark(work) => work.deliver,
+        Work::Render(work) => &work.deliver,
+        Work::Join(work) => &work.deliver,
+        Work::Mark(work) => &work.deliver,
+    }
+}
+
+/// The part of the job, as the daemon calls it.
+fn piece_of(work: &Work) -> String {
+    match work {
+        Work::Render(work) => format!("segment {}", work.slots),
+        Work::Join(_) => "join".to_owned(),
+        Work::Mark(_) => "mark".to_owned(),
     }
 }
 

@@ -10,13 +10,13 @@ pub struct Filter(reload::Handle<EnvFilter, Registry>);
 
 impl Filter {
     pub fn set(&self, filter: &str) -> anyhow::Result<()> {
-        Ok(self.0.reload(EnvFilter::try_new(filter)?)?)
+        Ok(self.0.reload(self::filter(filter)?)?)
     }
 }
 
 /// Starts logging for the whole process. Called once, by `main`.
 pub fn start(config: &LogConfig) -> anyhow::Result<Filter> {
-    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&config.filter)?);
+    let (filter, handle) = reload::Layer::new(filter(&config.filter)?);
     // Colours are for a terminal: in a file or a journal they are noise.
     let coloured = std::io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(coloured);
@@ -26,4 +26,11 @@ pub fn start(config: &LogConfig) -> anyhow::Result<Filter> {
     };
     tracing_subscriber::registry().with(filter).with(lines).try_init()?;
     Ok(Filter(handle))
+}
+
+/// tarpc's spans around calls say nothing that the lines in them do not; that a connection broke in the middle, as that of an
+/// agent that was killed may, is told by the line that the agent left, and of strangers it is no warning.
+fn filter(text: &str) -> anyhow::Result<EnvFilter> {
+    let filter = EnvFilter::try_new(text)?;
+    Ok(if text.contains("tarpc") { filter } else { filter.add_directive("tarpc=error".parse()?) })
 }

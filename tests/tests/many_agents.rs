@@ -49,7 +49,7 @@ async fn ends_well(farm: &mut Farm, client: &Client, submitted: &Submitted) {
 fn times_taken(farm: &Farm) -> BTreeMap<u64, u32> {
     let mut taken = BTreeMap::new();
     for line in farm.agent_logs().expect("the logs").lines().filter(|line| line.contains("task taken")) {
-        let Some((_, slots)) = line.split_once("piece=segment ") else { continue };
+        let Some((_, slots)) = line.split_once("segment=segment ") else { continue };
         let (first, rest) = slots.split_once("..").expect("a range of slots");
         let end = rest.split(|letter: char| !letter.is_ascii_digit()).next().expect("its end");
         for slot in first.parse().expect("a slot")..end.parse::<u64>().expect("a slot") {

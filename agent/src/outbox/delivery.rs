@@ -60,7 +60,7 @@ impl Delivery {
             }
             // Nobody waits for it: there is nothing to report either.
             Some(Placement::Over) => {
-                tracing::info!(lease = %entry.lease, job = %entry.job, "the lease of a finished result is over: deleting it");
+                tracing::info!("the lease of a finished result is over: deleting it");
                 return Err(Step::Settled);
             }
             Some(Placement::There) => {}

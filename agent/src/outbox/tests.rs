@@ -1,5 +1,9 @@
 use super::*;
-use crate::testing::{blob_store::BlobStore, daemon::Daemon, eventually, lease, sha256};
+use crate::testing::{
+    blob_store::BlobStore,
+    daemon::{Daemon, agent},
+    eventually, job, lease, sha256,
+};
 use std::collections::VecDeque;
 use tweenfarm_protocol::{
     service::{PLACEMENTS_SINCE, Placement},
@@ -21,7 +25,7 @@ impl Fixture {
     async fn new() -> Fixture {
         let (store, daemon, stop) = (BlobStore::start().await, Daemon::start().await, CancellationToken::new());
         let link = daemon.link(&stop);
-        let leases = Leases::new(link.clone());
+        let leases = Leases::new(link.clone(), agent());
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("outbox")).unwrap();
         daemon.book().leased.insert(lease(1));
@@ -38,13 +42,22 @@ impl Fixture {
     fn entry(&self) -> Entry {
         let done = Delivered { size_bytes: FILE.len() as u64, sha256: sha256(FILE), facts: RenderFacts::default() };
         let deliver = Deliver { url: self.store.url("out"), content_type: "video/mp4".to_owned() };
-        Entry { lease: lease(1), job: JobId(uuid::Uuid::nil()), outcome: Outcome::Done(done), deliver: Some(deliver) }
+        Entry {
+            lease: lease(1),
+            job: job(1),
+            piece: String::new(),
+            outcome: Outcome::Done(done),
+            deliver: Some(deliver),
+        }
     }
 
     async fn put(&self, outbox: &Outbox) {
         let file = self.folder.path().join("file");
         fs::write(&file, FILE).unwrap();
-        outbox.put(self.entry(), Some(file.clone()), self.leases.keep(lease(1))).await.unwrap();
+        outbox
+            .put(self.entry(), Some(file.clone()), self.leases.keep(lease(1), job(1), "segment 0..4", None))
+            .await
+            .unwrap();
         assert!(!file.exists(), "the outbox takes the file over");
     }
 
@@ -178,7 +191,11 @@ async fn a_failure_is_kept_and_reported_like_a_result() {
     let fixture = Fixture::new().await;
     let failure = Failure::new(FailureClass::Input, "the clip is cut off".to_owned());
     let entry = Entry { outcome: Outcome::Failed(failure), deliver: None, ..fixture.entry() };
-    fixture.outbox().put(entry.clone(), None, fixture.leases.keep(lease(1))).await.unwrap();
+    fixture
+        .outbox()
+        .put(entry.clone(), None, fixture.leases.keep(lease(1), job(1), "segment 0..4", None))
+        .await
+        .unwrap();
     fixture.is_settled().await;
     assert_eq!((fixture.store.puts(), fixture.daemon.book().reports.clone()), (0, vec![(lease(1), entry.outcome)]));
 }
@@ -198,10 +215,12 @@ async fn a_file_without_a_record_is_swept_and_a_damaged_record_is_set_aside() {
 }
 
 #[test]
-fn a_record_of_this_release_stays_readable() {
-    let text = r#"{"version":"1","lease":"00000000-0000-0000-0000-000000000001","job":"00000000-0000-0000-0000-000000000000","outcome":{"Failed":{"class":"Worker","message":"m"}},"deliver":null}"#;
+fn a_record_of_this_release_stays_readable_as_does_one_that_does_not_say_of_what_it_is() {
+    let text = r#"{"version":"1","lease":"00000000-0000-0000-0000-000000000001","job":"00000000-0000-0000-0000-000000000000","piece":"join","outcome":{"Failed":{"class":"Worker","message":"m"}},"deliver":null}"#;
     let record: Record = serde_json::from_str(text).unwrap();
     assert_eq!(serde_json::to_string(&record).unwrap(), text);
+    let Record::V1(earlier) = serde_json::from_str(&text.replace(r#""piece":"join","#, "")).unwrap();
+    assert_eq!(Record::V1(Entry { piece: "join".to_owned(), ..earlier }), record);
 }
 
 fn at(url: String) -> Presigned {

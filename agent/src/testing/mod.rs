@@ -31,6 +31,10 @@ pub fn lease(number: u128) -> LeaseId {
     LeaseId(uuid::Uuid::from_u128(number))
 }
 
+pub fn job(number: u128) -> JobId {
+    JobId(uuid::Uuid::from_u128(number))
+}
+
 pub fn fetch(url: String, bytes: &[u8]) -> Fetch {
     Fetch { url, size_bytes: bytes.len() as u64, sha256: sha256(bytes) }
 }
@@ -49,5 +53,5 @@ pub fn plan(slot_count: u64) -> OutputPlan {
 pub fn render_task(number: u128, source: Fetch, put_url: String, slots: u64) -> Task {
     let deliver = Deliver { url: put_url, content_type: "video/mp4".to_owned() };
     let work = RenderWork { source, plan: plan(slots), slots: SlotRange::new(0, slots), deliver };
-    Task { lease: lease(number), job: JobId(uuid::Uuid::from_u128(number)), lease_ms: 60_000, work: Work::Render(work) }
+    Task { lease: lease(number), job: job(number), lease_ms: 60_000, work: Work::Render(work) }
 }

@@ -128,8 +128,8 @@ impl Board {
             LeaseEnd::Failed { blames: false } => {}
             LeaseEnd::Failed { blames: true } => {
                 if let Some(until) = self.breakers.failed(worker, work, (held.job, slots), now) {
-                    let (agent, worker, until) = (held.agent, held.worker, until.to_iso_seconds());
-                    tracing::warn!(%lease, %agent, worker, ?work, until, "a worker failed again and again, it rests");
+                    let (job, agent, worker, until) = (held.job, held.agent, held.worker, until.to_iso_seconds());
+                    tracing::warn!(%job, %lease, %agent, worker, ?work, until, "a worker failed again and again, it rests");
                 }
             }
             LeaseEnd::GivenBack(job) => self.queue.given_back(&job, held.spot),

@@ -280,7 +280,7 @@ impl Drop for Handed {
         let Some(commands) = self.back.upgrade() else { return };
         let command = Command::GiveBack { lease: work.lease, reply: oneshot::channel().0 };
         if commands.try_send(command).is_err() {
-            tracing::info!(lease = %work.lease, "a lease that nobody took will run out");
+            tracing::info!(job = %work.job.id, lease = %work.lease, "a lease that nobody took will run out");
         }
     }
 }

@@ -92,7 +92,7 @@ pub async fn serve_local(listener: UnixListener, office: Office, stop: Cancellat
             attend(stream, office, Caller::Local, stop).await;
             drop(permit);
         };
-        connections.spawn(served.instrument(tracing::info_span!("agent", peer = "local")));
+        connections.spawn(served.instrument(tracing::info_span!("agent", peer = "local", id = tracing::field::Empty)));
     }
     connections.close();
     connections.wait().await;
@@ -112,7 +112,7 @@ pub async fn serve_network(listener: TcpListener, office: Office, stop: Cancella
             continue;
         };
         let (office, free, doorkeeper, stop) = (office.clone(), free.clone(), doorkeeper.clone(), stop.clone());
-        let span = tracing::info_span!("agent", %peer);
+        let span = tracing::info_span!("agent", %peer, id = tracing::field::Empty);
         connections.spawn(receive(stream, peer, place, (office, free, doorkeeper), stop).instrument(span));
     }
     connections.close();

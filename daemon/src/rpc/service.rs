@@ -31,6 +31,8 @@ const ANSWER_EARLY: Duration = Duration::from_millis(500);
 pub(super) struct Session {
     office: Office,
     caller: Caller,
+    /// Of the connection: from hello on its lines say which agent it is.
+    span: tracing::Span,
     /// Who said hello on this connection, with which workers.
     introduced: Arc<Mutex<Option<Introduced>>>,
 }
@@ -49,7 +51,7 @@ struct Introduced {
 
 impl Session {
     pub(super) fn new(office: Office, caller: Caller) -> Session {
-        Session { office, caller, introduced: Arc::default() }
+        Session { office, caller, span: tracing::Span::current(), introduced: Arc::default() }
     }
 
     pub(super) fn is_introduced(&self) -> bool {
@@ -105,18 +107,18 @@ impl Session {
     /// changes nothing.
     async fn has_arrived(&self, lease: LeaseId, delivered: &Delivered) -> Result<bool, Refusal> {
         let Some(leased) = self.office.farm.leased(lease).map_err(refuse)? else { return Ok(true) };
-        let key = leased.result_key();
+        let (job, key) = (leased.job.id, leased.result_key());
         let (blobs, output) = (self.office.blobs.clone(), leased.output_key());
         let facts = BlobFacts { size_bytes: delivered.size_bytes, sha256: delivered.sha256.clone() };
         // A copy inside a bucket may take longer than the caller waits: it goes on, and the next report finds it done.
         let settled =
             tokio::spawn(async move { delivery::settle(&blobs, &leased.result_key(), output.as_ref(), &facts).await });
         let arrived = settled.await.map_err(|_| Refusal::Unavailable)?.map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, %key, "a delivered object could not be looked at");
+            tracing::error!(error = &error as &dyn std::error::Error, %job, %lease, %key, "a delivered object could not be looked at");
             Refusal::Unavailable
         })?;
         if !arrived {
-            tracing::warn!(%lease, %key, "a report came for an object that is not there or differs");
+            tracing::warn!(%job, %lease, %key, "a report came for an object that is not there or differs");
         }
         Ok(arrived)
     }
@@ -145,6 +147,7 @@ impl service::Farm for Session {
         }
         let hello = self.caller.introduced(hello)?;
         let agent = hello.agent;
+        self.span.record("id", tracing::field::display(agent));
         let introduced = Introduced { agent, workers: Arc::new(hello.workers.clone()) };
         let leases = self.office.farm.hello(hello).await.map_err(refuse)?;
         let before = self.introduced.lock().unwrap_or_else(PoisonError::into_inner).replace(introduced);
@@ -182,11 +185,11 @@ impl service::Farm for Session {
             other => refuse(other),
         })?;
         let Some(leased) = leased else { return Ok(None) };
-        let lease = leased.lease;
+        let (job, lease) = (leased.job.id, leased.lease);
         match task::make(&self.office.blobs, self.office.settings, leased) {
             Ok(task) => Ok(Some(task)),
             Err(failure) => {
-                tracing::warn!(%lease, %failure, "a leased piece cannot be made a task of");
+                tracing::warn!(%job, %lease, %failure, "a leased piece cannot be made a task of");
                 self.office.farm.report(lease, Outcome::Failed(failure)).await.map_err(refuse)?;
                 Ok(None)
             }
