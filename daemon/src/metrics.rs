@@ -1,7 +1,10 @@
 //! Metrics for Prometheus: what is counted as it happens, and what is looked up when somebody asks. Names and meanings
 //! are in docs/monitoring.md; no label holds a name of an account or an id of a job.
 
-use crate::farm::{Farm, Instruments};
+use crate::{
+    blobs::s3::traffic::Traffic,
+    farm::{Farm, Instruments},
+};
 use prometheus_client::{
     encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -47,6 +50,8 @@ pub struct Found {
     pub standings: Vec<(Standing, bool)>,
     pub ledger_differences: u64,
     pub disk_free_bytes: Option<u64>,
+    /// With the S3 server, where blobs are in a bucket.
+    pub s3: Traffic,
 }
 
 /// Everything, as it is now. Takes no longer than a look at each open job.
@@ -138,6 +143,9 @@ pub fn exposition(farm: &Farm, requests: &Requests, found: &Found) -> Result<Str
         Unit::Bytes,
         requests.blob_bytes.clone(),
     );
+    book.registry.register("s3_requests", "Requests of the daemon to the S3 server", found.s3.requests.clone());
+    let (s3, bytes) = ("Bytes of objects that the daemon read from the bucket and wrote there", found.s3.bytes.clone());
+    book.registry.register_with_unit("s3", s3, Unit::Bytes, bytes);
     let mut written = String::new();
     text::encode(&mut written, &book.registry)?;
     Ok(written)

@@ -75,6 +75,12 @@ impl Operator {
         self.call(Method::GET, "/operator/status", None::<&()>).await
     }
 
+    /// What Prometheus is told.
+    pub async fn metrics(&self) -> Result<String> {
+        let answer = self.http.get("http://tweenfarmd/metrics").send().await?.error_for_status()?;
+        Ok(answer.text().await?)
+    }
+
     async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<&impl Serialize>) -> Result<T> {
         let what = format!("{method} {path} on the operator's socket");
         // The host is only a name: the socket decides where it goes.

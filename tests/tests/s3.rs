@@ -3,12 +3,14 @@
 
 use serde_json::json;
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
-use tweenfarm_protocol::Rational;
+use tweenfarm_protocol::{Rational, operator::WatchState};
 use tweenfarm_s3_server::{ACCESS_KEY, Asked, BUCKET, S3Server, SECRET_KEY};
 use tweenfarm_tests::{
     clips::{self, Recipe},
     farm::{Farm, Settings},
     inspect::{broken_promises, inspect},
+    wait::until,
+    watcher::Watcher,
 };
 
 const LIMIT: Duration = Duration::from_secs(240);
@@ -129,7 +131,7 @@ async fn a_server_that_goes_away_in_the_middle_costs_time_and_nothing_else() {
     let charged = 100 - client.me().await.expect("the account").balance_xeconds;
     assert_eq!(charged, submitted.xeconds_charged, "charged once");
     let log = farm.agent_log(0).expect("its log");
-    let rendered = log.lines().filter(|line| line.contains("task taken") && line.contains("piece=segment ")).count();
+    let rendered = log.lines().filter(|line| line.contains("task taken") && line.contains("segment=segment ")).count();
     assert_eq!(rendered, 1, "nothing is rendered twice");
     farm.nothing_left_behind().await.expect("a clean farm");
 }
@@ -177,4 +179,45 @@ async fn urls_that_last_lead_to_the_bucket_for_as_long_as_the_file_is_there() {
     farm.finished(&reframe, &accepted.job_id, LIMIT).await.expect("the second job");
     farm.nothing_left_behind().await.expect("a clean farm");
     farm.no_warnings().expect("quiet logs");
+}
+
+#[tokio::test]
+async fn a_folder_is_watched_with_the_bucket_behind_it_and_a_line_that_is_cut_costs_one_more_try() {
+    const PAYER: &str = "folders@example.org";
+    let bucket = Bucket::start().await;
+    let settings = Settings { intake_accounts: vec![PAYER.to_owned()], ..bucket.settings() };
+    let farm = Farm::with_agent(settings).await.expect("a farm");
+    let client = farm.client(PAYER, 100).await.expect("an account");
+    let folder = farm.folder().join("films");
+    std::fs::create_dir(&folder).expect("a folder");
+    let clip = farm.folder().join("clip.mp4");
+    clips::make(&clip, Recipe { size: "320x240", seconds: 2.0, ..Recipe::default() }).expect("ffmpeg makes a clip");
+    let rule = format!(
+        "[[rule]]\nname = \"films\"\nfolder = {folder:?}\ntarget = 60\naccount = {PAYER:?}\nsettle_seconds = 1\n"
+    );
+    let operator = farm.operator().expect("the socket");
+    let mut watcher = Watcher::start(farm.folder(), &farm.intake_socket(), operator, &rule).expect("a watcher");
+
+    // From then on nobody but the watcher sends as much.
+    let stored = async || bucket.server.keys().iter().any(|key| key == "studio/probe/clip.mp4");
+    until("the probe's film is stored", LIMIT, stored).await;
+    bucket.server.cut_after(10_000);
+    std::fs::copy(&clip, folder.join("clip.mp4")).expect("a clip is dropped");
+    watcher.file("clip.mp4", WatchState::Done, LIMIT).await.expect("the result");
+    assert!(!bucket.server.is_to_cut(), "the upload was cut in its middle");
+    let found = inspect(&folder.join("clip.60fps.mp4")).expect("the result");
+    let broken = broken_promises(&inspect(&clip).expect("the clip"), &found, Rational::whole(60));
+    assert!(broken.is_empty(), "{}", broken.join("; "));
+    assert_eq!(client.jobs().await.expect("the jobs"), 1);
+    // The watcher deals with the bucket itself: the clip there and the result from there.
+    let ends = |asked: &Asked, end: &str| asked.path.contains(end);
+    assert!(bucket.asked("PUT", |asked| ends(asked, "/input/")) >= 1);
+    assert!(bucket.asked("GET", |asked| ends(asked, "/outputs/")) >= 1);
+    let text = farm.operator().expect("the socket").metrics().await.expect("the metrics");
+    let told = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    let read = told("tweenfarm_s3_bytes_total{direction=\"read\"}").expect("what was read");
+    assert_eq!(read, std::fs::metadata(&clip).expect("the clip").len(), "the daemon looked at the clip, once");
+    assert!(told("tweenfarm_s3_requests_total{outcome=\"done\"}").is_some_and(|count| count > 0), "{text}");
+    watcher.stop().expect("it stops");
+    farm.nothing_left_behind().await.expect("a clean farm");
 }

@@ -17,7 +17,7 @@ pub use sign::{SignatureError, SignedRequest, Signer, SigningKey};
 pub use upload::Upload;
 
 use crate::model::ObjectKey;
-use s3::S3Store;
+use s3::{S3Store, traffic::Traffic};
 use sign::PutTerms;
 use staging::{StagedFile, Staging};
 use std::{
@@ -306,6 +306,14 @@ impl Blobs {
         match self {
             Blobs::BuiltIn(built_in) => built_in.disk.delete_prefix(prefix).await,
             Blobs::S3(store) => store.delete_prefix(prefix).await,
+        }
+    }
+
+    /// With the S3 server; nothing where there is none.
+    pub fn traffic(&self) -> Traffic {
+        match self {
+            Blobs::BuiltIn(_) => Traffic::default(),
+            Blobs::S3(store) => store.traffic().clone(),
         }
     }
 

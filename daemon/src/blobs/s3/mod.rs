@@ -7,6 +7,7 @@
 
 pub mod credentials;
 mod parts;
+pub mod traffic;
 mod wire;
 
 use super::{
@@ -31,6 +32,7 @@ use std::{
     time::Duration,
 };
 use tokio::io::AsyncWriteExt;
+use traffic::Traffic;
 use tweenfarm_protocol::Timestamp;
 use url::Url;
 use wire::{Ask, Body, Wire};
@@ -113,6 +115,10 @@ impl S3Store {
         self.page("", None, Some(1)).await.map(|_| ())
     }
 
+    pub fn traffic(&self) -> &Traffic {
+        &self.0.wire.traffic
+    }
+
     pub fn agents(&self) -> &Signer {
         &self.0.agents
     }
@@ -180,6 +186,7 @@ impl S3Store {
             if size_bytes > limit_bytes {
                 return Err(BlobError::TooLarge { limit_bytes });
             }
+            self.0.wire.traffic.read(piece.len() as u64);
             hash.update(&piece);
             if let Some(copy) = &mut copy {
                 copy.write_all(&piece).await.map_err(BlobError::io("write", "a copy in staging"))?;
@@ -204,6 +211,7 @@ impl S3Store {
         let answer = sent.await?.ok_or(BlobError::NoUpload)?;
         let etag = header_of(&answer, header::ETAG.as_str()).unwrap_or_default().to_owned();
         self.remember(key, etag, facts.sha256.clone());
+        self.0.wire.traffic.written(facts.size_bytes);
         Ok(facts)
     }
 

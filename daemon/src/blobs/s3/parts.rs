@@ -103,12 +103,17 @@ impl S3Store {
             under_way.get(key).filter(|(_, of)| of == facts).map(|(upload, _)| upload.clone())
         };
         let Some(upload) = known else { return Ok(None) };
+        Ok(self.is_under_way(key, &upload).await?.then_some(upload))
+    }
+
+    /// Whether the server has this upload.
+    async fn is_under_way(&self, key: &ObjectKey, upload: &str) -> Result<bool, BlobError> {
         let (bucket, credentials) = (self.0.agents.bucket(), self.0.agents.credentials());
         let object = self.0.agents.object(key.as_str());
-        let url = ListParts::new(bucket, Some(credentials), &object, &upload).sign(OWN_URLS_FOR);
+        let url = ListParts::new(bucket, Some(credentials), &object, upload).sign(OWN_URLS_FOR);
         match self.0.wire.send(Ask::new("look at an upload in parts", http::GET, url)).await {
-            Ok(found) => Ok(found.map(|_| upload)),
-            Err(BlobError::NoUpload) => Ok(None),
+            Ok(found) => Ok(found.is_some()),
+            Err(BlobError::NoUpload) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -165,6 +170,11 @@ impl S3Store {
         let done = match asked.await {
             Ok(Some(answer)) => wire::proven(DOING, answer).await.map(|_| ()),
             Ok(None) => Err(BlobError::NoUpload),
+            // Of an upload that is over, Ceph says that something broke inside it.
+            Err(error @ BlobError::Away { .. }) => match self.is_under_way(key, upload).await {
+                Ok(false) => Err(BlobError::NoUpload),
+                Ok(true) | Err(_) => Err(error),
+            },
             Err(error) => Err(error),
         };
         // It is over, or of no use: parts that do not fit together never will.

@@ -2,7 +2,10 @@
 //!
 //! Presigned addresses are keys: no error and no log line from here holds one.
 
-use super::{BlobError, CHUNK_BYTES};
+use super::{
+    BlobError, CHUNK_BYTES,
+    traffic::{Outcome, Traffic},
+};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::{Client, Method, Response, StatusCode, header};
 use std::{path::Path, time::Duration};
@@ -25,6 +28,7 @@ const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 pub(super) struct Wire {
     quick: Client,
     patient: Client,
+    pub traffic: Traffic,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +75,7 @@ impl Wire {
             let client = client.redirect(reqwest::redirect::Policy::none());
             client.user_agent(concat!("tweenfarm/", env!("CARGO_PKG_VERSION"))).build()
         };
-        Ok(Wire { quick: client(SILENCE)?, patient: client(SILENCE_AT_WORK)? })
+        Ok(Wire { quick: client(SILENCE)?, patient: client(SILENCE_AT_WORK)?, traffic: Traffic::default() })
     }
 
     /// The answer of a request that was done; none when what it asks for is not there.
@@ -79,7 +83,15 @@ impl Wire {
         let waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_times(TRIES_MORE).with_jitter();
         let mut waits = waits.build();
         loop {
-            match (self.send_once(&ask).await, &mut waits) {
+            let done = self.send_once(&ask).await;
+            let outcome = match &done {
+                Ok(Some(_)) => Outcome::Done,
+                Ok(None) | Err(BlobError::NoUpload) => Outcome::Missing,
+                Err(BlobError::Away { .. }) => Outcome::Away,
+                Err(_) => Outcome::Refused,
+            };
+            self.traffic.request(outcome, 1);
+            match (done, &mut waits) {
                 (Err(BlobError::Away { doing, why }), waits) => match waits.next() {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => return Err(BlobError::Away { doing, why }),

@@ -24,6 +24,7 @@ pub async fn metrics(State(state): State<HttpState>) -> Result<Response, Failure
         standings: agents::standings(&joined, &seen),
         ledger_differences: facts.ledger_differences,
         disk_free_bytes: facts.disk_free_bytes,
+        s3: state.blobs.traffic(),
     };
     let text = metrics::exposition(&state.farm, &state.requests, &found);
     let text = text.map_err(|_| Failure::Internal("the metrics could not be written down"))?;
