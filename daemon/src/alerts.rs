@@ -1,10 +1,15 @@
 //! What an operator should look at: facts of the farm in, alerts with their remedies out. No clock, no disk.
 
 use std::time::Duration;
-use tweenfarm_protocol::operator::{Alert, Health};
+use tweenfarm_protocol::{
+    Timestamp,
+    operator::{Alert, Health},
+};
 
 /// A queue in which the oldest job has waited this long needs more workers, or fewer jobs.
 const QUEUE_OLD: Duration = Duration::from_secs(15 * 60);
+/// Who gets certificates elsewhere gets them weeks before the end.
+const CERTIFICATE_ENDS: Duration = Duration::from_secs(14 * 24 * 3600);
 const QUEUE_VERY_OLD: Duration = Duration::from_secs(2 * 3600);
 
 /// What the farm is, as far as an alert can come of it.
@@ -29,6 +34,22 @@ pub struct Facts {
     pub resting: Vec<String>,
     /// Why nothing is handed out, when an operator wants it so.
     pub queue_paused: bool,
+    /// Those that end within `CERTIFICATE_ENDS`, and how much is left; nothing when they are over.
+    pub certificates_ending: Vec<(CertificateKind, Duration)>,
+}
+
+/// A certificate that nobody renews but a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    pub kind: CertificateKind,
+    pub ends_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateKind {
+    Authority,
+    /// Of the operator API, from files.
+    Operator,
 }
 
 /// The gravest first; those of one gravity in a fixed order.
@@ -99,6 +120,22 @@ pub fn of(facts: &Facts) -> Vec<Alert> {
             "look at the log of a job that failed there: tweenfarm logs JOB",
         );
     }
+    for (kind, left) in &facts.certificates_ending {
+        let (whose, remedy) = match kind {
+            CertificateKind::Authority => {
+                ("the farm's authority", "delete authority.pem, restart the daemon, and let every agent join anew")
+            }
+            CertificateKind::Operator => (
+                "the operator API's certificate",
+                "renew the files that operator.certificate and operator.key name, and restart the daemon",
+            ),
+        };
+        let (health, text) = match left.as_secs().div_ceil(24 * 3600) {
+            0 => (Health::Ill, format!("{whose} is over: nobody who checks it comes in")),
+            days => (Health::Strained, format!("{whose} ends in {days} days")),
+        };
+        raise(health, "certificate_ends", text, remedy);
+    }
     for (sweep, text) in &facts.failed_sweeps {
         let text = format!("the sweep of {sweep} failed: {text}");
         raise(
@@ -110,6 +147,12 @@ pub fn of(facts: &Facts) -> Vec<Alert> {
     }
     alerts.sort_by_key(|alert| std::cmp::Reverse(alert.health));
     alerts
+}
+
+/// Those that a person has to look after now.
+pub fn ending(certificates: &[Certificate], now: Timestamp) -> Vec<(CertificateKind, Duration)> {
+    let left = certificates.iter().map(|certificate| (certificate.kind, certificate.ends_at.since(now)));
+    left.filter(|(_, left)| *left <= CERTIFICATE_ENDS).collect()
 }
 
 /// The gravest of the alerts, or that there is none.
@@ -186,5 +229,31 @@ mod tests {
             Facts { queue_paused: true, queue_age: Some(QUEUE_VERY_OLD), ..well() },
             &[(Health::Strained, "queue_paused")],
         );
+    }
+
+    #[test]
+    fn a_certificate_that_only_a_person_renews_is_told_of_before_its_end_and_after_it() {
+        let day = Duration::from_secs(24 * 3600);
+        let certificates = |left: Duration| {
+            [
+                Certificate { kind: CertificateKind::Authority, ends_at: Timestamp(0).plus(day * 9_000) },
+                Certificate { kind: CertificateKind::Operator, ends_at: Timestamp(0).plus(left) },
+            ]
+        };
+        let told = |left: Duration, now: Duration| {
+            let certificates_ending = ending(&certificates(left), Timestamp(0).plus(now));
+            of(&Facts { certificates_ending, ..well() })
+                .into_iter()
+                .map(|alert| (alert.health, alert.text))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(day * 15, Duration::ZERO), []);
+        let soon = "the operator API's certificate ends in 10 days".to_owned();
+        assert_eq!(told(day * 15, day * 5), [(Health::Strained, soon)]);
+        for now in [day * 15, day * 16] {
+            let [(Health::Ill, text)] = &told(day * 15, now)[..] else { panic!("it is over at {now:?}") };
+            assert!(text.contains("is over"), "{text}");
+        }
+        assert_eq!(told(day * 9_100, day * 8_990).len(), 1, "the authority ends, too");
     }
 }

@@ -20,6 +20,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tweenfarm_daemon::{
+    alerts::{Certificate, CertificateKind},
     backup,
     blobs::{
         self, BlobError, Blobs, DiskStore, Signer,
@@ -264,6 +265,10 @@ async fn serve(
     };
     let secure = operators_in_network(&config, &mut handed, &authority).await?;
     handed.finish()?;
+    let mut certificates = Vec::new();
+    certificates.extend(authority.ends_at().map(|ends_at| Certificate { kind: CertificateKind::Authority, ends_at }));
+    let operators_end = secure.as_ref().and_then(|(_, shown, _)| shown.ends_at());
+    certificates.extend(operators_end.map(|ends_at| Certificate { kind: CertificateKind::Operator, ends_at }));
     let mut addresses = Addresses::of(&config, &http_listener, &rpc_listener)?;
     addresses.metrics = metrics_listener.as_ref().map(TcpListener::local_addr).transpose()?;
     addresses.operator_network = secure.as_ref().map(|(listener, _, _)| listener.local_addr()).transpose()?;
@@ -297,6 +302,7 @@ async fn serve(
         probation: probation.clone(),
         history: history.clone(),
         secure_door: secure.as_ref().map(|(_, _, door)| door.clone()),
+        certificates,
         stop: stop.clone(),
         inviter: Inviter::new(invited_to(&config, &addresses), authority.fingerprint()),
         studio_origin: config.studio_origin.as_deref().map(str::parse).transpose()?,

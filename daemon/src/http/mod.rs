@@ -26,6 +26,7 @@ mod studio;
 mod tests;
 
 use crate::{
+    alerts::Certificate,
     blobs::Blobs,
     farm::{Audit, Farm, FarmError},
     history::Recorder,
@@ -92,6 +93,8 @@ pub struct HttpState {
     pub history: Recorder,
     /// None while the operator API is on its socket only.
     pub secure_door: Option<operator::SecureDoor>,
+    /// Whose end is told.
+    pub certificates: Arc<[Certificate]>,
     pub operators_seen: operator::Seen,
     pub requests: Requests,
     /// Streams that would never end end with it.
@@ -120,6 +123,7 @@ pub struct HttpParts {
     pub probation: Probation,
     pub history: Recorder,
     pub secure_door: Option<operator::SecureDoor>,
+    pub certificates: Vec<Certificate>,
     pub stop: CancellationToken,
     pub tokens: Tokens,
     pub payments: Option<PaymentSecret>,
@@ -148,6 +152,7 @@ impl HttpState {
             probation: parts.probation,
             history: parts.history,
             secure_door: parts.secure_door,
+            certificates: parts.certificates.into(),
             operators_seen: operator::Seen::default(),
             requests: Requests::default(),
             stop: parts.stop,

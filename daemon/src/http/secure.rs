@@ -2,7 +2,10 @@
 //! certificate of the farm's own authority that is renewed while the daemon runs, or one from files.
 
 use super::serve::{Listener, Peer};
-use crate::join::{Authority, AuthorityError, authority::fingerprint};
+use crate::join::{
+    Authority, AuthorityError,
+    authority::{ends_at, fingerprint},
+};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
@@ -79,6 +82,14 @@ impl Shown {
         match self {
             Shown::Own { authority, .. } => authority.fingerprint(),
             Shown::Files { chain, .. } => chain.last().map_or(Fingerprint([0; 32]), |last| fingerprint(last)),
+        }
+    }
+
+    /// When the first of the certificates from files ends; the farm's own are made anew in time.
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        match self {
+            Shown::Own { .. } => None,
+            Shown::Files { chain, .. } => chain.iter().filter_map(ends_at).min(),
         }
     }
 

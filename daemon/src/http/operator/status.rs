@@ -87,6 +87,7 @@ pub fn facts(state: &HttpState, tally: &Tally, seen: &[AgentView], members: &[Ag
         failed_sweeps,
         resting: seen.iter().filter(|view| !view.rests.is_empty()).map(|view| view.hello.name.clone()).collect(),
         queue_paused: matches!(state.farm.controls().queue, Queue::Paused { .. }),
+        certificates_ending: alerts::ending(&state.certificates, now),
     }
 }
 

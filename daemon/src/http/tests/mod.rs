@@ -189,6 +189,7 @@ impl Bench {
             probation: Probation::new(farm.clone(), blobs.clone()),
             history: Recorder::default(),
             secure_door: None,
+            certificates: Vec::new(),
             stop: CancellationToken::new(),
             inviter: Inviter::new(Some("192.0.2.1:8090".into()), Fingerprint([7; 32])),
             tokens: Tokens::default(),
