@@ -73,6 +73,12 @@ async fn of_four_agents_one_is_killed_one_hangs_and_one_is_cut_off_and_the_job_i
 
     let busy = async || operator.status().await.is_ok_and(|status| status.workers_running == 4);
     until("all four have a part of the job", LIMIT, busy).await;
+    // The daemon knows of it first: what is on its way when the line is cut, nobody has in hand.
+    let in_hand = async || {
+        let log = farm.agent_log(cut_off).unwrap_or_default();
+        log.matches("task taken").count() > log.matches("task done").count()
+    };
+    until("the one that is to be cut off has its part in hand", LIMIT, in_hand).await;
     relay.cut();
     farm.agent(killed).kill().expect("an agent is killed");
     farm.agent(hung).signal(Signal::STOP).expect("an agent hangs");
