@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 use tweenfarm_shaders::{
-    Device, Engine, EngineError, FrameSize, Memory, PassTimes, Phase, PlanarFrame, Quality, Settings, pass_table,
+    Device, Engine, EngineError, FrameSize, PassTimes, Phase, PlanarFrame, Quality, Settings, pass_table,
 };
 
 const PAIRS: u32 = 12;
@@ -26,13 +26,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut engine = Engine::new(&device, size, Settings { quality, ..Settings::default() })?;
     let plan = engine.plan();
     println!("levels {} coarsest {} finest {} cells {}", plan.levels.len(), plan.coarsest, plan.finest, plan.cells);
-    let Memory { work_bytes, ring_bytes, host_bytes } = engine.memory();
-    println!(
-        "device memory {:.1} MB and frames {:.1} MB; the host's {:.1} MB",
-        megabytes(work_bytes),
-        megabytes(ring_bytes),
-        megabytes(host_bytes)
-    );
     let pictures = match rest.get(1) {
         Some(file) => read_pictures(size, file)?,
         None => (0..4).map(|index| picture(size, index)).collect(),
@@ -73,7 +66,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     let times = least.unwrap_or_default();
-    print!("{}", pass_table(engine.plan(), &times, "the processor"));
+    print!("{}", pass_table(engine.plan(), engine.memory(), &times, "the processor"));
     Ok(())
 }
 
@@ -127,10 +120,6 @@ impl Spent {
         let each = |total: Duration| total.as_secs_f64() * 1e3 / f64::from(count);
         format!("{:.2} ms (processor {:.2} ms)", each(self.wall), each(self.processor))
     }
-}
-
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
 }
 
 /// The first four frames of a file of I420.

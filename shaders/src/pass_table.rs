@@ -1,6 +1,7 @@
 //! The table of passes: what each took beside the bytes and operations it needs and what a graphics card in the middle
 //! of the market should need for it. Counted from the plan; nothing here touches a device.
 
+use crate::gpu::Memory;
 use crate::pass::Shader;
 use crate::pass::Side;
 use crate::pass_times::{Often, PassTimes};
@@ -83,15 +84,25 @@ const TARGETS: [(Often, &[&str], f64); 7] = [
     (Often::Output, &["composite", "composite_tile", "composite10"], 0.4),
 ];
 
-/// One line a pass. `clock` says what measured the times; without times only what is counted is told.
-pub fn pass_table(plan: &Plan, times: &PassTimes, clock: &str) -> String {
+/// Bytes of device memory that the design allows at 1920x1080 beside the frames, and four times that at 3840x2160.
+const WORK_BYTES_MAX: f64 = 60e6;
+
+/// The memory, and one line a pass. `clock` says what measured the times; without times only what is counted is told.
+pub fn pass_table(plan: &Plan, memory: Memory, times: &PassTimes, clock: &str) -> String {
+    let area = f64::from(plan.size.width_px) * f64::from(plan.size.height_px) / (1920.0 * 1080.0);
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
     let mut table = format!(
-        "{}x{}, times by {clock}; targets for a card of 12 TFLOPS and 350 GB/s\n",
-        plan.size.width_px, plan.size.height_px
+        "{}x{}, times by {clock}; targets for a card of 12 TFLOPS and 350 GB/s\n\
+         device memory {:.1} MB (target: under {:.1}) and frames {:.1} MB; of the host's {:.1} MB\n",
+        plan.size.width_px,
+        plan.size.height_px,
+        megabytes(memory.work_bytes),
+        WORK_BYTES_MAX * area / 1e6,
+        megabytes(memory.ring_bytes),
+        megabytes(memory.host_bytes),
     );
     writeln!(table, "{:<22}{:>6}{:>10}{:>9}{:>9}{:>11}", "", "steps", "ms", "MB", "Gop", "target ms")
         .expect("a string takes any text");
-    let area = f64::from(plan.size.width_px) * f64::from(plan.size.height_px) / (1920.0 * 1080.0);
     for often in Often::ALL {
         let steps = match often {
             Often::Frame => frame_steps(plan, Side::Second),
@@ -154,7 +165,9 @@ mod tests {
     fn the_table_has_a_line_for_every_pass_and_grows_with_the_picture() {
         let plan = |width_px, height_px| Plan::new(FrameSize { width_px, height_px }, Settings::default());
         let (small, large) = (plan(1280, 720), plan(1920, 1080));
-        let table = pass_table(&large, &PassTimes::default(), "nobody");
+        let memory = Memory { work_bytes: 38_700_000, ring_bytes: 25_400_000, host_bytes: 12_000_000 };
+        let table = pass_table(&large, memory, &PassTimes::default(), "nobody");
+        assert!(table.contains("device memory 38.7 MB (target: under 60.0) and frames 25.4 MB"), "{table}");
         for name in ["frame upload", "pair search", "pair in all", "output composite", "output in all"] {
             assert!(table.contains(name), "'{name}' is not in:\n{table}");
         }

@@ -58,7 +58,7 @@ impl Drop for OnDevice {
         if let Some(Profile { clock, tell }) = self.profile.take()
             && let Ok(times) = self.engine.pass_times()
         {
-            tell(pass_table(self.engine.plan(), &times, clock));
+            tell(pass_table(self.engine.plan(), self.engine.memory(), &times, clock));
         }
     }
 }

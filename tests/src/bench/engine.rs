@@ -71,7 +71,7 @@ pub fn measure(
 ) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir_in(scratch)?;
     let (clip, size) = nearest(clips, case.height_px)?;
-    let (video, size) = scaled(clip, size, case.height_px, folder.path())?;
+    let (video, size) = scaled(clip, size, case.height_px, None, folder.path())?;
     let part = |name: &str, frames| decode(&video, size, Some(frames), &folder.path().join(name));
     let bed = Bed {
         programs,

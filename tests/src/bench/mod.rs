@@ -5,6 +5,7 @@ pub mod crowd;
 pub mod engine;
 pub mod http;
 pub mod method;
+pub mod passes;
 pub mod peers;
 pub mod poller;
 pub mod quality;

@@ -44,7 +44,7 @@ pub fn measure(
 ) -> Result<Vec<Row>> {
     let folder = tempfile::tempdir_in(scratch)?;
     let (clip, size) = nearest(clips, height_px)?;
-    let (input, _) = scaled(clip, size, height_px, folder.path())?;
+    let (input, _) = scaled(clip, size, height_px, None, folder.path())?;
     let given = VideoFile::probe(&input)?.times.len();
     let rate = Rational::new(2 * clip.rate.num(), clip.rate.den())?;
     let mut rows = Vec::new();
@@ -81,11 +81,12 @@ pub(super) fn nearest(clips: &[Clip], height_px: usize) -> Result<(&Clip, (usize
     above.or_else(|| sized.iter().max_by_key(|(_, size)| size.1)).copied().context("there is no clip to time")
 }
 
-/// The clip at that height, and its size then.
+/// The clip at that height, all of it or its first `frames`, and its size then.
 pub(super) fn scaled(
     clip: &Clip,
     size: (usize, usize),
     height_px: usize,
+    frames: Option<usize>,
     folder: &Path,
 ) -> Result<(PathBuf, (usize, usize))> {
     // A width that every encoder and every 4:2:0 plane takes.
@@ -96,6 +97,7 @@ pub(super) fn scaled(
         .arg(&clip.path)
         .args(["-an", "-vf", &format!("scale={width_px}:{height_px}:flags=lanczos,setsar=1")])
         .args(["-c:v", "libx264", "-preset", "fast", "-crf", "12", "-pix_fmt", "yuv420p"])
+        .args(frames.into_iter().flat_map(|frames| ["-frames:v".to_owned(), frames.to_string()]))
         .arg(&path)
         .status()
         .context("start ffmpeg (is the package ffmpeg installed?)")?;

@@ -10,6 +10,7 @@ use tweenfarm_tests::{
         Method, Programs, crowd,
         engine::{self, Case},
         http::{self, Amount},
+        passes,
         peers::Python,
         quality::{self, Kept},
         report, shared, speed,
@@ -28,6 +29,8 @@ const FULL_CASES: [Case; 4] = [
     Case { height_px: 1080, factor: 2, given: 10, rounds: 2 },
     Case { height_px: 1080, factor: 4, given: 5, rounds: 2 },
 ];
+/// Picture heights at which the engine's memory and passes are told; the first one without `--full`.
+const PASS_HEIGHTS_PX: [usize; 2] = [1080, 2160];
 /// Without `--full`: the methods that everybody has and that take seconds.
 const SHORT_METHODS: [Method; 4] = [Method::Blend, Method::Minterpolate, Method::MinterpolateBest, Method::Ours];
 
@@ -71,6 +74,8 @@ enum Part {
     Quality,
     /// The interpolators alone.
     Engine,
+    /// The engine's memory, and where its time goes.
+    Passes,
     /// Whole programs, decoding and encoding included.
     Speed,
     /// Submits and polls of a real daemon, and a render beside a thousand clients.
@@ -116,6 +121,12 @@ fn main() -> Result<()> {
             engines.extend(engine::measure(&set.clips, case, &timed, &programs, scratch.path(), say_engine)?);
         }
     }
+    let mut tables = Vec::new();
+    if wants(Part::Passes) {
+        for height in PASS_HEIGHTS_PX.into_iter().take(if options.full { PASS_HEIGHTS_PX.len() } else { 1 }) {
+            tables.push(passes::measure(&set.clips, height, &programs, scratch.path())?);
+        }
+    }
     let mut speeds = Vec::new();
     if wants(Part::Speed) {
         let timed: Vec<Method> =
@@ -143,7 +154,7 @@ fn main() -> Result<()> {
     }
     if options.json {
         let document = serde_json::json!({
-            "set": set.name, "quality": qualities, "engine": engines, "speed": speeds, "http": loaded,
+            "set": set.name, "quality": qualities, "engine": engines, "passes": tables, "speed": speeds, "http": loaded,
             "farm": shares, "crowd": crowded
         });
         println!("{document:#}");
@@ -153,6 +164,9 @@ fn main() -> Result<()> {
     print!("{}", report::quality_tables(&qualities));
     if !engines.is_empty() {
         print!("{}", report::engine_table(&engines));
+    }
+    for table in &tables {
+        println!("### What the engine takes of the device\n\n```\n{}\n```\n", table.trim_end());
     }
     if !speeds.is_empty() {
         println!("{}", report::speed_tables(&speeds));
