@@ -18,7 +18,7 @@ use tweenfarm_protocol::{JobId, Xeconds};
 use world::{Plot, World};
 
 /// A twentieth of a second of one core each.
-const HISTORIES: u64 = 1_000;
+const HISTORIES: u64 = 2_000;
 /// A day: far longer than the work there is, by the slowest agent alone.
 const LIMIT_SECONDS: u64 = 24 * 60 * 60;
 
