@@ -12,7 +12,7 @@ FPS   ?= 60
 BENCH ?=
 
 PACKAGES_BUILD := build-essential pkg-config glslc libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
-PACKAGES_RUN   := libvulkan1 mesa-vulkan-drivers ffmpeg util-linux gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+PACKAGES_RUN   := ca-certificates libvulkan1 mesa-vulkan-drivers ffmpeg util-linux gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
                   gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 PACKAGES_BENCH := gstreamer1.0-tools
 PACKAGES_TEST  := vulkan-validationlayers gstreamer1.0-tools systemd

@@ -17,7 +17,7 @@ for need in debootstrap systemd-nspawn nsenter curl jq; do
 done
 if [ ! -e "$root/etc/debian_version" ]; then
     step "a Debian in $root"
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,ca-certificates bookworm "$root" >/dev/null
+    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus bookworm "$root" >/dev/null
 fi
 # Packages come by the host's network, before anything is booted.
 rm -rf "$root"/etc/apt/sources.list*
