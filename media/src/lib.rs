@@ -5,6 +5,7 @@
 //! decodes pixels itself.
 
 mod boxes;
+pub mod complaints;
 pub mod entry;
 pub mod facts;
 pub mod limited;

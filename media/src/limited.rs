@@ -1,5 +1,6 @@
 //! A child process with limits: memory, processor time, wall time and output are bounded, whatever the file does.
 
+use crate::complaints::of_the_file;
 use std::{
     io::{self, Read},
     os::unix::process::ExitStatusExt,
@@ -20,6 +21,7 @@ pub struct Bounds {
 /// What a child left behind.
 pub enum Ended {
     /// It came to its own end.
+    /// `stderr` holds its complaints of the file, the first ones if there are many.
     Exited { success: bool, stdout: Vec<u8>, stderr: String },
     /// One of the bounds ended it.
     Exceeded,
@@ -50,10 +52,10 @@ pub fn run(program: &str, arguments: &[&std::ffi::OsStr], bounds: &Bounds) -> io
     let stderr = collect(child.stderr.take(), STDERR_BYTES_MAX);
     let status = wait(&mut child, started, bounds.wall)?;
     let stdout = stdout.join().unwrap_or_default();
-    let stderr = String::from_utf8_lossy(&stderr.join().unwrap_or_default()).into_owned();
+    let stderr = of_the_file(&stderr.join().unwrap_or_default());
     let Some(status) = status else { return Ok(Ended::Exceeded) };
     if status.code() == Some(EXIT_NOT_FOUND) && stderr.contains("failed to execute") {
-        return Err(io::Error::new(io::ErrorKind::NotFound, stderr.trim().to_owned()));
+        return Err(io::Error::new(io::ErrorKind::NotFound, stderr));
     }
     let too_long = stdout.len() as u64 > bounds.output_bytes;
     if too_long || status.signal().is_some() || stderr.contains("Cannot allocate memory") {
@@ -108,7 +110,7 @@ mod tests {
         else {
             panic!("the child was cut short")
         };
-        assert_eq!((success, &stdout[..], &stderr[..]), (false, &b"out\n"[..], "err\n"));
+        assert_eq!((success, &stdout[..], &stderr[..]), (false, &b"out\n"[..], "err"));
     }
 
     #[test]

@@ -64,9 +64,7 @@ fn decodes(path: &Path, what: &str, from: f64, limits: &ProbeLimits) -> Result<(
     };
     match limited::run("ffprobe", &arguments, &bounds).map_err(Unproven::Tool)? {
         Ended::Exceeded => Err(Unproven::Wrong(format!("{what} takes more time or memory to decode than allowed"))),
-        Ended::Exited { success: true, stdout, stderr }
-            if stderr.trim().is_empty() && !stdout.trim_ascii().is_empty() =>
-        {
+        Ended::Exited { success: true, stdout, stderr } if stderr.is_empty() && !stdout.trim_ascii().is_empty() => {
             Ok(())
         }
         Ended::Exited { stderr, .. } => {

@@ -7,6 +7,7 @@ use std::{
     sync::{Mutex, PoisonError},
     thread,
 };
+use tweenfarm_media::complaints::of_the_file;
 use tweenfarm_protocol::task::Failure;
 
 /// What a program left behind.
@@ -68,15 +69,7 @@ fn talk(child: &mut Child, input: Option<&str>, on_line: &mut dyn FnMut(&str)) -
     let status = child.wait()?;
     drop(fed.map(thread::JoinHandle::join));
     let stderr = complaints.and_then(|thread| thread.join().ok()).unwrap_or_default();
-    Ok(Ended { success: status.success(), stderr: of_the_file(&String::from_utf8_lossy(&stderr)) })
-}
-
-/// What libgcrypt, which ffmpeg brings, says where a service or a container may not lock memory. It is of no file.
-const OF_NO_FILE: &str = "Warning: using insecure memory!";
-
-fn of_the_file(stderr: &str) -> String {
-    let lines: Vec<&str> = stderr.trim().lines().filter(|line| line.trim() != OF_NO_FILE).collect();
-    lines.join("\n")
+    Ok(Ended { success: status.success(), stderr: of_the_file(&stderr) })
 }
 
 /// Ends the program that is running, if one is.
@@ -97,15 +90,6 @@ mod tests {
         let ended = run("sh", &script, Some("one\ntwo\n"), |line| lines.push(line.to_owned())).unwrap();
         assert_eq!((ended.success, &ended.stderr[..]), (false, "oh no"));
         assert_eq!(lines, ["one", "two"]);
-    }
-
-    #[test]
-    fn what_is_said_of_locked_memory_is_no_complaint_of_a_file() {
-        assert_eq!(of_the_file("Warning: using insecure memory!\n"), "");
-        assert_eq!(
-            of_the_file("\n[h264] broken\nWarning: using insecure memory!\n[h264] more\n"),
-            "[h264] broken\n[h264] more"
-        );
     }
 
     #[test]
