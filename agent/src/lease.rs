@@ -54,6 +54,11 @@ impl Leases {
         held.iter().filter(|lease| !in_hand.contains(lease)).copied().collect()
     }
 
+    /// How many are in hand: rendered, or on their way to the daemon.
+    pub fn count(&self) -> usize {
+        self.in_hand().len()
+    }
+
     fn in_hand(&self) -> MutexGuard<'_, HashSet<LeaseId>> {
         self.in_hand.lock().expect("no holder of the leases in hand panics")
     }

@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod reload;
 pub mod run;
 pub mod slot;
+mod standing;
 pub mod state_folder;
 pub mod systemd;
 pub mod transfer;

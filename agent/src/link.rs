@@ -92,6 +92,10 @@ impl Link {
         Ok(Duration::from_millis(session.welcome.renew_every_ms.max(100)))
     }
 
+    pub fn is_connected(&self) -> bool {
+        self.sessions.borrow().is_some()
+    }
+
     /// Waits until there is a connection.
     pub async fn connected(&self) -> Result<(), LinkError> {
         self.session().await.map(|_| ())

@@ -39,7 +39,7 @@ pub fn on_signals(
                     Some(format!("configuration refused: {error}"))
                 }
             };
-            systemd::reloaded(remark.as_deref());
+            systemd::reloaded(remark);
         }
     });
     Ok(())

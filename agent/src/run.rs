@@ -12,6 +12,7 @@ use crate::{
     link::{Dial, Link},
     outbox::{Outbox, Patience},
     slot::Slot,
+    standing::Standing,
     state_folder::{StateFolder, StateFolderError, free_bytes},
     systemd,
     transfer::{Transfer, TransferError},
@@ -126,11 +127,13 @@ pub async fn run(
         };
         slots.spawn(slot.run());
     }
-    let returning = AbortOnDropHandle::new(tokio::spawn(give_back_forgotten(link.clone(), leases)));
 
-    systemd::ready(slots.len());
+    systemd::ready();
+    let standing = Standing { link: link.clone(), gate, leases: leases.clone(), workers: slots.len() };
+    let standing = AbortOnDropHandle::new(tokio::spawn(standing.keep_telling(halt.drain.clone())));
     let watching = systemd::watch(slots.clone(), state.root().to_owned(), halt.clone());
     let watching = AbortOnDropHandle::new(tokio::spawn(watching));
+    let returning = AbortOnDropHandle::new(tokio::spawn(give_back_forgotten(link, leases)));
 
     halt.drain.cancelled().await;
     // Order: no new task; leases in hand finished, or given back, and workers ended; then the outbox; the connection last.
@@ -146,7 +149,7 @@ pub async fn run(
     outbox.close().await;
     halt.stop.cancel();
     drop(watching);
-    drop((returning, renewing, looking, telling));
+    drop((returning, renewing, looking, telling, standing));
     tracing::info!("agent stopped");
     if in_time { Ok(()) } else { Err(RunError::Late) }
 }

@@ -6,7 +6,10 @@ use sd_notify::NotifyState;
 use std::{
     io,
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio_util::task::TaskTracker;
@@ -18,6 +21,25 @@ const MORE_TIME: Duration = Duration::from_secs(30);
 
 /// Whoever reads its configuration again while it starts is not ready by that.
 static READY: AtomicBool = AtomicBool::new(false);
+/// What `systemctl status` shows, as it was told last.
+static LINE: Mutex<Line> = Mutex::new(Line { sentence: String::new(), remark: None });
+
+struct Line {
+    /// How the agent stands.
+    sentence: String,
+    /// What the last reload has left to be done.
+    remark: Option<String>,
+}
+
+impl Line {
+    fn held() -> MutexGuard<'static, Line> {
+        LINE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn text(&self) -> String {
+        self.remark.iter().fold(self.sentence.clone(), |sentence, remark| format!("{sentence}; {remark}"))
+    }
+}
 
 #[derive(Debug, thiserror::Error)]
 enum NoSign {
@@ -30,10 +52,18 @@ enum NoSign {
 }
 
 /// The workers are started.
-pub fn ready(workers: usize) {
+pub fn ready() {
     READY.store(true, Ordering::Relaxed);
-    let status = format!("{workers} workers are ready");
-    tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+    tell(&[NotifyState::Ready]);
+}
+
+/// How the agent stands; told when it is new.
+pub fn say(sentence: String) {
+    let mut line = Line::held();
+    if line.sentence != sentence {
+        line.sentence = sentence;
+        tell(&[NotifyState::Status(&line.text())]);
+    }
 }
 
 /// The configuration is read again; `reloaded` says that it is over, and what is left to be done.
@@ -47,11 +77,13 @@ pub fn reloading() {
     }
 }
 
-pub fn reloaded(remark: Option<&str>) {
+pub fn reloaded(remark: Option<String>) {
     if !READY.load(Ordering::Relaxed) {
         return;
     }
-    tell(&[NotifyState::Ready, NotifyState::Status(remark.unwrap_or("at work, the configuration was read again"))]);
+    let mut line = Line::held();
+    line.remark = remark;
+    tell(&[NotifyState::Ready, NotifyState::Status(&line.text())]);
 }
 
 /// Says that the agent lives for as long as all `workers` loops of `slots` run and the folder `state` takes a write, and

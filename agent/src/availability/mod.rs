@@ -55,6 +55,10 @@ impl Gate {
         *self.0.borrow() == Availability::Ready
     }
 
+    pub fn now(&self) -> Availability {
+        self.0.borrow().clone()
+    }
+
     /// Ends when no more work may be done.
     pub async fn closed(&self) {
         let mut seen = self.0.clone();
