@@ -34,9 +34,9 @@ fn sentence(load: &Load) -> String {
     let Load { workers_idle, workers_running, queue_depth, .. } = load;
     match (workers_running + workers_idle, queue_depth) {
         (0, 0) => "no worker is here, no job waits".to_owned(),
-        (0, waiting) => format!("no worker is here, {waiting} jobs wait: start an agent"),
+        (0, waiting) => format!("no worker is here, jobs waiting: {waiting}; start an agent"),
         (workers, 0) => format!("{workers_running} of {workers} workers at work, no job waits"),
-        (workers, waiting) => format!("{workers_running} of {workers} workers at work, {waiting} jobs wait"),
+        (workers, waiting) => format!("{workers_running} of {workers} workers at work, jobs waiting: {waiting}"),
     }
 }
 
@@ -50,8 +50,8 @@ mod tests {
             assert_eq!(sentence(&Load { workers_idle, workers_running, queue_depth }), expected);
         };
         check(0, 0, 0, "no worker is here, no job waits");
-        check(0, 0, 3, "no worker is here, 3 jobs wait: start an agent");
+        check(0, 0, 3, "no worker is here, jobs waiting: 3; start an agent");
         check(3, 1, 0, "1 of 4 workers at work, no job waits");
-        check(0, 4, 12, "4 of 4 workers at work, 12 jobs wait");
+        check(0, 4, 12, "4 of 4 workers at work, jobs waiting: 12");
     }
 }
