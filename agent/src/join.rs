@@ -5,7 +5,7 @@ use crate::{
     discovery,
     identity::membership::{self, Farm, Membership, MembershipError},
     link::{dial, refused},
-    state_folder::{StateFolder, write_durably},
+    state_folder::{JoiningFolder, write_durably},
 };
 use rustls::pki_types::CertificateDer;
 use std::{io, sync::Arc, time::Duration};
@@ -45,7 +45,7 @@ pub enum JoinError {
 /// Joins and keeps what was given. Safe to try again with the same line when it broke off in the middle.
 /// `address` wins over the invitation's.
 pub async fn join(
-    state: &StateFolder,
+    state: &JoiningFolder,
     invitation: &Invitation,
     address: Option<String>,
 ) -> Result<Membership, JoinError> {
@@ -83,14 +83,14 @@ pub async fn join(
     membership.tls()?;
     membership.write(&state.membership_file())?;
     // From here on the key is in the membership; a leftover is used by no later join but a repeated one.
-    let _ = std::fs::remove_file(state.joining_key_file());
+    let _ = std::fs::remove_file(state.key_file());
     Ok(membership)
 }
 
 /// The key of an earlier try, or a new one that is on disk before it is shown: an answer that got lost is given again to
 /// the same key only.
-fn joining_key(state: &StateFolder) -> Result<String, JoinError> {
-    let path = state.joining_key_file();
+fn joining_key(state: &JoiningFolder) -> Result<String, JoinError> {
+    let path = state.key_file();
     match std::fs::read_to_string(&path) {
         Ok(key) if membership::certificate_request(&key).is_ok() => Ok(key),
         Ok(_) | Err(_) => {

@@ -6,6 +6,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use std::{
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -23,7 +24,7 @@ use tweenfarm_agent::{
     join,
     link::ToDaemon,
     log, reload, run,
-    state_folder::StateFolder,
+    state_folder::JoiningFolder,
     worker::program::Program,
 };
 use tweenfarm_protocol::{
@@ -272,11 +273,29 @@ async fn join_farm(flags: JoinFlags) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let config = config::load(config.as_deref(), None, &Flags { state, ..Flags::default() })?;
-    // One agent for a folder: a running one would go on as who it was.
-    let state = StateFolder::open(&config.state)?;
+    go_on_as_owner_of(&config.state)?;
+    let state = JoiningFolder::open(&config.state)?;
     let joined = join::join(&state, &line, address).await?;
-    println!("joined the farm at {} as {}: start `tweenfarm-agent run`", joined.daemon, joined.name);
+    let next = if state.at_work {
+        "restart the agent (systemctl restart tweenfarm-agent)"
+    } else {
+        "start the agent (systemctl start tweenfarm-agent, or tweenfarm-agent run)"
+    };
+    println!("joined the farm at {} as {}: {next}", joined.daemon, joined.name);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Root joins as the user whose agent it is: that one could not read what root has written.
+fn go_on_as_owner_of(folder: &Path) -> anyhow::Result<()> {
+    let owner = match std::fs::metadata(folder) {
+        Ok(facts) if rustix::process::geteuid().is_root() && facts.uid() != 0 => facts,
+        // Also a folder that is not there yet: it will be of who makes it.
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    let program = std::env::current_exe().context("find this program")?;
+    let mut again = std::process::Command::new(program);
+    let cause = again.args(std::env::args_os().skip(1)).uid(owner.uid()).gid(owner.gid()).exec();
+    Err(cause).with_context(|| format!("go on as the owner of {}", folder.display()))
 }
 
 async fn discover() -> anyhow::Result<ExitCode> {

@@ -17,7 +17,9 @@ pub struct StateFolder {
 
 #[derive(Debug, thiserror::Error)]
 pub enum StateFolderError {
-    #[error("use the state folder {path}: give the agent a folder that it may write (key 'state')")]
+    #[error(
+        "use the state folder {path}: give the agent a folder that it may write (key 'state'), or run this as its owner"
+    )]
     Unusable {
         path: PathBuf,
         #[source]
@@ -25,6 +27,13 @@ pub enum StateFolderError {
     },
     #[error("another agent uses the state folder {0}: give each agent its own (key 'state')")]
     InUse(PathBuf),
+    #[error("somebody else is joining with the state folder {0} at this moment: try again when that has ended")]
+    Joining(PathBuf),
+    #[error(
+        "the agent at work with the state folder {0} has joined a farm: stop it first (systemctl stop tweenfarm-agent), \
+         and it can join another"
+    )]
+    Member(PathBuf),
 }
 
 impl StateFolder {
@@ -32,14 +41,8 @@ impl StateFolder {
     pub fn open(root: &Path) -> Result<StateFolder, StateFolderError> {
         let unusable = |source| StateFolderError::Unusable { path: root.to_owned(), source };
         make_private_folder(root).map_err(unusable)?;
-        let lock =
-            fs::File::options().create(true).truncate(false).write(true).open(root.join("lock")).map_err(unusable)?;
-        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(
-            |cause| match cause {
-                rustix::io::Errno::WOULDBLOCK => StateFolderError::InUse(root.to_owned()),
-                other => unusable(other.into()),
-            },
-        )?;
+        let lock = lock(&root.join("lock")).map_err(unusable)?;
+        let lock = lock.ok_or_else(|| StateFolderError::InUse(root.to_owned()))?;
         let folder = StateFolder { root: root.to_owned(), _lock: lock };
         if folder.scratch().exists() {
             fs::remove_dir_all(folder.scratch()).map_err(unusable)?;
@@ -52,15 +55,6 @@ impl StateFolder {
 
     pub fn agent_id_file(&self) -> PathBuf {
         self.root.join("agent-id")
-    }
-
-    pub fn membership_file(&self) -> PathBuf {
-        membership_file(&self.root)
-    }
-
-    /// The key of a join that may not have been answered yet.
-    pub fn joining_key_file(&self) -> PathBuf {
-        self.root.join("joining-key.pem")
     }
 
     pub fn outbox(&self) -> PathBuf {
@@ -82,6 +76,50 @@ impl StateFolder {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+}
+
+/// The state folder while its agent joins a farm; keeps other joins out until dropped.
+#[derive(Debug)]
+pub struct JoiningFolder {
+    root: PathBuf,
+    /// Whether an agent that has not joined is at work with it, and goes on so until it is restarted.
+    pub at_work: bool,
+    _locks: (fs::File, Option<fs::File>),
+}
+
+impl JoiningFolder {
+    /// A package starts its agent before anybody can let it join: beside one that has not joined this is possible, because
+    /// that one touches none of the files here. One that has joined writes its membership when it renews its certificate.
+    pub fn open(root: &Path) -> Result<JoiningFolder, StateFolderError> {
+        let unusable = |source| StateFolderError::Unusable { path: root.to_owned(), source };
+        make_private_folder(root).map_err(unusable)?;
+        let joining = lock(&root.join("joining-lock")).map_err(unusable)?;
+        let joining = joining.ok_or_else(|| StateFolderError::Joining(root.to_owned()))?;
+        let own = lock(&root.join("lock")).map_err(unusable)?;
+        if own.is_none() && membership_file(root).exists() {
+            return Err(StateFolderError::Member(root.to_owned()));
+        }
+        Ok(JoiningFolder { root: root.to_owned(), at_work: own.is_none(), _locks: (joining, own) })
+    }
+
+    pub fn membership_file(&self) -> PathBuf {
+        membership_file(&self.root)
+    }
+
+    /// The key of a join that may not have been answered yet.
+    pub fn key_file(&self) -> PathBuf {
+        self.root.join("joining-key.pem")
+    }
+}
+
+/// None when somebody else has it.
+fn lock(path: &Path) -> io::Result<Option<fs::File>> {
+    let file = fs::File::options().create(true).truncate(false).write(true).open(path)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+        Err(other) => Err(other.into()),
     }
 }
 
@@ -138,6 +176,32 @@ mod tests {
         let first = StateFolder::open(folder.path()).unwrap();
         assert!(matches!(StateFolder::open(folder.path()), Err(StateFolderError::InUse(_))));
         drop(first);
+        StateFolder::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn an_agent_that_never_joined_may_be_at_work_while_it_joins_and_a_member_may_not() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!JoiningFolder::open(folder.path()).unwrap().at_work);
+        let at_work = StateFolder::open(folder.path()).unwrap();
+        let scratch = at_work.scratch().join("half.mp4");
+        fs::write(&scratch, b"half").unwrap();
+        let joining = JoiningFolder::open(folder.path()).unwrap();
+        assert!(joining.at_work && scratch.exists());
+        assert!(matches!(JoiningFolder::open(folder.path()), Err(StateFolderError::Joining(_))));
+        fs::write(joining.membership_file(), b"{}").unwrap();
+        drop(joining);
+        assert!(matches!(JoiningFolder::open(folder.path()), Err(StateFolderError::Member(_))));
+        drop(at_work);
+        assert!(!JoiningFolder::open(folder.path()).unwrap().at_work);
+    }
+
+    #[test]
+    fn no_agent_starts_in_a_folder_that_is_joining() {
+        let folder = tempfile::tempdir().unwrap();
+        let joining = JoiningFolder::open(folder.path()).unwrap();
+        assert!(matches!(StateFolder::open(folder.path()), Err(StateFolderError::InUse(_))));
+        drop(joining);
         StateFolder::open(folder.path()).unwrap();
     }
 

@@ -114,7 +114,7 @@ impl Host {
 async fn a_machine_that_joins_keeps_key_certificate_and_authority_for_its_own_eyes() {
     use std::os::unix::fs::PermissionsExt;
     let (host, folder) = (Host::start().await, tempfile::tempdir().unwrap());
-    let state = StateFolder::open(folder.path()).unwrap();
+    let state = JoiningFolder::open(folder.path()).unwrap();
     let joined = join(&state, &host.invitation(host.authority), None).await.unwrap();
     assert_eq!((joined.agent.0.as_u128(), joined.name.as_str()), (5, "gpu-1"));
     let kept = Membership::read(&state.membership_file()).unwrap().unwrap();
@@ -122,14 +122,14 @@ async fn a_machine_that_joins_keeps_key_certificate_and_authority_for_its_own_ey
     kept.tls().expect("it can be dialed with");
     let mode = std::fs::metadata(state.membership_file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(!state.joining_key_file().exists());
+    assert!(!state.key_file().exists());
     assert!(kept.renew_at > Timestamp::now() && kept.renew_at <= Timestamp::now().plus(Duration::from_secs(300)));
 }
 
 #[tokio::test]
 async fn nothing_is_sent_to_a_daemon_with_another_authority_than_the_invitations() {
     let (host, folder) = (Host::start().await, tempfile::tempdir().unwrap());
-    let state = StateFolder::open(folder.path()).unwrap();
+    let state = JoiningFolder::open(folder.path()).unwrap();
     let refused = join(&state, &host.invitation(Fingerprint([1; 32])), None).await.unwrap_err().to_string();
     assert!(refused.contains("nothing was sent"), "{refused}");
     eventually("the handshake was broken off", || !host.noted.lock().unwrap().handshakes.is_empty()).await;
@@ -141,7 +141,7 @@ async fn nothing_is_sent_to_a_daemon_with_another_authority_than_the_invitations
 #[tokio::test]
 async fn a_join_whose_answer_was_lost_is_tried_again_with_the_same_key() {
     let (host, folder) = (Host::start().await, tempfile::tempdir().unwrap());
-    let state = StateFolder::open(folder.path()).unwrap();
+    let state = JoiningFolder::open(folder.path()).unwrap();
     host.noted.lock().unwrap().loses_answers = true;
     let lost = join(&state, &host.invitation(host.authority), None).await;
     assert!(matches!(lost, Err(JoinError::Broken(_))), "{lost:?}");
@@ -159,7 +159,7 @@ async fn a_join_whose_answer_was_lost_is_tried_again_with_the_same_key() {
 #[tokio::test]
 async fn of_all_that_answer_in_a_network_only_the_farm_that_was_joined_is_found_again() {
     let (ours, other, folder) = (Host::start().await, Host::start().await, tempfile::tempdir().unwrap());
-    let state = StateFolder::open(folder.path()).unwrap();
+    let state = JoiningFolder::open(folder.path()).unwrap();
     let joined = join(&state, &ours.invitation(ours.authority), None).await.unwrap();
     assert!(!joined.discovered, "its address was said: only a person says another one");
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();

@@ -6,8 +6,8 @@ use tweenfarm_protocol::operator::{AgentRow, Invited, RevokedAgent, Standing, Wo
 pub fn invited(invited: &Invited) -> String {
     let Invited { name, line, expires_at } = invited;
     format!(
-        "tweenfarm-agent join {line}\n\nPaste this on the machine that is to be {name}. It works once, until \
-         {expires_at}; whoever has it can join, so hand it over as you would a password."
+        "tweenfarm-agent join {line}\n\nPaste this on the machine that is to be {name}, as root if a package has brought the agent. It \
+         works once, until {expires_at}; whoever has it can join, so hand it over as you would a password."
     )
 }
 
