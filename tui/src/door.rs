@@ -141,6 +141,14 @@ mod tests {
         };
         assert_eq!(found(None).unwrap(), "farm.example.org:8091");
         assert_eq!(found(Some("https://192.0.2.7:9000/")).unwrap(), "192.0.2.7:9000");
+        let printed = format!("{line}\n\nann may use the operator API as viewer.\n");
+        let kept = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(kept.path(), printed).unwrap();
+        match Door::in_network(None, Some(kept.path()), None).unwrap() {
+            Some(Door::Network(found)) => assert_eq!(found, pass(), "what was printed opens it as it is"),
+            _ => panic!("no door in the network"),
+        }
+        assert!(Door::in_network(None, None, Some(&format!("{line} and more"))).is_err());
         assert!(found(Some("http://192.0.2.7:9000")).unwrap_err().contains("https://HOST:PORT"));
         assert!(Door::in_network(None, None, None).unwrap().is_none());
         assert!(matches!(Door::in_network(Some("https://a:1"), None, None), Err(NoDoor::NoPass)));

@@ -81,13 +81,16 @@ impl fmt::Display for Pass {
     }
 }
 
+/// Of a text only its first line counts: what `tweenfarm operators add` prints can be kept as it is.
 impl FromStr for Pass {
     type Err = NotAPass;
 
     fn from_str(text: &str) -> Result<Pass, NotAPass> {
-        let parts: Vec<&str> = text.trim().split('/').collect();
+        let line = text.trim().lines().next().unwrap_or_default();
+        let parts: Vec<&str> = line.trim_end().split('/').collect();
         let [FIRST_WORD, name, address, authority, token] = parts[..] else { return Err(NotAPass) };
-        let good = is_agent_name(name) && is_host_and_port(address) && token.starts_with(TOKEN_PREFIX);
+        let sendable = token.starts_with(TOKEN_PREFIX) && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let good = is_agent_name(name) && is_host_and_port(address) && sendable;
         let authority = authority.parse().map_err(|_| NotAPass)?;
         let (name, address, token) = (name.to_owned(), address.to_owned(), token.to_owned());
         good.then_some(Pass { name, address, authority, token }).ok_or(NotAPass)
