@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufReader, BufWriter, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -112,7 +112,7 @@ pub fn restore(backup: &Path, state_folder: &Path) -> Result<Restored, BackupErr
         return Err(BackupError::Occupied(folder));
     }
     let in_folder = |doing| move |source| BackupError::Io { doing, path: state_folder.to_owned(), source };
-    fs::create_dir_all(state_folder).map_err(in_folder("make"))?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(state_folder).map_err(in_folder("make"))?;
     let partial = state_folder.join(STORE_PARTIAL);
     match fs::remove_dir_all(&partial) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(in_folder("tidy")(source)),
@@ -227,6 +227,7 @@ impl Write for HashOnly<'_> {
 mod tests {
     use super::*;
     use crate::store::{Write as StoreWrite, samples, sled};
+    use std::os::unix::fs::PermissionsExt;
 
     /// A store with an account, and a backup of it.
     fn backed_up() -> (tempfile::TempDir, PathBuf) {
@@ -246,6 +247,9 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         let into = other.path().join("state");
         assert!(restore(&backup, &into).unwrap().records > 0);
+        for private in [&into, &into.join(STORE)] {
+            assert_eq!(fs::metadata(private).unwrap().permissions().mode() & 0o777, 0o700);
+        }
         let store = sled::open(&into.join(STORE)).unwrap();
         assert_eq!(store.accounts().unwrap(), [samples::account(1, "ann@example.org")]);
         assert_eq!(fs::read(into.join("signing-key.json")).unwrap(), b"{\"access\": 1}");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -97,7 +97,8 @@ pub async fn run(asked: &Up) -> Result<(), UpError> {
     let folder = asked.folder.clone().unwrap_or_else(default_folder);
     let (daemon_state, agent_state) = (folder.join("daemon"), folder.join("agent"));
     for made in [&daemon_state, &agent_state] {
-        fs::create_dir_all(made).map_err(|source| UpError::Folder { path: made.clone(), source })?;
+        let private = fs::DirBuilder::new().recursive(true).mode(0o700).create(made);
+        private.map_err(|source| UpError::Folder { path: made.clone(), source })?;
     }
     let mut terminate = signal(SignalKind::terminate()).map_err(UpError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(UpError::Signals)?;

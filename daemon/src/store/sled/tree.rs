@@ -10,8 +10,9 @@ use ::sled::{Batch, Db};
 use std::{
     collections::HashSet,
     ffi::OsString,
-    fs::File,
+    fs::{DirBuilder, File},
     io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -37,7 +38,9 @@ impl Tree {
     /// Opens the tree in `folder`, making it if there is none. One process at a time.
     pub fn open(folder: &Path) -> Result<Tree, StoreError> {
         let existed = data_file(folder).exists();
-        std::fs::create_dir_all(folder).map_err(|source| io_error("make the folder of", source))?;
+        // sled's files are made readable for everybody: the folder is not.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.map_err(|source| io_error("make the folder of", source))?;
         let config = ::sled::Config::new().path(folder).flush_every_ms(None).mode(::sled::Mode::HighThroughput);
         let mut tries_left = LOCK_TRIES;
         let db = loop {
