@@ -57,7 +57,7 @@ assert.equal(await page.$eval("input[name=rate]:checked", (radio) => radio.value
 await page.keyboard.press("Enter");
 
 step("it renders, and progress is told");
-await shows("Your clip");
+await shows("30 fps to 60 fps");
 await until("the result", async () => (await page.$("video.after")) !== null);
 await shows("99998 xeconds");
 const seen = await until("the result's pictures", () =>
@@ -121,6 +121,7 @@ assert.match(fresh, /^rfx_live_[0-9a-f]{40}$/);
 assert.notEqual(fresh, key);
 await page.evaluate(() => (location.hash = "#history"));
 await shows("60 fps");
+await shows("toy30.mp4");
 
 assert.deepEqual(complaints, []);
 await browser.close();

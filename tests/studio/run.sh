@@ -23,4 +23,4 @@ cp "$sources/drive.mjs" "$out/"
 cd "$out"
 [ -f package.json ] || echo '{ "private": true, "type": "module" }' > package.json
 npm install --silent --no-audit --no-fund puppeteer-core@24.10.0
-node drive.mjs "$url" "$(new_key studio)" "$clip" "$browser" || { tail -20 "$folder/log" "$folder/agent.log"; exit 1; }
+node drive.mjs "$url" "$(new_key studio)" "$clip" "$browser" || { tail -n 20 "$folder/log" "$folder/agent.log"; exit 1; }

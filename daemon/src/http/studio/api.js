@@ -74,6 +74,7 @@ export const submit = (r2_key, project_id, target_fps, once) =>
   call("POST", "/jobs", { r2_key, project_id, target_fps }, { "Idempotency-Key": once });
 export const job = (id) => call("GET", `/jobs/${id}`);
 export const jobs = (before) => call("GET", `/jobs?limit=50${before ? `&before=${encodeURIComponent(before)}` : ""}`);
+export const projects = (before) => call("GET", `/projects?limit=200${before ? `&before=${encodeURIComponent(before)}` : ""}`);
 export const project = (id) => call("GET", `/projects/${id}`);
 export const shared = (token) => call("GET", `/share/${encodeURIComponent(token)}`);
 export const download = (project, file) => call("GET", `/projects/${project}/files/${file}/download`);

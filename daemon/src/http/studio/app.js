@@ -140,13 +140,19 @@ async function follow(id) {
   const state = make("p", { "aria-live": "polite" }, "…");
   const bar = make("progress", { max: 100, value: 0, "aria-label": "Progress" });
   const place = make("div");
-  const mine = show(make("h2", {}, "Your clip"), state, bar, place);
+  const title = make("h2", {}, "Your clip");
+  const mine = show(title, state, bar, place);
   let missed = 0;
+  let named = false;
   while (mine === shown) {
     try {
       const job = await api.job(id);
       if (mine !== shown) return;
       missed = 0;
+      if (!named) {
+        named = true;
+        api.project(job.project_id).then((project) => (title.textContent = project.name), () => {});
+      }
       bar.value = job.progress;
       const ahead = job.live_status === "queued" || job.live_status === "no_workers" ? `, ${job.queue_depth} before it at most` : "";
       state.textContent = `${rate(job.fps_in)} to ${job.target_fps} fps: ${STATES[job.live_status] ?? job.live_status}${ahead}, ${job.progress} %`;
@@ -228,16 +234,35 @@ async function guest(token) {
   }
 }
 
+// What the clips of jobs are called: a project is named after its file. Projects are listed newest first, as jobs are.
+function clipNames() {
+  const names = new Map();
+  let last = null;
+  let more = true;
+  return async (jobs) => {
+    if (more && jobs.some((job) => !names.has(job.project_id))) {
+      const { projects } = await api.projects(last);
+      for (const project of projects) names.set(project.id, project.name);
+      last = projects.at(-1)?.id ?? last;
+      more = projects.length === 200;
+    }
+    return names;
+  };
+}
+
 async function history() {
   const rows = make("tbody");
-  const table = make("table", {}, make("thead", {}, make("tr", {}, ...["When", "Rate", "State", "Price", ""].map((name) => make("th", { scope: "col" }, name)))), rows);
+  const table = make("table", {}, make("thead", {}, make("tr", {}, ...["Clip", "When", "Rate", "State", "Price", ""].map((name) => make("th", { scope: "col" }, name)))), rows);
   const more = make("button", { type: "button", hidden: true }, "Older ones");
   const mine = show(make("h2", {}, "History"), table, more);
   let last = null;
+  const clips = clipNames();
   const load = async () => {
     const { jobs } = await api.jobs(last);
+    const names = await clips(jobs);
     if (mine !== shown) return;
     rows.append(...jobs.map((job) => make("tr", {},
+      make("td", { "data-name": "Clip" }, names.get(job.project_id) ?? "by the API"),
       make("td", { "data-name": "When" }, when(job.created_at)),
       make("td", { "data-name": "Rate" }, `${rate(job.fps_in)} to ${job.target_fps} fps`),
       make("td", { "data-name": "State", class: job.status === "failed" ? "bad" : "" }, job.status === "failed" ? `failed: ${job.error}` : STATES[job.status] ?? job.status),
