@@ -1,6 +1,7 @@
 # make demo   convert a clip end to end on this machine      make test   everything CI checks
 # make bench  quality and speed against peers, one run       make build  the programs, optimised
 # make deb    packages for Debian and Ubuntu in target/deb   make test-deb  try them in a clean Debian
+# make test-containers  an image for each, and a farm of them, tried with podman (BASE=image takes another base)
 # make peers  MVTools and OpenCV for `make bench`, in target/peers (needs Python 3.12 or newer and PyPI)
 #
 # CLIP=path FPS=60 choose what `make demo` converts; BENCH="--full" measures everything, all options: BENCH=--help.
@@ -56,6 +57,11 @@ deb: packages rust
 .PHONY: test-deb
 test-deb: deb
 	$(ROOT) systemd/deb/try.sh target/deb target/deb-root
+
+# Builds an image for each, runs a farm of them from its first start to an upgrade and removes it; needs podman and root.
+.PHONY: test-containers
+test-containers: deb
+	$(ROOT) $(if $(BASE),BASE="$(BASE)") systemd/containers/try.sh target/deb
 
 bench: packages-bench rust
 	$(CARGO) build --release --locked
