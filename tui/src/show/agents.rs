@@ -1,14 +1,30 @@
 //! Agents as text: the line of an invitation, the list with what each worker is, a revocation.
 
 use super::table;
-use tweenfarm_protocol::operator::{AgentRow, Invited, RevokedAgent, Standing, WorkerRow};
+use tweenfarm_protocol::{
+    join::Invitation,
+    operator::{AgentRow, Invited, RevokedAgent, Standing, WorkerRow},
+};
 
 pub fn invited(invited: &Invited) -> String {
     let Invited { name, line, expires_at } = invited;
+    let nobody_else = match at_loopback(line) {
+        Some(address) => format!(
+            "\n\nIt names {address}, which no other machine reaches: for those, rpc.listen in the daemon's configuration says where \
+             they dial in."
+        ),
+        None => String::new(),
+    };
     format!(
         "tweenfarm-agent join {line}\n\nPaste this on the machine that is to be {name}, as root if a package has brought the agent. It \
-         works once, until {expires_at}; whoever has it can join, so hand it over as you would a password."
+         works once, until {expires_at}; whoever has it can join, so hand it over as you would a password.{nobody_else}"
     )
+}
+
+fn at_loopback(line: &str) -> Option<String> {
+    let address = line.parse::<Invitation>().ok()?.address?;
+    let host: std::net::SocketAddr = address.parse().ok()?;
+    host.ip().is_loopback().then_some(address)
 }
 
 pub fn revoked_agent(revoked: &RevokedAgent) -> String {
@@ -77,7 +93,30 @@ fn of_worker(agent: &AgentRow, worker: &WorkerRow) -> [String; 5] {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use tweenfarm_protocol::{AgentId, service::Inventory};
+    use tweenfarm_protocol::{
+        AgentId,
+        join::{Fingerprint, InviteSecret},
+        service::Inventory,
+    };
+
+    #[test]
+    fn an_invitation_that_only_this_machine_can_use_says_so() {
+        let said = |address: Option<&str>| {
+            let address = address.map(str::to_owned);
+            let (authority, secret) = (Fingerprint([7; 32]), InviteSecret([9; 32]));
+            let line = Invitation { name: "gpu-1".into(), address, authority, secret }.to_string();
+            invited(&Invited { name: "gpu-1".into(), line, expires_at: "2026-07-01T09:00:00Z".into() })
+        };
+        for (address, alone) in [
+            (Some("127.0.0.1:8090"), true),
+            (Some("[::1]:8090"), true),
+            (Some("192.0.2.7:8090"), false),
+            (Some("farm.example.org:8090"), false),
+            (None, false),
+        ] {
+            assert_eq!(said(address).contains("rpc.listen"), alone, "{address:?}");
+        }
+    }
 
     #[test]
     fn an_agent_that_is_away_has_a_line_and_each_worker_another() {
