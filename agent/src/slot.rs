@@ -224,8 +224,10 @@ impl Slot {
         let (order, _in_use) = self.prepare(&task.work, output).await?;
         let facts = self.worker.perform(&order, |progress| lease.set_progress(progress)).await?;
         check_frames(&task.work, &facts)?;
-        if matches!(task.work, Work::Render(_)) {
-            self.speed.store(facts.pixels_per_second(), Ordering::Relaxed);
+        if matches!(task.work, Work::Render(_))
+            && let Some(speed) = facts.pixels_per_second()
+        {
+            self.speed.store(speed, Ordering::Relaxed);
         }
         let (size_bytes, sha256) = measured(output.to_owned()).await.map_err(|cause| {
             Failure::new(FailureClass::Worker, format!("the worker said done, but its output cannot be read: {cause}"))

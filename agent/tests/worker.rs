@@ -113,6 +113,7 @@ fn segments_are_rendered_bit_for_bit_like_the_whole_and_joined_with_proof() {
         let order = Order::Render { source: source.clone(), plan: plan(60), slots, output: output.clone() };
         let facts = worker.perform(&order).unwrap();
         assert_eq!((facts.frames, facts.width_px, facts.height_px), (end - first, 96, 64));
+        assert!((1..=facts.elapsed_ms).contains(&facts.start_ms), "{} of {} ms", facts.start_ms, facts.elapsed_ms);
         SegmentFile { slots, path: output }
     };
     let whole = render(0, 60);

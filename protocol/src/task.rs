@@ -312,6 +312,10 @@ pub struct RenderFacts {
     pub height_px: u32,
     /// Wall time of the work in milliseconds.
     pub elapsed_ms: u64,
+    /// Of it, the time until the first frame came out of the engine: opening and looking through the clip, seeking, decoding
+    /// what only earlier segments show. 0 for a join and from releases that did not tell.
+    #[serde(default)]
+    pub start_ms: u64,
     /// Time in milliseconds that decoder, engine and encoder were each busy.
     pub decode_ms: u64,
     pub interpolate_ms: u64,
@@ -329,10 +333,13 @@ pub struct RenderFacts {
 }
 
 impl RenderFacts {
-    /// Pixels of output for each second of the work; 0 when there is nothing to count.
-    pub fn pixels_per_second(&self) -> u64 {
-        let pixels = u64::from(self.width_px).saturating_mul(u64::from(self.height_px)).saturating_mul(self.frames);
-        pixels.saturating_mul(1000).checked_div(self.elapsed_ms).unwrap_or(0)
+    /// Pixels of output for each second, once there is a first frame; `None` when there is nothing to measure by. The start is
+    /// left out: it says nothing of the worker, and a small share of a job would make it look slow and get it a smaller one.
+    pub fn pixels_per_second(&self) -> Option<u64> {
+        let counted = if self.start_ms == 0 { self.frames } else { self.frames.saturating_sub(1) };
+        let pixels = u64::from(self.width_px).saturating_mul(u64::from(self.height_px)).saturating_mul(counted);
+        let speed = pixels.saturating_mul(1000).checked_div(self.elapsed_ms.saturating_sub(self.start_ms));
+        speed.filter(|speed| *speed > 0)
     }
 }
 
@@ -370,6 +377,24 @@ pub enum FailureClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_is_as_fast_as_its_frames_however_long_it_took_to_begin() {
+        let facts = |frames, elapsed_ms, start_ms| RenderFacts {
+            frames,
+            elapsed_ms,
+            start_ms,
+            width_px: 100,
+            height_px: 10,
+            ..RenderFacts::default()
+        };
+        assert_eq!(facts(101, 4_500, 500).pixels_per_second(), Some(25_000));
+        assert_eq!(facts(101, 34_000, 30_000).pixels_per_second(), Some(25_000));
+        assert_eq!(facts(100, 4_000, 0).pixels_per_second(), Some(25_000), "of a release that does not tell");
+        for (frames, elapsed_ms, start_ms) in [(0, 9, 0), (1, 500, 400), (5, 400, 400), (5, 0, 0), (5, 1, 7)] {
+            assert_eq!(facts(frames, elapsed_ms, start_ms).pixels_per_second(), None, "{frames} {elapsed_ms}");
+        }
+    }
 
     #[test]
     fn a_plan_of_the_previous_release_is_read_as_what_that_release_did() {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
@@ -15,7 +15,8 @@ pub struct Record {
     /// Decoded frames that came before anything the segment shows.
     pub frames_passed: Count,
     /// Slots handed to the encoder, made or not.
-    pub slots_shown: Count,
+    slots_shown: Count,
+    first_shown: OnceLock<Instant>,
     /// Frames among them that the engine made.
     pub frames_made: Count,
     /// Frames that left the encoder.
@@ -31,6 +32,21 @@ pub struct Record {
 }
 
 impl Record {
+    /// One more slot was handed to the encoder.
+    pub fn show(&self) {
+        self.first_shown.get_or_init(Instant::now);
+        self.slots_shown.add(1);
+    }
+
+    pub fn slots_shown(&self) -> u64 {
+        self.slots_shown.get()
+    }
+
+    /// When the first slot was handed to the encoder.
+    pub fn first_shown(&self) -> Option<Instant> {
+        self.first_shown.get().copied()
+    }
+
     /// Keeps the first failure: what follows from it says less.
     pub fn fail(&self, failure: Failure) {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);

@@ -224,8 +224,9 @@ impl service::Farm for Session {
         if let (Outcome::Done(Delivered { facts, .. }), Some((agent, worker))) =
             (&outcome, self.office.farm.holder(lease))
             && !facts.engine.is_empty()
+            && let Some(speed) = facts.pixels_per_second()
         {
-            self.office.farm.measured(agent, worker, facts.pixels_per_second());
+            self.office.farm.measured(agent, worker, speed);
         }
         self.office.farm.report(lease, outcome).await.map_err(refuse)
     }

@@ -262,7 +262,7 @@ impl Work {
             self.feed
                 .offer(number, Picture::new(buffer, formats.input, formats.size, formats.depth, self.spare.clone()));
         }
-        if self.record.slots_shown.get() == 0 {
+        if self.record.slots_shown() == 0 {
             self.record.frames_passed.add(1);
         }
         Ok(())
@@ -337,7 +337,7 @@ impl Work {
             buffer.set_pts(start + gst::ClockTime::from_nseconds(origin));
             buffer.set_duration(slot_time(index + 1, self.target_rate) - start);
         }
-        self.record.slots_shown.add(1);
+        self.record.show();
         Ok(Some(buffer))
     }
 }

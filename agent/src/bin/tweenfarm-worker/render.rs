@@ -10,7 +10,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use tweenfarm_media::{Clip, ProbeLimits, probe_clip};
 use tweenfarm_protocol::{
@@ -132,7 +132,8 @@ impl Renderer {
             frames_made: ran.frames_made,
             width_px: size.width_px,
             height_px: size.height_px,
-            elapsed_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms: milliseconds(started.elapsed()),
+            start_ms: ran.first_shown.map_or(0, |at| milliseconds(at.saturating_duration_since(started))),
             decode_ms: ran.decode_ms,
             interpolate_ms: ran.interpolate_ms,
             encode_ms: ran.encode_ms,
@@ -142,4 +143,8 @@ impl Renderer {
             encoder: encoder.to_owned(),
         })
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

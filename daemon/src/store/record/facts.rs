@@ -151,6 +151,8 @@ impl From<RenderFacts> for RenderV1 {
             engine,
             // With the record around it, since version 2.
             settings_hash: _,
+            // What it says is of use when it is told.
+            start_ms: _,
             encoder,
         } = facts;
         RenderV1 {
@@ -196,6 +198,7 @@ impl From<RenderV1> for RenderFacts {
             device,
             engine,
             settings_hash: String::new(),
+            start_ms: 0,
             encoder,
         }
     }

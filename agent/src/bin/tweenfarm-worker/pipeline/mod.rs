@@ -93,6 +93,8 @@ impl Run<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ran {
     pub frames_made: u64,
+    /// When the first frame came out of the engine.
+    pub first_shown: Option<Instant>,
     pub decode_ms: u64,
     pub interpolate_ms: u64,
     pub encode_ms: u64,
@@ -179,6 +181,7 @@ fn attempt(
     verify(run, &record)?;
     Ok(Ok(Ran {
         frames_made: record.frames_made.get(),
+        first_shown: record.first_shown(),
         decode_ms: record.decode.busy_ms(),
         interpolate_ms: record.interpolate.busy_ms(),
         encode_ms: record.encode.busy_ms(),
@@ -323,7 +326,7 @@ fn progress(run: &Run<'_>, from_start: bool, record: &Record) -> Progress {
     let frames_before = (before * run.clip.facts.video.average_rate.as_f64()).max(0.0) as u128;
     let to_pass = if from_start { frames_before } else { 0 };
     let passed = u128::from(record.frames_passed.get()).min(to_pass);
-    let shown = u128::from(record.slots_shown.get()) + u128::from(record.frames_encoded.get());
+    let shown = u128::from(record.slots_shown()) + u128::from(record.frames_encoded.get());
     let (done, total) = (passed + MAKE * shown, to_pass + 2 * MAKE * slots);
     let frames_done = (done * slots).checked_div(total).unwrap_or(0).min(slots);
     let first = u128::from(scanned(run, run.clip.timeline.frame_count()).frames_done);
@@ -347,7 +350,7 @@ fn verify(run: &Run<'_>, record: &Record) -> Result<(), Failure> {
     let lost = record.frames_lost.get().saturating_sub(record.frames_unplaced.get());
     // A stream cut from a broadcast may begin or end with two pictures that refer to what is not there.
     let tolerated = 2 + frames / 100;
-    let is_nothing_shown = record.slots_shown.get() == 0;
+    let is_nothing_shown = record.slots_shown() == 0;
     if lost > tolerated || is_nothing_shown {
         let lost = if is_nothing_shown { frames } else { lost };
         return Err(failure::input(format!(
