@@ -29,7 +29,7 @@ done
 name=tweenfarm-try
 scratch=$(mktemp -d)
 clean() {
-    podman rm -f -t 0 $name-daemon $name-agent $name-watch $name-console $name-restored >/dev/null 2>&1 || true
+    podman rm -f -v -t 0 $name-daemon $name-agent $name-watch $name-console $name-restored >/dev/null 2>&1 || true
     podman volume rm -f $name $name-operator $name-intake $name-agent $name-watch $name-restored >/dev/null 2>&1 || true
     podman secret rm $name-payments >/dev/null 2>&1 || true
 }
@@ -39,7 +39,7 @@ leave() {
         for container in daemon agent watch; do
             podman container exists $name-$container 2>/dev/null || continue
             echo "-- the last lines of $container"
-            podman logs --tail 20 $name-$container 2>&1 || true
+            command podman logs --tail 20 $name-$container 2>&1 || true
         done
     fi
     clean
@@ -239,7 +239,7 @@ rich() {
     podman exec $name-restored tweenfarm --json users list | jq -e ".[] | select(.email == \"$account\" and .balance == $balance)"
 }
 until_true 60 "the restored farm knows the account and its balance" rich
-podman rm -f $name-restored >/dev/null
+podman rm -f -v $name-restored >/dev/null
 
 step "newer images on the same volumes: accounts stay, the agent need not join again, no clip is done twice"
 for deb in "$scratch"/debs/*.deb; do

@@ -125,6 +125,8 @@ for package in tweenfarmd tweenfarm-agent tweenfarm-watch tweenfarm; do
     maintainer_scripts "$stage/DEBIAN" "$(cat "$here/$package/units")"
     chmod 0755 "$stage"
     find "$stage" -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
+    # One version of each: people and container files name packages as ./tweenfarmd_*.deb.
+    rm -f "$output/${package}"_*.deb
     dpkg-deb --root-owner-group --build "$stage" "$output/${package}_${version}_$architecture.deb"
     rm -rf "$stage"
 done
