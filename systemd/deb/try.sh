@@ -232,6 +232,14 @@ done
 [ "$now" != "$before" ]
 [ "$(call $api/me | jq .balance_xeconds)" = "$balance" ]
 
+step "an agent joins by the line of an invitation, pasted as root beside the agent at work"
+inside tweenfarm-agent join "$(inside tweenfarm --json invite guest | jq -r .line)" >/dev/null
+[ "$(inside stat -c '%U %a' /var/lib/tweenfarm-agent/membership.json)" = "tweenfarm-agent 600" ]
+inside systemctl restart tweenfarm-agent.service
+guest() { inside tweenfarm --json agents | jq -e '.[] | select(.name == "guest").connected' >/dev/null; }
+for _ in $(seq 60); do guest && break; sleep 1; done
+guest
+
 step "remove: data stays, nothing runs"
 apt remove -y tweenfarmd tweenfarm-agent tweenfarm-watch tweenfarm >/dev/null
 [ -d "$root/var/lib/tweenfarm/store" ]
