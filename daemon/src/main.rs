@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use std::{
     fs,
-    io::Write,
+    io::{self, Write},
     net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
@@ -422,7 +422,14 @@ async fn listen(handed: &mut Handed, address: SocketAddr, key: &str) -> anyhow::
         Some(port) => TcpListener::from_std(port),
         None => TcpListener::bind(address).await,
     };
-    listener.with_context(|| format!("listen on {address} ({key}): is another daemon running there?"))
+    listener.map_err(|cause| {
+        let remedy = match cause.kind() {
+            io::ErrorKind::AddrInUse => "another program has this port: stop that one, or choose another port",
+            io::ErrorKind::AddrNotAvailable => "name an address of this machine",
+            _ => "choose another address or port",
+        };
+        anyhow::Error::new(cause).context(format!("listen on {address} ({key}): {remedy}"))
+    })
 }
 
 fn listen_privately(handed: &mut Handed, path: &Path) -> anyhow::Result<(UnixListener, Option<SocketFile>)> {

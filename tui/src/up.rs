@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
@@ -89,6 +89,8 @@ pub fn socket(folder: &Path) -> PathBuf {
 struct Running {
     program: &'static str,
     log: PathBuf,
+    /// Where in it this run begins.
+    log_from: u64,
     child: Child,
 }
 
@@ -158,11 +160,12 @@ pub fn found(program: &'static str) -> Result<PathBuf, UpError> {
 fn start(mut command: Command, program: &'static str, log: PathBuf) -> Result<Running, UpError> {
     let unmade = |source| UpError::Folder { path: log.clone(), source };
     let out = OpenOptions::new().create(true).append(true).open(&log).map_err(unmade)?;
+    let log_from = out.metadata().map_err(unmade)?.len();
     let err = out.try_clone().map_err(unmade)?;
     // A group of its own: Ctrl-C is for us, and we stop them in order.
     command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).kill_on_drop(true);
     let child = command.spawn().map_err(|source| UpError::Start { program, source })?;
-    Ok(Running { program, log, child })
+    Ok(Running { program, log, log_from, child })
 }
 
 /// Where the daemon listens, once it does.
@@ -214,7 +217,13 @@ async fn owner(addresses: &Addresses, folder: &Path) -> Result<PathBuf, UpError>
 
 async fn ended(running: &mut Running) -> UpError {
     let status = running.child.wait().await;
-    let text = fs::read(&running.log).unwrap_or_default();
+    let mut text = Vec::new();
+    if let Ok(mut log) = File::open(&running.log)
+        && log.seek(SeekFrom::Start(running.log_from)).is_ok()
+    {
+        // What can be read of it says more than that it cannot be read whole.
+        let _ = log.read_to_end(&mut text);
+    }
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();
     let lines = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
@@ -233,5 +242,23 @@ async fn stop(running: &mut Running) {
     {
         eprintln!("tweenfarm: {} does not stop: it is killed, which it survives", running.program);
         let _ = running.child.kill().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_ends_is_explained_by_what_it_said_in_this_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("daemon.log");
+        fs::write(&log, "of yesterday\n").unwrap();
+        let mut command = Command::new("sh");
+        command.arg("-c").arg("echo the port is taken >&2; exit 3");
+        let mut running = start(command, "tweenfarmd", log).unwrap();
+        let said = ended(&mut running).await.to_string();
+        assert!(said.contains("the port is taken") && said.contains("exit status: 3"), "{said}");
+        assert!(!said.contains("yesterday"), "{said}");
     }
 }
