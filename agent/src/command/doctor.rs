@@ -73,7 +73,7 @@ fn disk(config: &Config) -> DoctorItem {
 /// Whether the daemon takes this agent in, and not only its connection.
 async fn daemon(config: &Config) -> DoctorItem {
     let item = "daemon";
-    let remedy = "start tweenfarmd, or set the key 'daemon' to where it is";
+    let remedy = "start tweenfarmd, set the key 'daemon' to where it is, or join a farm: `tweenfarm-agent join LINE`";
     let way = match ToDaemon::of(config) {
         Ok(way) => way,
         Err(cause) => return bad(item, &cause.to_string(), "join, or set the key 'daemon'"),

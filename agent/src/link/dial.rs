@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -38,6 +38,9 @@ pub trait Dial: Send + Sync + 'static {
 
 /// Where an agent that never joined looks for a daemon of its machine, unless it is told.
 const LOCAL_SOCKET: &str = "/run/tweenfarm/agents.sock";
+/// What a package's agent is told to do, which starts before anybody can let it join.
+const NEVER_JOINED: &str = "this agent has joined no farm: where the daemon is on another machine, run `tweenfarm-agent join LINE` with \
+                            the line that `tweenfarm invite NAME` prints there, and restart the agent";
 
 #[derive(Debug, thiserror::Error)]
 pub enum NoWay {
@@ -103,6 +106,9 @@ impl Dial for ToDaemon {
 
     async fn look_elsewhere(&self) -> Search {
         let (address, current) = match self {
+            ToDaemon::Local(socket) if socket == Path::new(LOCAL_SOCKET) => {
+                return Search::Vain(NEVER_JOINED.to_owned());
+            }
             ToDaemon::Local(_) => return Search::Needless,
             ToDaemon::Joined { address, current } => (address, current),
         };
@@ -168,5 +174,18 @@ impl AsyncWrite for Stream {
             Stream::Local(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_agent_that_waits_for_a_daemon_of_its_machine_is_told_how_to_join_another() {
+        let advice = ToDaemon::Local(LOCAL_SOCKET.into()).look_elsewhere().await;
+        assert!(matches!(advice, Search::Vain(said) if said.contains("tweenfarm-agent join LINE")));
+        let named = ToDaemon::Local("/srv/farm/agents.sock".into()).look_elsewhere().await;
+        assert!(matches!(named, Search::Needless));
     }
 }
