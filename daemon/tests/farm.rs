@@ -474,3 +474,21 @@ async fn workers_share_a_job_by_their_speed_and_a_lone_one_takes_all_of_it() {
     let (again, _) = taken(1).await;
     assert_eq!(again, SlotRange::new(0, 100), "what was given back is taken as it is");
 }
+
+#[tokio::test]
+async fn a_worker_that_asks_while_it_delivers_is_not_taken_for_two() {
+    let scene = Scene::with(FarmRules { segment_slots_max: 1200, ..RULES });
+    let account = scene.account("ada", 50).await;
+    let clip = scene.clip(&account, 4).await;
+    // 240 slots of 64x48, 20 a second: more than ten seconds of work, so the half of it at first.
+    let mut hello = hello(AGENT, 1);
+    hello.workers[0].inventory.pixels_per_second = 20 * 64 * 48;
+    scene.farm.hello(hello).await.unwrap();
+    scene.submit(&clip, 4, 1).await.unwrap();
+    let first = scene.next(0).await.unwrap();
+    assert_eq!(first.piece, Piece::Render(SlotRange::new(0, 120)));
+    let rendered = Progress { frames_done: 120, frames_total: 120 };
+    assert_eq!(scene.farm.renew(first.lease, rendered).await.unwrap(), Renewal::Kept);
+    // It is on its way, and the worker asks for more.
+    assert_eq!(scene.next(0).await.unwrap().piece, Piece::Render(SlotRange::new(120, 240)));
+}

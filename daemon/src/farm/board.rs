@@ -170,17 +170,22 @@ impl Board {
     ) -> Option<Ask> {
         let job = self.jobs.get(id)?;
         let frame_pixels = job.output_pixels();
-        let (mut slots_ready, mut others) = (0, Vec::new());
+        // A worker asks for more while what it has made is on its way here: it is one hand, whatever it holds.
+        let (mut slots_ready, mut left) = (0, HashMap::<(AgentId, u32), u64>::new());
         for (_, piece) in job.state.pieces() {
             match &piece.state {
                 SegmentState::Ready { .. } => slots_ready += piece.slots.len(),
-                SegmentState::Leased { agent, worker, .. } => others.push(Hand {
-                    pixels_per_second: presence.speed((*agent, *worker)),
-                    pixels_left: frame_pixels.saturating_mul(progress::slots_left_of(piece)),
-                }),
-                SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => {}
+                SegmentState::Leased { agent, worker, .. } if (*agent, *worker) != asking => {
+                    *left.entry((*agent, *worker)).or_default() += progress::slots_left_of(piece);
+                }
+                SegmentState::Leased { .. } | SegmentState::Rendered { .. } | SegmentState::Abandoned(_) => {}
             }
         }
+        let hand = |(worker, slots)| Hand {
+            pixels_per_second: presence.speed(worker),
+            pixels_left: frame_pixels.saturating_mul(slots),
+        };
+        let others = left.into_iter().map(hand).collect();
         let pixels_per_second = presence.speed(asking);
         let mut ask = Ask { slot_count: job.slot_count, slots_ready, frame_pixels, pixels_per_second, others };
         let idle = presence.asking(now).filter(|worker| *worker != asking && !self.in_hand.contains_key(worker));
