@@ -7,11 +7,13 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+use uuid::Uuid;
 
 /// The opened state folder; holds its lock until dropped.
 #[derive(Debug)]
 pub struct StateFolder {
     root: PathBuf,
+    scratch: PathBuf,
     _lock: fs::File,
 }
 
@@ -43,10 +45,10 @@ impl StateFolder {
         make_private_folder(root).map_err(unusable)?;
         let lock = lock(&root.join("lock")).map_err(unusable)?;
         let lock = lock.ok_or_else(|| StateFolderError::InUse(root.to_owned()))?;
-        let folder = StateFolder { root: root.to_owned(), _lock: lock };
-        if folder.scratch().exists() {
-            fs::remove_dir_all(folder.scratch()).map_err(unusable)?;
-        }
+        let scratch = root.join("scratch");
+        sweep(&scratch).map_err(unusable)?;
+        let scratch = scratch.join(Uuid::now_v7().to_string());
+        let folder = StateFolder { root: root.to_owned(), scratch, _lock: lock };
         for path in [folder.scratch(), folder.outbox(), folder.cache(), folder.shader_cache()] {
             make_private_folder(&path).map_err(unusable)?;
         }
@@ -69,13 +71,31 @@ impl StateFolder {
         self.root.join("shader-cache")
     }
 
-    /// Work in progress; emptied at every start.
+    /// Work in progress of this run: no worker of another run can reach it.
     pub fn scratch(&self) -> PathBuf {
-        self.root.join("scratch")
+        self.scratch.clone()
     }
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+}
+
+/// Removes what earlier runs left in `scratch`. A worker whose agent was killed may live for a moment yet: moved away first,
+/// the folder is not where it would begin another file.
+fn sweep(scratch: &Path) -> io::Result<()> {
+    let swept = scratch.with_extension("swept");
+    remove_if_there(&swept)?;
+    match fs::rename(scratch, &swept) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        moved => moved.and_then(|()| remove_if_there(&swept)),
+    }
+}
+
+fn remove_if_there(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }
 
@@ -209,12 +229,16 @@ mod tests {
     fn the_scratch_folder_is_swept_at_start_and_nothing_else_is() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateFolder::open(folder.path()).unwrap();
-        fs::write(state.scratch().join("half.mp4"), b"half").unwrap();
+        let before = state.scratch();
+        fs::write(before.join("half.mp4"), b"half").unwrap();
         fs::write(state.outbox().join("kept"), b"kept").unwrap();
         drop(state);
         let state = StateFolder::open(folder.path()).unwrap();
         assert_eq!(fs::read_dir(state.scratch()).unwrap().count(), 0);
         assert_eq!(fs::read_dir(state.outbox()).unwrap().count(), 1);
+        let late = fs::write(before.join("late.mp4"), b"of a worker whose agent was killed");
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!folder.path().join("scratch.swept").exists());
     }
 
     #[test]

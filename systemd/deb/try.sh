@@ -186,7 +186,7 @@ step "upgrade: data stays, what ran runs, the agent finishes what it holds"
 up=$(call $api/upload/presign -d '{"filename":"clip.mp4","content_type":"video/mp4"}')
 nsenter -t "$leader" -n curl -sf -T "$here/../../tests/media/toy30.mp4" -H 'Content-Type: video/mp4' "$(jq -r .upload_url <<<"$up")"
 job=$(call $api/jobs -d "$(jq '{r2_key: .key, project_id, target_fps: 120}' <<<"$up")" | jq -r .job_id)
-for _ in $(seq 60); do [ "$(call $api/jobs/$job | jq -r .status)" = processing ] && break; sleep 0.5; done
+for _ in $(seq 60); do [ "$(call $api/jobs/$job | jq -r .live_status)" = processing ] && break; sleep 0.5; done
 balance=$(call $api/me | jq .balance_xeconds)
 inside systemctl disable -q --now tweenfarm-watch.service
 newer=$(mktemp -d)
@@ -211,7 +211,7 @@ step "a second SIGTERM ends an agent that drains at once"
 up=$(call $api/upload/presign -d '{"filename":"clip.mp4","content_type":"video/mp4"}')
 nsenter -t "$leader" -n curl -sf -T "$here/../../tests/media/toy30.mp4" -H 'Content-Type: video/mp4' "$(jq -r .upload_url <<<"$up")"
 job=$(call $api/jobs -d "$(jq '{r2_key: .key, project_id, target_fps: 240}' <<<"$up")" | jq -r .job_id)
-for _ in $(seq 60); do [ "$(call $api/jobs/$job | jq -r .status)" = processing ] && break; sleep 0.5; done
+for _ in $(seq 60); do [ "$(call $api/jobs/$job | jq -r .live_status)" = processing ] && break; sleep 0.5; done
 inside systemctl stop --no-block tweenfarm-agent.service
 until_status tweenfarm-agent.service "stopping: what is in hand is finished or handed back"
 inside systemctl kill --kill-who=main -s TERM tweenfarm-agent.service

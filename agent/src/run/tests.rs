@@ -116,8 +116,14 @@ impl Farm {
     }
 
     fn files_in(&self, folder: &str) -> usize {
-        std::fs::read_dir(self.folder.path().join("state").join(folder)).map_or(0, Iterator::count)
+        files_below(&self.folder.path().join("state").join(folder))
     }
+}
+
+fn files_below(folder: &std::path::Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let below = |path: std::path::PathBuf| if path.is_dir() { files_below(&path) } else { 1 };
+    entries.flatten().map(|entry| below(entry.path())).sum()
 }
 
 #[tokio::test]
