@@ -102,7 +102,7 @@ async fn a_server_that_goes_away_in_the_middle_costs_time_and_nothing_else() {
     let mut farm = Farm::with_agent(bucket.settings()).await.expect("a farm");
     let client = farm.client("away@example.org", 100).await.expect("an account");
     let clip = farm.folder().join("clip.mp4");
-    clips::make(&clip, Recipe { size: "320x240", seconds: 2.0, ..Recipe::default() }).expect("ffmpeg makes a clip");
+    clips::make(&clip, Recipe { size: "320x240", seconds: 4.0, ..Recipe::default() }).expect("ffmpeg makes a clip");
 
     // In the middle of an upload: nothing is there, and the URL can be used again.
     let upload = client.presign("clip.mp4", "video/mp4").await.expect("a URL");
@@ -121,8 +121,12 @@ async fn a_server_that_goes_away_in_the_middle_costs_time_and_nothing_else() {
     let submitted = client.submit(&upload.key, 60).await.expect("a job");
 
     // In the middle of a render, until the agent has tried in vain to deliver.
-    let rendering = |job: &tweenfarm_tests::client::Job| job.live_status == "processing";
-    farm.job_where(&client, &submitted.job_id, LIMIT, rendering).await.expect("a render under way");
+    // A job is under way from the moment its work is handed out: the source may have to be fetched yet.
+    let is_rendering = async || {
+        let files = farm.left_behind().unwrap_or_default();
+        files.iter().any(|file| file.components().any(|part| part.as_os_str() == "scratch"))
+    };
+    until("a result that is being written", LIMIT, is_rendering).await;
     bucket.server.stop().await;
     farm.agent_says(0, "a result is not delivered yet").await.expect("a delivery that was tried in vain");
     bucket.server.restart().await;
