@@ -54,7 +54,7 @@ impl Leases {
         held.iter().filter(|lease| !in_hand.contains(lease)).copied().collect()
     }
 
-    /// How many are in hand: rendered, or on their way to the daemon.
+    /// How many are in hand: under way here, or as results on their way to the daemon.
     pub fn count(&self) -> usize {
         self.in_hand().len()
     }

@@ -246,7 +246,6 @@ fn render_facts() -> RenderFacts {
         width_px: 64,
         device: "llvmpipe".into(),
         settings_hash: "2f".into(),
-        start_ms: 0,
         ..RenderFacts::default()
     }
 }

@@ -234,13 +234,14 @@ async function guest(token) {
   }
 }
 
-// What the clips of jobs are called: a project is named after its file. Projects are listed newest first, as jobs are.
+// What the clips of jobs are called: a project is named after its file. Those that were deleted, and those of the other API, are
+// not listed and have no name here.
 function clipNames() {
   const names = new Map();
   let last = null;
   let more = true;
   return async (jobs) => {
-    if (more && jobs.some((job) => !names.has(job.project_id))) {
+    while (more && jobs.some((job) => !names.has(job.project_id))) {
       const { projects } = await api.projects(last);
       for (const project of projects) names.set(project.id, project.name);
       last = projects.at(-1)?.id ?? last;
@@ -262,7 +263,7 @@ async function history() {
     const names = await clips(jobs);
     if (mine !== shown) return;
     rows.append(...jobs.map((job) => make("tr", {},
-      make("td", { "data-name": "Clip" }, names.get(job.project_id) ?? "by the API"),
+      make("td", { "data-name": "Clip" }, names.get(job.project_id) ?? "–"),
       make("td", { "data-name": "When" }, when(job.created_at)),
       make("td", { "data-name": "Rate" }, `${rate(job.fps_in)} to ${job.target_fps} fps`),
       make("td", { "data-name": "State", class: job.status === "failed" ? "bad" : "" }, job.status === "failed" ? `failed: ${job.error}` : STATES[job.status] ?? job.status),
