@@ -79,12 +79,7 @@ impl Scene {
     }
 
     pub async fn spent(&self) -> i64 {
-        // A connection that nobody used meanwhile may be closed just now.
-        let me = match self.client.me().await {
-            Ok(me) => Ok(me),
-            Err(_) => self.client.me().await,
-        };
-        GRANT - me.expect("the account").balance_xeconds
+        GRANT - self.client.me().await.expect("the account").balance_xeconds
     }
 }
 

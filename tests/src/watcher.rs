@@ -4,6 +4,7 @@ use crate::{
     operator::Operator,
     program::{Program, Recipe, last_lines},
     programs,
+    wait::until,
 };
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -15,7 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::time::sleep;
-use tweenfarm_protocol::operator::{WatchFileRow, WatchState, WatchView};
+use tweenfarm_protocol::{
+    Timestamp,
+    operator::{WatchFileRow, WatchState, WatchView, WatcherRow},
+};
 
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -25,13 +29,22 @@ pub struct Watcher {
     recipe: Recipe,
     program: Program,
     operator: Operator,
+    /// When the run before this one began: what it told counts no more.
+    before: Option<String>,
 }
 
 impl Watcher {
     /// `rules` is the text of the configuration's `[[rule]]` sections.
     pub fn start(folder: &Path, socket: &Path, operator: Operator, rules: &str) -> Result<Watcher> {
         let recipe = recipe(folder, socket, rules)?;
-        Ok(Watcher { folder: folder.to_owned(), socket: socket.to_owned(), program: recipe.start()?, recipe, operator })
+        Ok(Watcher {
+            folder: folder.to_owned(),
+            socket: socket.to_owned(),
+            program: recipe.start()?,
+            recipe,
+            operator,
+            before: None,
+        })
     }
 
     /// With a point at which it dies.
@@ -39,7 +52,14 @@ impl Watcher {
         let recipe = recipe(folder, socket, rules)?;
         let mut doomed = recipe.clone();
         doomed.arguments.extend(["--die-at".into(), point.into()]);
-        Ok(Watcher { folder: folder.to_owned(), socket: socket.to_owned(), program: doomed.start()?, recipe, operator })
+        Ok(Watcher {
+            folder: folder.to_owned(),
+            socket: socket.to_owned(),
+            program: doomed.start()?,
+            recipe,
+            operator,
+            before: None,
+        })
     }
 
     /// As a user who may not read what belongs to others: the superuser of a test could otherwise read everything.
@@ -48,7 +68,14 @@ impl Watcher {
         let rights = ["--bounding-set", "-dac_override,-dac_read_search"].map(OsString::from);
         let program = std::mem::replace(&mut recipe.program, "setpriv".into());
         recipe.arguments.splice(0..0, rights.into_iter().chain([program.into()]));
-        Ok(Watcher { folder: folder.to_owned(), socket: socket.to_owned(), program: recipe.start()?, recipe, operator })
+        Ok(Watcher {
+            folder: folder.to_owned(),
+            socket: socket.to_owned(),
+            program: recipe.start()?,
+            recipe,
+            operator,
+            before: None,
+        })
     }
 
     /// The most memory that it has used at once.
@@ -81,18 +108,24 @@ impl Watcher {
     }
 
     /// Over what it left, without a point to die at.
-    pub fn restart(&mut self) -> Result<()> {
+    pub async fn restart(&mut self) -> Result<()> {
+        self.before = self.operator.watch().await?.watcher.map(|watcher| watcher.started_at);
+        // Runs are told apart by when they began, in whole seconds.
+        while self.before.as_ref() == Some(&Timestamp::now().to_iso_seconds()) {
+            sleep(LOOK_EVERY).await;
+        }
         self.program = self.recipe.start()?;
         Ok(())
     }
 
-    /// Waits until the operator is told something; what that is.
+    /// Waits until the operator is told something by this run; what that is.
     pub async fn told(&mut self, limit: Duration, wanted: impl Fn(&WatchView) -> bool) -> Result<WatchView> {
         let started = Instant::now();
         loop {
             self.program.still_runs()?;
             let view = self.operator.watch().await?;
-            if view.watcher.as_ref().is_some_and(|watcher| watcher.connected) && wanted(&view) {
+            let told = |watcher: &WatcherRow| watcher.connected && self.before.as_ref() != Some(&watcher.started_at);
+            if view.watcher.as_ref().is_some_and(told) && wanted(&view) {
                 return Ok(view);
             }
             ensure!(started.elapsed() < limit, "not told within {} s: {view:#?}\n{}", limit.as_secs(), self.log(40));
@@ -106,6 +139,11 @@ impl Watcher {
         let view = self.told(limit, |view| view.files.iter().any(|file| is_it(&file))).await;
         let view = view.with_context(|| format!("{path} is not {}", state.name()))?;
         view.files.iter().find(is_it).cloned().context("it was there")
+    }
+
+    /// Waits until it has logged these words.
+    pub async fn says(&self, words: &str, limit: Duration) {
+        until(words, limit, async || self.log(1000).contains(words)).await;
     }
 
     pub fn log(&self, lines: usize) -> String {

@@ -8,7 +8,7 @@ use std::{
     os::unix::{ffi::OsStrExt, fs::symlink},
     time::Duration,
 };
-use tweenfarm_protocol::operator::WatchState;
+use tweenfarm_protocol::operator::{WatchFileRow, WatchState};
 use tweenfarm_tests::folders::{Scene, is_right, names};
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -125,7 +125,7 @@ async fn a_watcher_that_dies_at_any_point_loses_nothing_and_pays_once() {
             proven || scene.at("in").join(&name).exists(),
             "{point}: the source is gone before its result is there"
         );
-        watcher.restart().expect("a watcher");
+        watcher.restart().await.expect("a watcher");
         let done = watcher.file(&name, WatchState::Done, LIMIT).await;
         done.unwrap_or_else(|error| panic!("{point}: {error:#}"));
         let result = scene.at("out").join(format!("{number}.60fps.mp4"));
@@ -140,7 +140,8 @@ async fn a_watcher_that_dies_at_any_point_loses_nothing_and_pays_once() {
 
 #[tokio::test]
 async fn a_folder_that_is_not_there_is_not_an_empty_one_and_a_job_outlives_daemon_and_watcher() {
-    let mut scene = Scene::new(&["in", "out"]).await;
+    // Without an agent yet: the job waits through all that happens.
+    let mut scene = Scene::idle(&["in", "out"]).await;
     let more = format!("output = {:?}\nmarker = \"mounted\"", scene.at("out"));
     let rules = scene.rule("in", &more);
     fs::copy(scene.clip("1.mp4", 20), scene.at("in/1.mp4")).expect("copy");
@@ -149,20 +150,20 @@ async fn a_folder_that_is_not_there_is_not_an_empty_one_and_a_job_outlives_daemo
     assert!(view.rules[0].trouble.as_deref().is_some_and(|trouble| trouble.contains("mounted")), "{view:?}");
     assert_eq!(view.rules[0].settling, 0);
     fs::write(scene.at("in/mounted"), "").expect("write");
-    watcher.file("1.mp4", WatchState::Working, LIMIT).await.expect("it is begun");
+    watcher.told(LIMIT, |view| view.files.iter().any(|file| file.job.is_some())).await.expect("it is submitted");
     // The folder of the results goes away, the daemon dies, the watcher dies: then all come back.
     fs::rename(scene.at("out"), scene.at("out-gone")).expect("rename");
     scene.farm.kill_daemon().expect("it can be killed");
     watcher.kill().expect("it can be killed");
     scene.farm.restart_daemon().await.expect("a daemon");
     fs::rename(scene.at("out-gone"), scene.at("out")).expect("rename");
-    watcher.restart().expect("a watcher");
-    watcher.file("1.mp4", WatchState::Done, LIMIT).await.expect("it is done");
+    watcher.restart().await.expect("a watcher");
+    scene.farm.add_agent(&[]).expect("an agent");
+    let done = watcher.file("1.mp4", WatchState::Done, LIMIT).await.expect("it is done");
     assert_eq!(scene.spent().await, 1);
     // Asked for, it is made once more, in place of its own result.
-    let view = watcher.told(LIMIT, |view| view.rules[0].done == 1).await.expect("told");
-    scene.farm.operator().expect("the socket").order(&view.files[0].file, "retry").await.expect("an order");
-    watcher.told(LIMIT, |view| view.rules[0].done == 0).await.expect("it is begun again");
-    watcher.file("1.mp4", WatchState::Done, LIMIT).await.expect("it is done");
+    scene.farm.operator().expect("the socket").order(&done.file, "retry").await.expect("an order");
+    let again = |file: &WatchFileRow| file.state == WatchState::Done && file.since != done.since;
+    watcher.told(LIMIT, |view| view.files.iter().any(again)).await.expect("it is done again");
     assert_eq!((scene.spent().await, names(&scene.at("out"))), (2, vec!["1.60fps.mp4".to_owned()]));
 }

@@ -1,7 +1,8 @@
 //! Serving a router on a listener: connections are counted, slow ones are cut, and a stop ends what runs in order.
 
-use super::stall::Unstalled;
+use super::stall::{InHand, Patience, Unstalled};
 use axum::{Router, body::Body, extract::Request};
+use futures::FutureExt;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -16,13 +17,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// A client that takes longer to send its headers is not worth a connection.
-const HEADERS_TIME_MAX: Duration = Duration::from_secs(10);
+/// Connections that clients keep for their next request are closed by them first: their libraries do so after 90 s at
+/// most, and none asks on one that ends just then. HTTP/1 gives the head of a request as long, counted from the last answer.
+const PATIENCE: Patience = Patience { writing: Duration::from_secs(60), idle: Duration::from_secs(120) };
+const PING_EVERY: Duration = Duration::from_secs(10);
 /// Real requests need a tenth of it: a token or a presigned URL is a kilobyte or two.
 const HEADERS_BYTES_MAX: usize = 64 * 1024;
 const STREAMS_MAX: u32 = 128;
-/// A client that takes nothing of its answer for this long has gone, whatever its connection says.
-const STALL_MAX: Duration = Duration::from_secs(60);
 /// After a failed accept (no file handles left) the next one would fail at once, too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -76,20 +77,22 @@ pub async fn serve(mut listener: impl Listener, router: Router, connections_max:
             }
         };
         let router = router.clone();
+        let in_hand = InHand::default();
+        let stream = Unstalled::new(stream, PATIENCE, in_hand.clone());
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let held = in_hand.hold();
             let mut request = request.map(Body::new);
             if let Some(peer) = peer {
                 request.extensions_mut().insert(peer);
             }
-            router.clone().oneshot(request)
+            router.clone().oneshot(request).inspect(move |_| drop(held))
         });
         let mut server = auto::Builder::new(TokioExecutor::new());
         let mut http1 = server.http1();
-        http1.timer(TokioTimer::new()).header_read_timeout(HEADERS_TIME_MAX).max_buf_size(HEADERS_BYTES_MAX);
+        http1.timer(TokioTimer::new()).header_read_timeout(PATIENCE.idle).max_buf_size(HEADERS_BYTES_MAX);
         let mut http2 = server.http2();
-        http2.timer(TokioTimer::new()).keep_alive_interval(HEADERS_TIME_MAX);
+        http2.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY);
         http2.max_header_list_size(HEADERS_BYTES_MAX as u32).max_concurrent_streams(STREAMS_MAX);
-        let stream = Unstalled::new(stream, STALL_MAX);
         let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = running.watch(connection);
         tokio::spawn(async move {

@@ -143,40 +143,42 @@ impl Tools {
         done.unwrap_or_else(|_| Err(Failure::Step("the step broke off; it has been logged".to_owned()).into()))
     }
 
-    /// Writes down how it ended, says it in the log, and beside the file where the rule asks for that.
+    /// Says how it ended beside the file where the rule asks for that, writes it down, and logs it: whoever is told
+    /// finds the note.
     fn over(&self, item: &Item) {
         let (rule, path) = (&self.rule.name, item.path.display().to_string());
+        self.note(item);
         if let Err(error) = self.journal.put_synced(item) {
             tracing::error!(error = &error as &dyn std::error::Error, path, "the watcher's store fails");
         }
-        let note = {
-            let mut note = self.source_path(item).into_os_string();
-            note.push(name::ERROR_NOTE);
-            PathBuf::from(note)
-        };
         match &item.state {
-            ItemState::Done { output } => {
-                tracing::info!(rule, path, output = %output.display(), "done");
-                self.forget_note(&note);
-            }
+            ItemState::Done { output } => tracing::info!(rule, path, output = %output.display(), "done"),
             ItemState::Skipped { reason } => tracing::info!(rule, path, reason, "passed over"),
             ItemState::Retrying { reason, .. } => tracing::warn!(rule, path, reason, "to be tried again"),
-            ItemState::Quarantined { reason } => {
-                tracing::warn!(rule, path, reason, "in quarantine");
-                if self.rule.error_note
-                    && let Err(cause) = fs::write(&note, format!("{reason}\n"))
-                {
-                    tracing::warn!(note = %note.display(), %cause, "the note could not be written");
-                }
-            }
+            ItemState::Quarantined { reason } => tracing::warn!(rule, path, reason, "in quarantine"),
             ItemState::Waiting | ItemState::Working(_) => {}
         }
     }
 
-    fn forget_note(&self, note: &Path) {
-        if self.rule.error_note {
-            // Most files never had one.
-            let _ = fs::remove_file(note);
+    /// Beside a file in quarantine lies the reason; beside one that is done lies none.
+    fn note(&self, item: &Item) {
+        if !self.rule.error_note {
+            return;
+        }
+        let mut note = self.source_path(item).into_os_string();
+        note.push(name::ERROR_NOTE);
+        let note = PathBuf::from(note);
+        match &item.state {
+            ItemState::Done { .. } => {
+                // Most files never had one.
+                let _ = fs::remove_file(note);
+            }
+            ItemState::Quarantined { reason } => {
+                if let Err(cause) = fs::write(&note, format!("{reason}\n")) {
+                    tracing::warn!(note = %note.display(), %cause, "the note could not be written");
+                }
+            }
+            _ => {}
         }
     }
 
