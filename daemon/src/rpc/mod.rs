@@ -211,7 +211,9 @@ async fn attend(
             None => std::future::pending().await,
         }
     };
+    // In this order: whoever is out hears nothing more, not even that there is nothing to do.
     tokio::select! {
+        biased;
         () = stop.cancelled() => {}
         () = revoked => tracing::warn!("the agent was revoked: its connection is closed"),
         () = converse(stream, &session, hello_within) => {}

@@ -189,3 +189,12 @@ pub fn within() -> Context {
     context.deadline = Instant::now() + Duration::from_secs(60);
     context
 }
+
+/// Waits for something that another task does soon.
+pub async fn until(holds: impl Fn() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !holds() {
+        assert!(Instant::now() < limit, "it never came true");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
