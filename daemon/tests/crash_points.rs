@@ -14,8 +14,8 @@ const GRANT: i64 = 50;
 async fn check(work_kind: &str, point: &str) {
     let case = format!("{work_kind}:{point}");
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let mut daemon = Daemon::start(folder.path(), port, Some(&case)).await;
+    let port = own_port();
+    let mut daemon = Daemon::start(folder.path(), &port, Some(&case)).await;
     let user = json!({ "email": "ann@example.org", "xeconds": GRANT });
     let user = daemon.operator(Method::POST, "/operator/users", user).await;
     let key = user["api_key"].as_str().unwrap();
@@ -29,7 +29,7 @@ async fn check(work_kind: &str, point: &str) {
     assert!(finished.is_none() || point == "answered", "{case}: the daemon was to die");
     daemon.wait_for_death().await;
 
-    let daemon = Daemon::start(folder.path(), port, None).await;
+    let daemon = Daemon::start(folder.path(), &port, None).await;
     if let Some((status, accepted)) = &told {
         assert_eq!((*status, accepted["balance_after"].as_i64()), (StatusCode::OK, Some(GRANT - PRICE)), "{case}");
         let path = format!("/jobs/{}", accepted["job_id"].as_str().unwrap());

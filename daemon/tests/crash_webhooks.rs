@@ -53,8 +53,8 @@ async fn told(work_kind: &str, point: &str) -> (usize, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("daemon.toml"), "[outbound]\nnetworks = [\"127.0.0.1/32\"]\n").unwrap();
     let (url, received) = receiver().await;
-    let port = free_port();
-    let mut daemon = Daemon::start(folder.path(), port, Some(&case)).await;
+    let port = own_port();
+    let mut daemon = Daemon::start(folder.path(), &port, Some(&case)).await;
     let user = json!({ "email": "ann@example.org", "xeconds": 50 });
     let user = daemon.operator(Method::POST, "/operator/users", user).await;
     let path = format!("/operator/users/{}/keys", user["account"].as_str().unwrap());
@@ -71,7 +71,7 @@ async fn told(work_kind: &str, point: &str) -> (usize, String) {
     let _ = work(&daemon, false, &mut in_hand).await;
     daemon.wait_for_death().await;
 
-    let daemon = Daemon::start(folder.path(), port, None).await;
+    let daemon = Daemon::start(folder.path(), &port, None).await;
     work(&daemon, false, &mut in_hand).await.expect("the daemon lives");
     let path = format!("/jobs/{}", accepted["jobId"].as_str().unwrap());
     let started = Instant::now();
@@ -86,7 +86,7 @@ async fn told(work_kind: &str, point: &str) -> (usize, String) {
     assert_eq!((&job["status"], &job["creditCost"]), (&json!("COMPLETED"), &json!(PRICE)), "{case}: {job}");
     drop(daemon);
     // A third process has nothing left to say.
-    let daemon = Daemon::start(folder.path(), port, None).await;
+    let daemon = Daemon::start(folder.path(), &port, None).await;
     let (_, again) = daemon.v2(Method::GET, &path, key, Value::Null).await.unwrap();
     assert_eq!(again["webhookStatus"], job["webhookStatus"], "{case}");
 

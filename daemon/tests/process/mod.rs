@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tarpc::{client, context::Context};
-use tokio::net::UnixStream;
+use tokio::net::{TcpSocket, UnixStream};
 use tweenfarm_protocol::{
     LeaseId, codec,
     service::{FarmClient, Receipt},
@@ -40,17 +40,22 @@ impl Drop for Daemon {
     }
 }
 
-/// A port that is free now: URLs that were presigned before a crash must lead to the daemon after it.
-pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// A port of a daemon's own: URLs that were presigned before a crash must lead to the daemon after it. Bound and never
+/// listened on, it is given to nobody else while no daemon has it.
+pub fn own_port() -> TcpSocket {
+    let port = TcpSocket::new_v4().unwrap();
+    // Who says so on both sides may bind one address twice, as long as one of them listens; the daemon says so, too.
+    port.set_reuseaddr(true).unwrap();
+    port.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    port
 }
 
 impl Daemon {
-    pub async fn start(folder: &Path, port: u16, die_at: Option<&str>) -> Daemon {
+    pub async fn start(folder: &Path, port: &TcpSocket, die_at: Option<&str>) -> Daemon {
         let addresses = folder.join("addresses.json");
         let _ = std::fs::remove_file(&addresses);
         let mut command = Command::new(env!("CARGO_BIN_EXE_tweenfarmd"));
-        command.arg("--state-folder").arg(folder).args(["--http-listen", &format!("127.0.0.1:{port}")]);
+        command.arg("--state-folder").arg(folder).args(["--http-listen", &port.local_addr().unwrap().to_string()]);
         command.args(["--rpc-listen", "127.0.0.1:0", "--log-level", "off"]).stdout(Stdio::null());
         let config = folder.join("daemon.toml");
         if config.exists() {

@@ -20,7 +20,10 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinSet,
+};
 use tokio_util::task::AbortOnDropHandle;
 
 pub const BUCKET: &str = "farm";
@@ -38,6 +41,8 @@ pub struct Asked {
 pub struct S3Server {
     folder: tempfile::TempDir,
     address: SocketAddr,
+    /// Never listened on: while it is bound nobody else is given the port, whether a server has it or not.
+    _port: TcpSocket,
     asked: Arc<Mutex<Vec<Asked>>>,
     scissors: Scissors,
     server: Server,
@@ -54,11 +59,14 @@ impl S3Server {
         let folder = tempfile::Builder::new().prefix("tweenfarm-s3-").tempdir().expect("a scratch folder");
         std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
         let server = Server::new(folder.path());
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("the port");
+        let port = TcpSocket::new_v4().expect("a socket");
+        // Who says so on both sides may bind one address twice, as long as one of them listens; a listener says so, too.
+        port.set_reuseaddr(true).expect("a port for two");
+        port.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = port.local_addr().expect("the port");
         let (asked, scissors) = (Arc::default(), Scissors::default());
-        let mut started = S3Server { folder, address, asked, scissors, server, serving: None };
-        started.serve(listener);
+        let mut started = S3Server { folder, address, _port: port, asked, scissors, server, serving: None };
+        started.restart().await;
         started
     }
 
@@ -102,10 +110,10 @@ impl S3Server {
     ///
     /// # Panics
     ///
-    /// When somebody else has taken the port.
+    /// When this machine has no socket for it.
     pub async fn restart(&mut self) {
         self.stop().await;
-        let listener = TcpListener::bind(self.address).await.expect("the port is free again");
+        let listener = TcpListener::bind(self.address).await.expect("its own port");
         self.serve(listener);
     }
 
