@@ -8,17 +8,14 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use governor::{
-    DefaultKeyedRateLimiter, Quota,
-    clock::{Clock, DefaultClock},
-};
+use governor::{Quota, RateLimiter, clock::Clock, state::keyed::DefaultKeyedStateStore};
 use sha2::{Digest, Sha256};
 use std::{
     hash::Hash,
     net::IpAddr,
     num::NonZeroU32,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Seconds' worth of requests that may come at once: clients that poll every 3 s may all do it in the same moment.
@@ -40,18 +37,35 @@ pub struct RateLimits(Live<Counters>);
 
 struct Counters {
     rules: RateRules,
-    addresses: DefaultKeyedRateLimiter<IpAddr>,
+    ticks: Ticks,
+    addresses: Counter<IpAddr>,
     /// By hash: no key lies in memory longer than its request.
-    keys: DefaultKeyedRateLimiter<[u8; 32]>,
+    keys: Counter<[u8; 32]>,
     until_forgetting: AtomicU32,
 }
 
+type Counter<K> = RateLimiter<K, DefaultKeyedStateStore<K>, Ticks>;
+
+/// What time it is for the counters.
+#[derive(Clone, Copy, Debug)]
+struct Ticks(fn() -> Instant);
+
+impl Clock for Ticks {
+    type Instant = Instant;
+
+    fn now(&self) -> Instant {
+        (self.0)()
+    }
+}
+
 impl Counters {
-    fn new(rules: RateRules) -> Counters {
+    fn new(rules: RateRules, ticks: Ticks) -> Counters {
+        let RateRules { per_second_address, per_second_key, .. } = rules;
         Counters {
             rules,
-            addresses: DefaultKeyedRateLimiter::keyed(quota(rules.per_second_address)),
-            keys: DefaultKeyedRateLimiter::keyed(quota(rules.per_second_key)),
+            ticks,
+            addresses: Counter::new(quota(per_second_address), Default::default(), ticks),
+            keys: Counter::new(quota(per_second_key), Default::default(), ticks),
             until_forgetting: AtomicU32::new(FORGET_EVERY),
         }
     }
@@ -59,13 +73,21 @@ impl Counters {
 
 impl RateLimits {
     pub fn new(rules: RateRules) -> RateLimits {
-        RateLimits(Live::new(Counters::new(rules)))
+        RateLimits(Live::new(Counters::new(rules, Ticks(Instant::now))))
+    }
+
+    /// For tests: no second passes, however long the machine takes.
+    #[cfg(test)]
+    pub fn standing_still(rules: RateRules) -> RateLimits {
+        static ONE_MOMENT: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        RateLimits(Live::new(Counters::new(rules, Ticks(|| *ONE_MOMENT))))
     }
 
     /// Counts from nothing where the rules change, and goes on where they do not.
     pub fn set(&self, rules: RateRules) {
-        if self.0.now().rules != rules {
-            self.0.set(Counters::new(rules));
+        let now = self.0.now();
+        if now.rules != rules {
+            self.0.set(Counters::new(rules, now.ticks));
         }
     }
 
@@ -88,8 +110,8 @@ fn quota(per_second: u32) -> Quota {
     Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(per_second.saturating_mul(BURST_SECONDS)))
 }
 
-fn one<K: Clone + Hash + Eq>(counter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Duration> {
-    counter.check_key(key).map_err(|early| early.wait_time_from(DefaultClock::default().now()))
+fn one<K: Clone + Hash + Eq>(counter: &Counter<K>, key: &K) -> Result<(), Duration> {
+    counter.check_key(key).map_err(|early| early.wait_time_from(counter.clock().now()))
 }
 
 /// Lets a request pass, or refuses it before anyone has looked at it.
@@ -150,7 +172,8 @@ mod tests {
 
     #[test]
     fn one_address_or_key_does_not_use_up_anothers_share() {
-        let limits = RateLimits::new(RateRules { per_second_address: 1, per_second_key: 1, behind_proxy: false });
+        let rules = RateRules { per_second_address: 1, per_second_key: 1, behind_proxy: false };
+        let limits = RateLimits::standing_still(rules);
         let address = |last| Some(IpAddr::from([10, 0, 0, last]));
         assert!((0..3).all(|_| limits.count(address(1), None).is_ok()));
         assert!(limits.count(address(1), None).is_err_and(|wait| wait > Duration::ZERO));

@@ -20,8 +20,14 @@ mod tokens;
 mod watermark;
 
 use super::{
-    HttpParts, HttpState, apiframe::rates::PlanRules, auth, auth::tokens::Tokens, limits::RateRules, operator_router,
-    payments::PaymentSecret, router,
+    HttpParts, HttpState,
+    apiframe::rates::PlanRules,
+    auth,
+    auth::tokens::Tokens,
+    limits::{RateLimits, RateRules},
+    operator_router,
+    payments::PaymentSecret,
+    router,
 };
 use crate::{
     blobs::{Blobs, DiskStore, Signer, SigningKey},
@@ -152,6 +158,10 @@ impl Bench {
     }
 
     fn with(reserve_bytes: u64, per_second: u32) -> Bench {
+        Bench::at(Timestamp::now(), reserve_bytes, per_second)
+    }
+
+    fn at(now: Timestamp, reserve_bytes: u64, per_second: u32) -> Bench {
         let root = tempfile::tempdir().unwrap();
         let rules = FarmRules {
             lease_for: Duration::from_secs(60),
@@ -167,7 +177,7 @@ impl Bench {
             undo_for: Duration::ZERO,
         };
         let (effects, receiver) = mpsc::channel(16);
-        let clock = HandClock(Arc::new(AtomicI64::new(Timestamp::now().0)));
+        let clock = HandClock(Arc::new(AtomicI64::new(now.0)));
         let farm = Farm::open(Arc::new(MemoryStore::new()), rules, Arc::new(clock.clone()), effects).unwrap();
         let key = SigningKey { access: "TFTEST".into(), secret: "a secret of the tests".into() };
         let public_url = "http://127.0.0.1:8080".parse().unwrap();
@@ -176,7 +186,8 @@ impl Bench {
         let blobs = Blobs::on_disk(disk.clone(), Signer::new(&public_url, "tweenfarm", key).unwrap());
         let secret = root.path().join("payments-secret");
         std::fs::write(&secret, payments::SECRET).unwrap();
-        let state = HttpState::new(HttpParts {
+        let rates = RateRules { per_second_address: per_second, per_second_key: per_second, behind_proxy: false };
+        let mut state = HttpState::new(HttpParts {
             farm: farm.clone(),
             blobs: blobs.clone(),
             marks,
@@ -194,10 +205,11 @@ impl Bench {
             inviter: Inviter::new(Some("192.0.2.1:8090".into()), Fingerprint([7; 32])),
             tokens: Tokens::default(),
             payments: Some(PaymentSecret::read(&secret).unwrap()),
-            rates: RateRules { per_second_address: per_second, per_second_key: per_second, behind_proxy: false },
+            rates,
             plans: PlanRules { per_minute_free: 100_000, per_minute_paid: 100_000 },
             studio_origin: Some(STUDIO.parse().unwrap()),
         });
+        state.limits = RateLimits::standing_still(rates);
         let (router, operator) = (router(state.clone()), operator_router(state.clone(), super::Door::Socket));
         Bench { state, router, operator, farm, clock, blobs, root, effects: receiver, disk }
     }
