@@ -38,8 +38,8 @@ test: packages-test rust
 	@echo "== lints"
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@$(MAKE) --no-print-directory deny-if-there
-	@echo "== the programs, for the end-to-end tests"
-	$(CARGO) build --workspace --locked
+	@echo "== the tests, and the programs for the end-to-end tests"
+	$(CARGO) test --workspace --locked --no-run
 	@echo "== the API against its own document"
 	@tests/schemathesis.sh || [ $$? = 77 ]
 	@echo "== tests"
