@@ -14,7 +14,7 @@ use uuid::Uuid;
 pub struct StateFolder {
     root: PathBuf,
     scratch: PathBuf,
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +105,7 @@ pub struct JoiningFolder {
     root: PathBuf,
     /// Whether an agent that has not joined is at work with it, and goes on so until it is restarted.
     pub at_work: bool,
-    _locks: (fs::File, Option<fs::File>),
+    _locks: (Lock, Option<Lock>),
 }
 
 impl JoiningFolder {
@@ -133,11 +133,22 @@ impl JoiningFolder {
     }
 }
 
+/// A file that is locked until this is dropped.
+#[derive(Debug)]
+struct Lock(fs::File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it would not do: a program that is being started at this moment holds it open too, until it is another one.
+        let _ = rustix::fs::flock(&self.0, rustix::fs::FlockOperation::Unlock);
+    }
+}
+
 /// None when somebody else has it.
-fn lock(path: &Path) -> io::Result<Option<fs::File>> {
+fn lock(path: &Path) -> io::Result<Option<Lock>> {
     let file = fs::File::options().create(true).truncate(false).write(true).open(path)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Lock(file))),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(other) => Err(other.into()),
     }

@@ -1,5 +1,9 @@
 use super::*;
-use crate::{discovery::FoundDaemon, link::moved::first_of_ours, testing::eventually};
+use crate::{
+    discovery::FoundDaemon,
+    link::moved::first_of_ours,
+    testing::{eventually, nobody},
+};
 use futures::StreamExt;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -11,7 +15,7 @@ use tarpc::{
     context::Context,
     server::{BaseChannel, Channel},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_rustls::TlsAcceptor;
 use tweenfarm_protocol::{
     AgentId,
@@ -37,6 +41,8 @@ struct Noted {
 struct Service {
     issuer: Arc<Issuer<'static, KeyPair>>,
     noted: Arc<Mutex<Noted>>,
+    /// A request was noted that gets no answer.
+    asked: Arc<Notify>,
 }
 
 impl Joining for Service {
@@ -51,6 +57,7 @@ impl Joining for Service {
             noted.loses_answers
         };
         if loses {
+            self.asked.notify_one();
             std::future::pending::<()>().await;
         }
         let agent = AgentId(uuid::Uuid::from_u128(5));
@@ -82,7 +89,7 @@ impl Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let noted: Arc<Mutex<Noted>> = Arc::default();
-        let service = Service { issuer: Arc::new(issuer), noted: noted.clone() };
+        let service = Service { issuer: Arc::new(issuer), noted: noted.clone(), asked: Arc::default() };
         tokio::spawn(async move {
             let acceptor = TlsAcceptor::from(Arc::new(config));
             while let Ok((stream, _)) = listener.accept().await {
@@ -94,8 +101,11 @@ impl Host {
                 let channel = BaseChannel::with_defaults(codec::limited(stream, codec::JOINING_BYTES_MAX));
                 let served = channel.execute(service.clone().serve()).for_each_concurrent(None, |answer| answer);
                 if loses {
-                    // Long enough for the call to be noted, then the cable is pulled.
-                    let _ = tokio::time::timeout(Duration::from_millis(300), served).await;
+                    // Once the call is noted the cable is pulled.
+                    tokio::select! {
+                        () = served => {}
+                        () = service.asked.notified() => {}
+                    }
                 } else {
                     tokio::spawn(served);
                 }
@@ -162,7 +172,7 @@ async fn of_all_that_answer_in_a_network_only_the_farm_that_was_joined_is_found_
     let state = JoiningFolder::open(folder.path()).unwrap();
     let joined = join(&state, &ours.invitation(ours.authority), None).await.unwrap();
     assert!(!joined.discovered, "its address was said: only a person says another one");
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string();
+    let (_held, gone) = nobody();
     let found = |addresses: &[&String], authority: Option<Fingerprint>| FoundDaemon {
         name: "tweenfarm on host".to_owned(),
         addresses: addresses.iter().map(|address| (*address).clone()).collect(),

@@ -5,22 +5,32 @@ pub mod daemon;
 pub mod worker_script;
 
 use sha2::{Digest, Sha256};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::net::TcpSocket;
 use tweenfarm_protocol::{
     JobId, LeaseId, Rational, SlotRange,
     output::OutputFormat,
     task::{Deliver, EncodeSettings, EncoderClass, EngineSettings, Fetch, OutputPlan, RenderWork, Task, Work},
 };
 
+/// A machine that is busy with everything else may stand still for seconds.
+const LIMIT: Duration = Duration::from_secs(120);
+
 /// Waits for something to become true; the limit is only there to end a test that failed.
 pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    for _ in 0..1500 {
-        if is_so() {
-            return;
-        }
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < LIMIT, "it never came true that {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("it never came true that {what}");
+}
+
+/// An address of this machine at which nobody listens, and nobody else will for as long as the socket is kept.
+pub fn nobody() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    (socket, address)
 }
 
 pub fn sha256(bytes: &[u8]) -> String {

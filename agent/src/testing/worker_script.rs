@@ -1,7 +1,7 @@
 //! A shell script in the place of the worker program: it greets, then does to each order what its body says.
 
 use crate::worker::program::Program;
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs, path::Path, process::Command};
 
 /// Done after the greeting: answers every order with a small file and the ordered number of frames.
 pub const GOOD: &str = r#"
@@ -42,10 +42,11 @@ pub fn whole(folder: &Path, body: &str) -> Program {
 /// Runs `body` whatever the command.
 pub fn bare(folder: &Path, body: &str) -> Program {
     let path = folder.join("worker-script");
-    // Written under another name and renamed: another test's fork may hold a file that was just written open.
-    let partial = folder.join("worker-script.partial");
-    fs::write(&partial, format!("#!/bin/sh\n{body}")).unwrap();
-    fs::set_permissions(&partial, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::rename(&partial, &path).unwrap();
+    let text = folder.join("worker-script.text");
+    fs::write(&text, format!("#!/bin/sh\n{body}")).unwrap();
+    // Written by a program of its own. A file that this process had open to write could not be run for as long as a child that
+    // another test is starting has it open, too.
+    let installed = Command::new("install").args(["-m", "755", "-T"]).args([&text, &path]).status();
+    assert!(installed.expect("install of coreutils runs").success());
     Program::at(&path)
 }

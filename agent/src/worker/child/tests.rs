@@ -71,12 +71,13 @@ async fn a_worker_that_died_between_two_orders_is_replaced_before_the_next() {
 #[tokio::test]
 async fn a_worker_that_talks_but_makes_no_frame_is_hung() {
     let folder = tempfile::tempdir().unwrap();
-    let body = r#"
-        read -r order
-        echo '{"event":"progress","frames_done":3,"frames_total":12}'
-        while sleep 0.02; do echo '{"event":"progress","frames_done":3,"frames_total":12}'; done
-    "#;
-    let mut worker = worker(worker_script::greeting(folder.path(), body), Duration::from_millis(300));
+    let said = r#"echo '{"event":"progress","frames_done":3,"frames_total":12}'"#;
+    let path = folder.path().display();
+    let body = format!("{said}; touch {path}/said; read -r order; while sleep 0.02; do {said}; done");
+    let mut worker = worker(worker_script::greeting(folder.path(), &body), Duration::from_millis(300));
+    worker.ready().await.unwrap();
+    // It lies in the pipe when the order is given: how soon its frames come is not what is tested.
+    crate::testing::eventually("it has spoken", || folder.path().join("said").exists()).await;
     let ordered = order(folder.path());
     let ended = tokio::time::timeout(LONG, worker.perform(&ordered, |_| {})).await.expect("it was noticed");
     let failure = ended.unwrap_err();
@@ -92,6 +93,8 @@ async fn a_killed_worker_takes_its_own_children_with_it() {
         folder.path().display()
     );
     let mut worker = worker(worker_script::greeting(folder.path(), &body), Duration::from_millis(300));
+    worker.ready().await.unwrap();
+    crate::testing::eventually("the grandchild is there", || folder.path().join("pid").exists()).await;
     worker.perform(&order(folder.path()), |_| {}).await.unwrap_err();
     let pid = std::fs::read_to_string(folder.path().join("pid")).unwrap();
     crate::testing::eventually("the grandchild is gone", || {
@@ -171,7 +174,7 @@ async fn the_answer_to_a_dropped_order_is_never_taken_for_the_next() {
     let path = folder.path().display();
     // The first process answers late, with a count that nobody ordered.
     let slow = format!(
-        r#"[ -e {path}/slow ] || {{ read -r order; touch {path}/slow; sleep 0.2; echo '{{"event":"failed","class":"Internal","message":"late"}}'; }}"#
+        r#"[ -e {path}/slow ] || {{ read -r order; touch {path}/slow; while [ ! -e {path}/go ]; do sleep 0.02; done; echo '{{"event":"failed","class":"Internal","message":"late"}}'; }}"#
     );
     let mut worker = worker(worker_script::greeting(folder.path(), &format!("{slow}\n{}", worker_script::GOOD)), LONG);
     let dropped = order(folder.path());
@@ -179,5 +182,6 @@ async fn the_answer_to_a_dropped_order_is_never_taken_for_the_next() {
         _ = worker.perform(&dropped, |_| {}) => panic!("the worker is slow"),
         () = crate::testing::eventually("it is at it", || folder.path().join("slow").exists()) => {}
     }
+    std::fs::write(folder.path().join("go"), "").unwrap();
     assert_eq!(worker.perform(&order(folder.path()), |_| {}).await.unwrap().frames, 12);
 }
