@@ -33,13 +33,20 @@ struct Console {
 impl Console {
     /// Without a daemon: the console has to be there all the same.
     fn start(locale: &str, flags: &[&str]) -> Console {
-        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo terminal");
+        Console::start_after(b"", locale, flags)
+    }
+
+    /// After this was typed.
+    fn start_after(typed: &[u8], locale: &str, flags: &[&str]) -> Console {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pseudo terminal");
         grantpt(&master).and_then(|()| unlockpt(&master)).expect("its other side");
         let name = ptsname(&master, Vec::new()).expect("its name");
-        let slave = open(&*name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other side opens");
+        let slave =
+            open(&*name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).expect("its other side opens");
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&slave, size).expect("it has a size");
         let before = tcgetattr(&slave).expect("it has settings");
+        write(&master, typed).expect("the terminal takes keys");
         let side = || Stdio::from(slave.try_clone().expect("one more of it"));
         let child = Command::new(env!("CARGO_BIN_EXE_tweenfarm"))
             .args(["--socket", "/nonexistent/operator.sock"])
@@ -91,9 +98,9 @@ impl Console {
         let after = tcgetattr(&self.slave).expect("the terminal is still there");
         assert_eq!(format!("{after:?}"), format!("{:?}", self.before), "its settings");
         assert!(has(&self.seen, ENTERS_ALTERNATE));
-        while let Ok(part) = self.output.recv_timeout(Duration::from_millis(200)) {
-            self.seen.extend(part);
-        }
+        // With its last other side closed the terminal ends, after all that was written to it.
+        drop(self.slave);
+        self.seen.extend(self.output.iter().flatten());
         (status, self.seen)
     }
 }
@@ -124,9 +131,9 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 
 #[test]
 fn a_terminal_that_says_what_it_can_show_is_not_taken_to_be_typing() {
-    let mut console = Console::start("C.UTF-8", &[]);
     // It lies there before it is asked for: how soon it comes is not what is tested.
-    console.types(b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?62;4c");
+    let answers = b"\x1b_Gi=31;OK\x1b\\\x1b[6;20;10t\x1b[?62;4c";
+    let mut console = Console::start_after(answers, "C.UTF-8", &[]);
     console.shows("✗ no daemon".as_bytes());
     console.types(b"q");
     let (status, seen) = console.ends_and_leaves_all_as_it_was();
