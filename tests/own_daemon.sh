@@ -15,11 +15,12 @@ export TWEENFARMD__LIMITS__V2_REQUESTS_PER_MINUTE_PAID=1000000
   2> "$folder/log" > /dev/null &
 daemon=$!
 trap 'kill "$daemon" 2> /dev/null; wait "$daemon" 2> /dev/null || true; rm -rf "$folder"' EXIT
-for _ in $(seq 100); do
+for _ in $(seq 1200); do
   [ -s "$folder/addresses.json" ] && break
   kill -0 "$daemon" 2> /dev/null || { cat "$folder/log"; exit 1; }
   sleep 0.1
 done
+[ -s "$folder/addresses.json" ] || { echo "the daemon is not ready after two minutes:"; cat "$folder/log"; exit 1; }
 
 # The value of a field of a JSON object on standard input.
 field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }

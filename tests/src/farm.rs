@@ -52,10 +52,10 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Short leases and waits, so that a lost worker is noticed while a test runs.
+    /// A lease outlasts a machine that stands still for a moment; who waits for one to run out asks for a shorter one.
     fn default() -> Self {
         Settings {
-            lease_seconds: 5,
+            lease_seconds: 30,
             retry_seconds: 0,
             segment_slots_max: 1200,
             upload_bytes_max: None,
@@ -301,6 +301,36 @@ impl Farm {
         Ok(workers.len())
     }
 
+    /// Sends a signal to an agent's workers, not to the agent: it goes on with all that it does by itself.
+    pub fn signal_workers(&self, number: usize, signal: Signal) -> Result<()> {
+        let workers = children(self.agents[number].id(), "tweenfarm-worker")?;
+        ensure!(!workers.is_empty(), "agent {number} has no worker");
+        Ok(workers.into_iter().try_for_each(|worker| kill_process(worker, signal))?)
+    }
+
+    /// Holds agents, with their workers, at a moment when each has begun a task after one that it has done. What it has in
+    /// hand by its log it has then until it is sent SIGCONT, whatever happens meanwhile.
+    pub async fn hold_at_work(&mut self, agents: &[usize]) -> Result<()> {
+        let started = Instant::now();
+        loop {
+            let mut at_work = true;
+            for number in agents {
+                self.agents[*number].hold()?;
+                let log = self.agent_log(*number)?;
+                let done = log.matches("task done").count();
+                at_work &= done > 0 && log.matches("task taken").count() > done;
+            }
+            if at_work {
+                return Ok(());
+            }
+            for number in agents {
+                self.agents[*number].signal(Signal::CONT)?;
+            }
+            ensure!(started.elapsed() < READY_LIMIT, "they were not at work together: {agents:?}");
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Waits until a job is over; its last state, whatever it is.
     pub async fn finished(&mut self, client: &Client, id: &str, limit: Duration) -> Result<Job> {
         self.job_where(client, id, limit, Job::is_over).await
@@ -350,7 +380,7 @@ impl Farm {
             if files.is_empty() {
                 return Ok(());
             }
-            ensure!(started.elapsed() < Duration::from_secs(20), "left behind: {files:?}");
+            ensure!(started.elapsed() < READY_LIMIT, "left behind: {files:?}");
             sleep(LOOK_EVERY).await;
         }
     }

@@ -1,7 +1,7 @@
 //! One running program of the farm: started with its log in a file, killed or stopped, its children found.
 
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::{
     ffi::OsString,
     fs::{self, File},
@@ -78,6 +78,18 @@ impl Program {
         Ok(())
     }
 
+    /// SIGSTOP, and waits until all of it has stopped; its workers are sent one too.
+    pub fn hold(&mut self) -> Result<()> {
+        let process = Pid::from_child(&self.child);
+        kill_process(process, Signal::STOP)?;
+        let told = waitpid(Some(process), WaitOptions::UNTRACED)?;
+        ensure!(told.is_some_and(|(_, status)| status.stopped()), "{} ended while it was held", self.recipe.name);
+        children(self.id(), "tweenfarm-worker")?
+            .into_iter()
+            .try_for_each(|worker| kill_process(worker, Signal::STOP))?;
+        Ok(())
+    }
+
     /// SIGTERM, then waits for it to end in order.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
@@ -101,6 +113,10 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        // A worker that is held would not notice that its agent is gone.
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _ = self.signal(Signal::CONT);
+        }
         // Both fail only when it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

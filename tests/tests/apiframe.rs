@@ -109,7 +109,7 @@ async fn any_rate_comes_from_a_url_and_the_webhook_tells_of_it_in_order() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), waited).await.expect("the status of the webhook");
+    tokio::time::timeout(LIMIT, waited).await.expect("the status of the webhook");
 
     // A clip that cannot be decoded fails its job or is refused; either way nothing is paid for it.
     receiver.offer("/broken", b"not a clip".to_vec());

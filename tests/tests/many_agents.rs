@@ -61,7 +61,8 @@ fn times_taken(farm: &Farm) -> BTreeMap<u64, u32> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_four_agents_one_is_killed_one_hangs_and_one_is_cut_off_and_the_job_is_done_once() {
-    let mut farm = Farm::start(settings()).await.expect("a daemon");
+    // Long enough for the one that is left alone to be heard of in time on a machine that stands still for seconds.
+    let mut farm = Farm::start(Settings { lease_seconds: 15, ..settings() }).await.expect("a daemon");
     let relay = Relay::start(&farm.folder().join("relay.sock"), &farm.agents_socket()).expect("a relay");
     let [_, killed, hung] = [(); 3].map(|()| farm.add_agent(&[]).expect("an agent"));
     let cut_off = farm.add_agent_at(relay.socket()).expect("an agent");
@@ -69,19 +70,23 @@ async fn of_four_agents_one_is_killed_one_hangs_and_one_is_cut_off_and_the_job_i
     let idle = async || operator.status().await.is_ok_and(|status| status.workers_idle == 4);
     until("all four are idle", LIMIT, idle).await;
     let client = farm.client("many@example.org", GRANT).await.expect("an account");
-    let submitted = submit(&farm, &client, 6.0).await;
 
-    let busy = async || operator.status().await.is_ok_and(|status| status.workers_running == 4);
-    until("all four have a part of the job", LIMIT, busy).await;
-    // The daemon knows of it first: what is on its way when the line is cut, nobody has in hand.
-    let in_hand = async || {
-        let log = farm.agent_log(cut_off).unwrap_or_default();
-        log.matches("task taken").count() > log.matches("task done").count()
-    };
-    until("the one that is to be cut off has its part in hand", LIMIT, in_hand).await;
+    // Their workers are held before there is anything to do: each has one part in hand, and has it still when the blow falls.
+    let unlucky = [killed, hung, cut_off];
+    for agent in unlucky {
+        farm.signal_workers(agent, Signal::STOP).expect("a worker is held");
+    }
+    let submitted = submit(&farm, &client, 6.0).await;
+    for agent in unlucky {
+        farm.agent_says(agent, "task taken").await.expect("a part in hand");
+    }
     relay.cut();
+    farm.signal_workers(cut_off, Signal::CONT).expect("its worker goes on");
+    farm.agent(hung).hold().expect("an agent hangs");
+    // At once with its worker: neither has a last word.
+    farm.agent(killed).hold().expect("an agent is held");
+    farm.kill_workers(killed).expect("its worker is killed");
     farm.agent(killed).kill().expect("an agent is killed");
-    farm.agent(hung).signal(Signal::STOP).expect("an agent hangs");
     // It goes on with what it has, and has nobody to tell.
     let outbox = farm.agent_folder(cut_off).join("outbox");
     let kept = async || fs::read_dir(&outbox).is_ok_and(|mut files| files.next().is_some());
@@ -128,13 +133,18 @@ async fn left_alone_for(away: Duration, seconds: f64) {
     let submitted = submit(&farm, &client, seconds).await;
     let in_the_middle = |job: &Job| job.progress.is_some_and(|done| done >= 10.0);
     farm.job_where(&client, &submitted.job_id, LIMIT, in_the_middle).await.expect("a job in the middle of its render");
-    let busy = async || operator.status().await.is_ok_and(|status| status.workers_running == 2);
-    until("both render", LIMIT, busy).await;
-
+    farm.hold_at_work(&agents).await.expect("both render");
     farm.kill_daemon().expect("the daemon is killed");
     for agent in agents {
+        farm.agent(agent).signal(Signal::CONT).expect("it goes on");
+    }
+    for agent in agents {
         let outbox = farm.agent_folder(agent).join("outbox");
-        let kept = async || fs::read_dir(&outbox).is_ok_and(|mut files| files.next().is_some());
+        let kept = async || {
+            let log = farm.agent_log(agent).unwrap_or_default();
+            log.matches("task taken").count() == log.matches("task done").count()
+                && fs::read_dir(&outbox).is_ok_and(|mut files| files.next().is_some())
+        };
         until("what it had in hand is finished and kept", LIMIT, kept).await;
     }
     tokio::time::sleep(away).await;

@@ -117,7 +117,7 @@ impl S3Server {
         self.serve(listener);
     }
 
-    /// Cuts the next connection on which this many bytes have arrived, once.
+    /// Cuts the next connection on which this many bytes arrive from now on, once.
     pub fn cut_after(&self, bytes: u64) {
         self.scissors.arm(bytes);
     }
