@@ -19,7 +19,7 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
-use tokio::time::sleep;
+use tokio::{net::TcpSocket, time::sleep};
 use tweenfarm_protocol::AccountId;
 
 /// A daemon or agent that is not ready by then has failed; the slowest start compiles shaders on a busy machine.
@@ -86,6 +86,8 @@ pub struct Farm {
     daemon: Program,
     agents: Vec<Program>,
     folder: tempfile::TempDir,
+    /// Never listened on: while they are bound nobody else is given the daemon's ports, whether it has them or not.
+    _ports: [TcpSocket; 2],
 }
 
 impl Farm {
@@ -95,7 +97,8 @@ impl Farm {
         let state = folder.path().join("daemon");
         fs::create_dir(&state)?;
         let config = folder.path().join("daemon.toml");
-        write_daemon_config(&config, &state, &settings, "127.0.0.1:0", "127.0.0.1:0")?;
+        let ports = [own_port()?, own_port()?];
+        write_daemon_config(&config, &state, &settings, &ports)?;
         let recipe = Recipe {
             name: "tweenfarmd".to_owned(),
             program: programs::find("tweenfarmd")?,
@@ -105,7 +108,7 @@ impl Farm {
         };
         let mut daemon = recipe.start()?;
         let addresses = ready(&mut daemon, &state).await?;
-        Ok(Farm { settings, addresses, daemon, agents: Vec::new(), folder })
+        Ok(Farm { settings, addresses, daemon, agents: Vec::new(), folder, _ports: ports })
     }
 
     /// A daemon and one agent whose workers are idle.
@@ -278,9 +281,8 @@ impl Farm {
 
     /// Starts it again where clients and agents look for it.
     pub async fn restart_daemon(&mut self) -> Result<()> {
-        let (config, state) = (self.folder.path().join("daemon.toml"), self.state());
-        write_daemon_config(&config, &state, &self.settings, host_of(&self.addresses.http), &self.addresses.rpc)?;
         self.daemon = self.daemon.recipe().clone().start()?;
+        let state = self.state();
         self.addresses = ready(&mut self.daemon, &state).await?;
         Ok(())
     }
@@ -445,7 +447,17 @@ impl Drop for Farm {
     }
 }
 
-fn write_daemon_config(path: &Path, state: &Path, settings: &Settings, http: &str, rpc: &str) -> Result<()> {
+/// A free port of the loopback. Who says so on both sides may bind one address twice, as long as one of them listens; the
+/// daemon says so, too.
+fn own_port() -> Result<TcpSocket> {
+    let port = TcpSocket::new_v4()?;
+    port.set_reuseaddr(true)?;
+    port.bind(([127, 0, 0, 1], 0).into()).context("find a free port")?;
+    Ok(port)
+}
+
+fn write_daemon_config(path: &Path, state: &Path, settings: &Settings, ports: &[TcpSocket; 2]) -> Result<()> {
+    let [http, rpc] = [ports[0].local_addr()?, ports[1].local_addr()?].map(|address| address.to_string());
     let upload = settings.upload_bytes_max.map_or(String::new(), |limit| format!("upload_bytes_max = {limit}\n"));
     let rate = settings.requests_per_second.map_or(String::new(), |rate| {
         format!("requests_per_second_address = {rate}\nrequests_per_second_key = {rate}\n")
