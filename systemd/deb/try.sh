@@ -49,7 +49,7 @@ apt() { inside env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0 
 active() { inside systemctl is-active "$1" >/dev/null || { inside systemctl status "$1" --no-pager --lines 20; exit 1; }; }
 main_pid() { inside systemctl show -p MainPID --value "$1"; }
 until_status() { # unit, part of its status line
-    for _ in $(seq 60); do
+    for _ in $(seq 240); do
         grep -qF "$2" <<<"$(inside systemctl show -p StatusText --value "$1")" && return
         sleep 0.5
     done
@@ -164,6 +164,27 @@ inside tweenfarm status >/dev/null
 active tweenfarmd.service
 until_status tweenfarmd.service "1 workers"
 balance=$(call $api/me | jq .balance_xeconds)
+
+step "the agent says how it stands: its machine is in use, it sleeps, the daemon is gone, it is ready"
+agent_settings() { # sed's commands
+    sed -i "$1" "$root/etc/tweenfarm/agent.toml"
+    inside systemctl reload tweenfarm-agent.service
+}
+inside touch /run/gaming
+agent_settings 's|^yield_file = .*|yield_file = "/run/gaming"|'
+until_status tweenfarm-agent.service "no work is taken: the file gaming is there"
+inside rm /run/gaming
+# Never this hour, nor the next one.
+agent_settings "s|^work_hours = .*|work_hours = [\"mon-sun $(inside date -d '+3 hours' +%H:00)-$(inside date -d '+4 hours' +%H:00)\"]|"
+until_status tweenfarm-agent.service "asleep by work_hours until"
+agent_settings 's|^work_hours = .*|work_hours = "always"|'
+inside systemctl stop 'tweenfarmd*.socket' tweenfarmd.service
+until_status tweenfarm-agent.service "no connection to the daemon"
+inside systemctl start tweenfarmd.service
+inside tweenfarm status >/dev/null
+# A minute after its machine was in use.
+until_status tweenfarm-agent.service "ready for work"
+until_status tweenfarmd.service "1 workers"
 
 step "a secret comes by LoadCredential, to the daemon alone"
 install -d -m 0700 "$root/etc/tweenfarm/secrets"
