@@ -19,6 +19,8 @@ PACKAGES_BENCH := gstreamer1.0-tools
 PACKAGES_TEST  := vulkan-validationlayers gstreamer1.0-tools systemd
 ROOT           := $(if $(filter 0,$(shell id -u)),,sudo)
 
+# Where cargo is told to build: a folder that its own configuration names would not be known here.
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
 # Compiled lavapipe shaders are kept between runs: compiling them again costs a second per process.
 export MESA_SHADER_CACHE_DIR ?= $(CURDIR)/target/mesa-shader-cache
 
@@ -27,7 +29,7 @@ export MESA_SHADER_CACHE_DIR ?= $(CURDIR)/target/mesa-shader-cache
 demo: packages rust
 	@echo "== build the programs (release; minutes the first time, seconds after)"
 	$(CARGO) build --release --locked
-	@target/release/tweenfarm-demo $(if $(CLIP),--clip "$(CLIP)") --fps $(FPS)
+	@$(CARGO_TARGET_DIR)/release/tweenfarm-demo $(if $(CLIP),--clip "$(CLIP)") --fps $(FPS)
 
 build: packages rust
 	$(CARGO) build --release --locked
@@ -51,7 +53,7 @@ test: packages-test rust
 .PHONY: deb
 deb: packages rust
 	$(CARGO) build --release --locked
-	systemd/deb/build.sh target/release target/deb
+	systemd/deb/build.sh $(CARGO_TARGET_DIR)/release target/deb
 
 # Installs, starts, upgrades and removes them in a Debian of their own, under a systemd of its own; needs root.
 .PHONY: test-deb
@@ -65,7 +67,7 @@ test-containers: deb
 
 bench: packages-bench rust
 	$(CARGO) build --release --locked
-	target/release/tweenfarm-bench $(BENCH)
+	$(CARGO_TARGET_DIR)/release/tweenfarm-bench $(BENCH)
 
 # VapourSynth's wheels are for Python 3.12 and later; PYTHON=path names one that is not found.
 .PHONY: peers
