@@ -37,14 +37,8 @@ impl Watcher {
     /// `rules` is the text of the configuration's `[[rule]]` sections.
     pub fn start(folder: &Path, socket: &Path, operator: Operator, rules: &str) -> Result<Watcher> {
         let recipe = recipe(folder, socket, rules)?;
-        Ok(Watcher {
-            folder: folder.to_owned(),
-            socket: socket.to_owned(),
-            program: recipe.start()?,
-            recipe,
-            operator,
-            before: None,
-        })
+        let program = recipe.start()?;
+        Ok(Watcher::first_run(folder, socket, operator, recipe, program))
     }
 
     /// With a point at which it dies.
@@ -52,14 +46,8 @@ impl Watcher {
         let recipe = recipe(folder, socket, rules)?;
         let mut doomed = recipe.clone();
         doomed.arguments.extend(["--die-at".into(), point.into()]);
-        Ok(Watcher {
-            folder: folder.to_owned(),
-            socket: socket.to_owned(),
-            program: doomed.start()?,
-            recipe,
-            operator,
-            before: None,
-        })
+        let program = doomed.start()?;
+        Ok(Watcher::first_run(folder, socket, operator, recipe, program))
     }
 
     /// As a user who may not read what belongs to others: the superuser of a test could otherwise read everything.
@@ -68,14 +56,12 @@ impl Watcher {
         let rights = ["--bounding-set", "-dac_override,-dac_read_search"].map(OsString::from);
         let program = std::mem::replace(&mut recipe.program, "setpriv".into());
         recipe.arguments.splice(0..0, rights.into_iter().chain([program.into()]));
-        Ok(Watcher {
-            folder: folder.to_owned(),
-            socket: socket.to_owned(),
-            program: recipe.start()?,
-            recipe,
-            operator,
-            before: None,
-        })
+        let program = recipe.start()?;
+        Ok(Watcher::first_run(folder, socket, operator, recipe, program))
+    }
+
+    fn first_run(folder: &Path, socket: &Path, operator: Operator, recipe: Recipe, program: Program) -> Watcher {
+        Watcher { folder: folder.to_owned(), socket: socket.to_owned(), recipe, program, operator, before: None }
     }
 
     /// The most memory that it has used at once.
